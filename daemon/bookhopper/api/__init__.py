@@ -1,0 +1,1 @@
+"""The HTTP server that people, scripts and monitors talk to."""

@@ -1,0 +1,1 @@
+"""From dropped files to stored wants, and the reports that answer them."""

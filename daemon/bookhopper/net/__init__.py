@@ -1,0 +1,1 @@
+"""HTTP towards the outside: sessions, and the manners of a good guest."""

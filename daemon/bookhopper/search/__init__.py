@@ -1,0 +1,1 @@
+"""From a want to candidates, scores and a decision."""

@@ -1,0 +1,1 @@
+"""Where books are found: one module for each kind of source."""

@@ -1,0 +1,1 @@
+"""The persisted queue: the Store protocol and what keeps it."""
