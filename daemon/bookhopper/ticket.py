@@ -17,8 +17,11 @@ class Reason(StrEnum):
     SHUTDOWN = "shutdown"
 
 
-class Interrupted(BaseException):  # noqa: N818 - it is no error, and no plugin's `except Exception` may eat it
-    """Raised inside a step by `Ticket.check`: stop here, keep what can be kept."""
+class Interrupted(BaseException):
+    """Raised inside a step by `Ticket.check`: stop here, keep what can be kept.
+
+    It is no Exception, so that no plugin's `except Exception` swallows it.
+    """
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)

@@ -1,0 +1,204 @@
+"""Pacing and holding, host by host: how the daemon stays a good guest of the servers that it visits."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+from bookhopper.errors import HeldError
+from bookhopper.net.addresses import host_and_port, host_name
+from bookhopper.ticket import Ticket
+
+BREAKER_FAILURES = 3
+"""Connection failures in a row after which a host counts as down."""
+
+BREAKER_SECONDS = 30.0
+BREAKER_MAX_SECONDS = 15 * 60.0
+THROTTLE_SECONDS = 10.0
+RETRY_AFTER_MAX_SECONDS = 24 * 3600.0
+
+_PATIENCE_SECONDS = 5.0  # a hold that ends this soon is waited out rather than reported
+_SLOT_POLL_SECONDS = 0.05
+_TRIAL_SECONDS = 5.0
+_KEPT_HOSTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How hard a host may be asked: seconds between request starts, and connections (None: no limit)."""
+
+    delay: float = 1.0
+    connections: int | None = 2
+
+
+UNPACED = Pace(delay=0.0, connections=None)
+"""For loopback and private hosts that the configuration names: they are the person's own."""
+
+
+@dataclass(slots=True)
+class _Host:
+    """What is known of one host: until when it is down (the breaker's word) or wants quiet (its own)."""
+
+    pace: Pace
+    active: int = 0
+    next_start: float = 0.0
+    failures: int = 0
+    down_until: float = 0.0
+    trial: bool = False
+    throttles: int = 0
+    quiet_until: float = 0.0
+    quiet_reason: str = ""
+
+    def idle(self, now: float) -> bool:
+        return (
+            not (self.active or self.failures or self.throttles)
+            and max(self.next_start, self.quiet_until) <= now
+        )
+
+
+class Hosts:
+    """Every host's pace, holds and breaker, shared by all threads; it has no thread of its own.
+
+    `paces` and `local` name hosts as `host` or `host:port`; the hosts in `local` are not paced unless `paces`
+    says otherwise.  A breaker opens after three failed connections in a row, for 30 s, then for twice as long
+    each time up to 15 min; when its time is over, one visitor tries the host before the others may.
+    """
+
+    def __init__(
+        self,
+        default: Pace | None = None,
+        paces: Mapping[str, Pace] | None = None,
+        local: Collection[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._default = default or Pace()
+        self._paces = dict(paces or {})
+        self._local = frozenset(local)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._hosts: dict[str, _Host] = {}
+
+    @contextmanager
+    def visit(self, url: str, ticket: Ticket) -> Iterator[None]:
+        """Wait for the host's turn and hold one of its connections for the block.
+
+        Raises HeldError (scope `host`) at once while the host is down or wants to be left alone for more than
+        a few seconds, and Interrupted when the ticket is.
+        """
+        name = host_and_port(url)
+        ticket.check()
+        while (pause := self._enter(name)) > 0:
+            ticket.wait(pause)
+        try:
+            yield
+        finally:
+            with self._lock:
+                host = self._host(name)
+                host.active -= 1
+                host.trial = False
+
+    def hold(self, url: str, seconds: float | None, reason: str) -> float:
+        """Leave a host alone because it said so; without `seconds`, for longer each time.
+
+        Returns the seconds for which it is held now.
+        """
+        with self._lock:
+            host, now = self._host(host_and_port(url)), self._clock()
+            host.failures, host.down_until = 0, 0.0
+            if seconds is None:
+                if host.quiet_until > now:  # another worker's answer to the same burst has been counted
+                    return host.quiet_until - now
+                seconds = min(THROTTLE_SECONDS * 2.0**host.throttles, BREAKER_MAX_SECONDS)
+            host.throttles = min(host.throttles + 1, 16)
+            host.quiet_until = max(host.quiet_until, now + max(1.0, seconds))
+            host.quiet_reason = reason
+            return host.quiet_until - now
+
+    def failed(self, url: str) -> float:
+        """Count a failed connection; returns the seconds after which another try makes sense."""
+        with self._lock:
+            host, now = self._host(host_and_port(url)), self._clock()
+            if host.down_until > now:  # it began before the breaker opened
+                return host.down_until - now
+            host.failures = min(host.failures + 1, 16)
+            if host.failures < BREAKER_FAILURES:
+                return _TRIAL_SECONDS
+            seconds = min(BREAKER_SECONDS * 2.0 ** (host.failures - BREAKER_FAILURES), BREAKER_MAX_SECONDS)
+            host.down_until = now + seconds
+            return seconds
+
+    def succeeded(self, url: str) -> None:
+        """Note that the host answered: its breaker closes."""
+        with self._lock:
+            host = self._host(host_and_port(url))
+            host.failures, host.down_until, host.trial = 0, 0.0, False
+            if host.quiet_until <= self._clock():
+                host.throttles = 0
+
+    def held(self) -> Mapping[str, float]:
+        """Tell which hosts are held now, and for how many more seconds."""
+        with self._lock:
+            now = self._clock()
+            until = {name: max(host.down_until, host.quiet_until) for name, host in self._hosts.items()}
+            return {name: moment - now for name, moment in until.items() if moment > now}
+
+    def _enter(self, name: str) -> float:
+        """Take a connection of the host and return 0, or return the seconds to wait before asking again."""
+        with self._lock:
+            host, now = self._host(name), self._clock()
+            if host.down_until > now:
+                raise _held(name, host.down_until - now, f"{host.failures} connections in a row failed")
+            if host.failures >= BREAKER_FAILURES and host.trial:
+                raise _held(name, _TRIAL_SECONDS, "it was down, and another job is trying it")
+            quiet = host.quiet_until - now
+            if quiet > _PATIENCE_SECONDS:
+                raise _held(name, quiet, host.quiet_reason)
+            if host.pace.connections is not None and host.active >= host.pace.connections:
+                return _SLOT_POLL_SECONDS
+            if (pause := max(quiet, host.next_start - now)) > 0:
+                return pause
+            host.active += 1
+            host.trial = host.failures >= BREAKER_FAILURES
+            host.next_start = now + host.pace.delay
+            return 0.0
+
+    def _host(self, name: str) -> _Host:
+        if (host := self._hosts.get(name)) is None:
+            if len(self._hosts) >= _KEPT_HOSTS:  # feeds and redirects may name any number of hosts
+                now = self._clock()
+                self._hosts = {known: host for known, host in self._hosts.items() if not host.idle(now)}
+            host = self._hosts[name] = _Host(self._pace(name))
+        return host
+
+    def _pace(self, name: str) -> Pace:
+        names = (name, host_name(name))
+        for known in names:
+            if known in self._paces:
+                return self._paces[known]
+        return UNPACED if self._local.intersection(names) else self._default
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """Read a Retry-After header, either form (RFC 9110, 10.2.3), as seconds from 0 to a day.
+
+    `now` is in seconds since the epoch; None when the header is absent or makes no sense.
+    """
+    text = (value or "").strip()[:64]
+    if text.isascii() and text.isdigit():
+        return min(float(text), RETRY_AFTER_MAX_SECONDS)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, IndexError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max(0.0, moment.timestamp() - now), RETRY_AFTER_MAX_SECONDS)
+
+
+def _held(name: str, seconds: float, reason: str) -> HeldError:
+    return HeldError(f"{name} is left alone for {seconds:.0f} s: {reason}", scope="host", seconds=seconds)

@@ -1,0 +1,175 @@
+"""The rows of Project Gutenberg's weekly `pg_catalog.csv`, read as what they are: bytes from outside.
+
+Source of the facts: https://www.gutenberg.org/ebooks/offline_catalogs.html
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from bookhopper.errors import TransientError
+from bookhopper.search.language import language_tag
+from bookhopper.ticket import Ticket
+
+MAX_ROWS = 2_000_000
+MAX_CHARACTERS = 1 << 30
+MAX_LINE = 100_000
+MAX_TITLE = 2_000
+"""Bounds for a hostile catalogue; the real one has 80,000 rows, 25 million characters, titles below 1,000."""
+
+_COLUMNS = ("Text#", "Type", "Title", "Language", "Authors")
+_ROLE = re.compile(r"\s*\[([^\]]*)\]\s*$")
+_DATES = re.compile(
+    r",\s*(?:(?:active|approximately|born|died|fl\.|ca?\.|b\.|d\.)\s.*|-*\??\d[^,]*|-+)$", re.IGNORECASE
+)
+_BRACKETED = re.compile(r"\s*\([^)]*\)")
+_SUFFIX = re.compile(r"(?:jr|sr|esq|[ivx]+)\.?", re.IGNORECASE)
+_GIVEN_LAST = re.compile(r"(?:de|du|da|di|von|van|of|la|le)$", re.IGNORECASE)
+_MARC_SUBTITLE = re.compile(r"\s*:?\s*\$b\s*")
+_BLANKS = re.compile(r"[ \t\u00a0]+")
+_LINE_BREAK = re.compile(r"\s*[\r\n]+\s*")
+_NO_NAME = frozenset({"", "various", "unknown", "anonymous", "n/a"})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One text of the catalogue; `authors` are its authors, or who else stands for it where it names none.
+
+    `names` is every name of the row as it stands, for the index.
+    """
+
+    id: int
+    title: str
+    authors: tuple[str, ...]
+    language: str
+    names: str = ""
+
+
+class _TooLargeError(Exception):
+    """More characters than any catalogue has."""
+
+
+def _bounded_lines(stream: IO[bytes]) -> Iterator[str]:
+    """Decode lines of at most MAX_LINE characters; a longer one comes in pieces."""
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
+    characters = 0
+    while line := text.readline(MAX_LINE):
+        characters += len(line)
+        if characters > MAX_CHARACTERS:
+            raise _TooLargeError
+        yield line
+
+
+def natural_name(name: str) -> str:
+    """Turn a catalogue's name into the one on a cover: `Wells, H. G. (Herbert George)` → `H. G. Wells`."""
+    family, *rest = [part.strip() for part in _BRACKETED.sub("", name).split(",") if part.strip()] or [""]
+    if not rest:
+        return family
+    given, *titles = rest
+    suffix = " ".join(title for title in titles if _SUFFIX.fullmatch(title))
+    if _SUFFIX.fullmatch(given):
+        given, suffix = "", given
+    if given.endswith(f" {family}"):
+        family = ""
+    return " ".join(part for part in (given, family, suffix) if part)
+
+
+def clean_title(title: str) -> str:
+    """Write a catalogue's title on one line: library marks and line breaks become `: `."""
+    plain = _LINE_BREAK.sub("\n", _MARC_SUBTITLE.sub(": ", title.strip()))
+    plain = _BLANKS.sub(" ", re.sub(r"[:;,]?\n", ": ", plain))
+    return plain[:MAX_TITLE].strip(" :")
+
+
+def split_names(field: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Split an Authors field into authors and contributors (translators, editors …), without their dates."""
+    authors: list[str] = []
+    contributors: list[str] = []
+    for part in field[:MAX_TITLE].split(";"):
+        role = _ROLE.search(part)
+        name = _DATES.sub("", _ROLE.sub("", part).strip()).strip()
+        if name.lower() in _NO_NAME:
+            continue
+        is_author = role is None or role[1].lower() in {"author", "pseud.", "pseudonym"}
+        (authors if is_author else contributors).append(natural_name(name))
+    return tuple(authors[:16]), tuple(contributors[:16])
+
+
+def _record(row: list[str], places: list[int]) -> Record | None:
+    """Make a record of a row; None when the row makes no sense."""
+    try:
+        number, _, title, language, names = (row[place] for place in places)
+        key = int(number)
+    except (IndexError, ValueError):
+        return None
+    title = clean_title(title)
+    if not 0 < key < 1 << 31 or not title:
+        return None
+    authors, contributors = split_names(names)
+    return Record(
+        key, title, authors or contributors, language_tag(language.split(";")[0]), names[:MAX_TITLE]
+    )
+
+
+def open_catalogue(path: Path) -> IO[bytes]:
+    """Open a catalogue, packed or not: the first bytes tell, not the name."""
+    plain = path.open("rb")
+    packed = plain.read(2) == b"\x1f\x8b"
+    plain.seek(0)
+    if not packed:
+        return plain
+    plain.close()
+    return cast("IO[bytes]", gzip.open(path, "rb"))
+
+
+def read_catalogue(stream: IO[bytes], ticket: Ticket) -> Iterator[Record | None]:
+    """Read a catalogue: a record of each text, None for each row that makes no sense.
+
+    Books that are no text (recordings, pictures) are passed over in silence.  Raises TransientError when the
+    file is no catalogue at all or breaks off.
+    """
+    rows = csv.reader(_bounded_lines(stream))
+    try:
+        yield from _rows(rows, ticket)
+    except _TooLargeError:
+        raise TransientError(
+            f"the Gutenberg catalogue unpacks to more than {MAX_CHARACTERS >> 20} MB: that is not the real one"
+        ) from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise TransientError(f"the Gutenberg catalogue cannot be read to its end: {error}") from error
+
+
+def _rows(rows: Iterator[list[str]], ticket: Ticket) -> Iterator[Record | None]:
+    try:
+        header = [name.strip() for name in next(rows, [])]
+    except csv.Error:
+        header = []
+    missing = [name for name in _COLUMNS if name not in header]
+    if missing:
+        raise TransientError(
+            f"the Gutenberg catalogue has no column {', '.join(missing)}: it should be pg_catalog.csv or its .gz"
+        )
+    places = [header.index(name) for name in _COLUMNS]
+    for number in range(MAX_ROWS):
+        if number % 1024 == 0:
+            ticket.check()
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield None
+            continue
+        if len(row) <= max(places):
+            yield None
+        elif row[places[1]] == "Text":
+            yield _record(row, places)
+    raise TransientError(f"the Gutenberg catalogue has more than {MAX_ROWS:,} rows: that is not the real one")

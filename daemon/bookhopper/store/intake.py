@@ -1,0 +1,156 @@
+"""How a request's entries become lines and jobs: the part of the store that runs once for each want-list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from bookhopper.model import BadLine, Change, Pick, State, Want
+from bookhopper.store import rows
+from bookhopper.store.base import Entry, Intake, LineNote, NewRequest, Wish
+from bookhopper.store.codec import want_from_json, want_to_json
+from bookhopper.store.writer import Transaction
+
+_CHUNK = 500
+_PICKABLE = frozenset((State.AMBIGUOUS, State.MISSING, State.FAILED, State.WANTED, State.CANCELLED))
+
+_ADD_JOB = (
+    "INSERT INTO jobs (id, request, owner, identity, want, state, priority, created, changed) "
+    "VALUES (?, ?, ?, ?, ?, 'wanted', ?, ?, ?)"
+)
+_ADD_LINE = "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+def add_request(transaction: Transaction, request: NewRequest, entries: Iterable[Entry]) -> Intake:
+    """Store a request, its lines, and a job for each new identity; a known token adds nothing."""
+    known = transaction.execute(
+        f"SELECT {rows.REQUEST} FROM requests WHERE token = ?",
+        (request.token,),
+    ).fetchone()
+    if known:
+        return _again(transaction, known)
+    (number,) = transaction.execute("SELECT coalesce(max(id), 0) + 1 FROM requests").fetchone()
+    row = (number, request.name, request.digest, request.owner, request.report, 0, transaction.now)
+    transaction.execute(
+        "INSERT INTO requests (id, token, name, digest, owner, report, wants, created) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (number, request.token, *row[1:]),
+    )
+    filing = _Filing(transaction, number, request.owner)
+    remaining = iter(entries)
+    while chunk := list(islice(remaining, _CHUNK)):
+        filing.add(chunk)
+    wants = filing.counts[LineNote.NEW] + filing.counts[LineNote.KNOWN] + filing.counts[LineNote.PICKED]
+    transaction.execute("UPDATE requests SET wants = ? WHERE id = ?", (wants, number))
+    return Intake(
+        request=rows.request((*row[:5], wants, row[6])),
+        new=filing.counts[LineNote.NEW],
+        known=filing.counts[LineNote.KNOWN] + filing.counts[LineNote.PICKED],
+        bad=filing.counts[LineNote.BAD],
+    )
+
+
+def _again(transaction: Transaction, row: tuple[Any, ...]) -> Intake:
+    notes = dict(
+        transaction.execute("SELECT note, count(*) FROM lines WHERE request = ? GROUP BY note", (row[0],))
+    )
+    return Intake(
+        request=rows.request(row),
+        new=notes.get(LineNote.NEW, 0),
+        known=notes.get(LineNote.KNOWN, 0) + notes.get(LineNote.PICKED, 0),
+        bad=notes.get(LineNote.BAD, 0),
+        repeated=True,
+    )
+
+
+class _Filing:
+    """The state of one request's filing: the next free job number, and which wishes have their job."""
+
+    def __init__(self, transaction: Transaction, request: int, owner: str) -> None:
+        self.transaction = transaction
+        self.request = request
+        self.owner = owner
+        self.counts = dict.fromkeys(LineNote, 0)
+        self._ordinal = 0
+        (self._next_job,) = transaction.execute("SELECT coalesce(max(id), 0) + 1 FROM jobs").fetchone()
+        self._jobs_of: dict[bytes, int] = {}
+        self._had_jobs = self._next_job > 1
+
+    def add(self, entries: list[Entry]) -> None:
+        """File a chunk of entries."""
+        if self._had_jobs:
+            self._look_up([entry.identity for entry in entries if isinstance(entry, Wish)])
+        jobs: list[tuple[Any, ...]] = []
+        lines = [self._line(entry, jobs) for entry in entries]
+        self.transaction.connection.executemany(_ADD_JOB, jobs)
+        self.transaction.tally[State.WANTED] += len(jobs)
+        self.transaction.connection.executemany(_ADD_LINE, lines)
+
+    def _look_up(self, identities: list[bytes]) -> None:
+        marks = ",".join("?" * len(identities))
+        found = self.transaction.execute(
+            f"SELECT identity, max(id) FROM jobs WHERE identity IN ({marks}) GROUP BY identity",
+            tuple(identities),
+        )
+        for identity, job in found:
+            self._jobs_of.setdefault(identity, job)
+
+    def _line(self, entry: Entry, jobs: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+        self._ordinal += 1
+        if isinstance(entry, BadLine):
+            self.counts[LineNote.BAD] += 1
+            place = (entry.line, entry.column, entry.raw, LineNote.BAD, None, entry.reason)
+            return (self.request, self._ordinal, *place)
+        want = entry.want
+        reason = ""
+        if want.pick is not None and want.pick.job is not None:
+            note, job, reason = self._pick(want, want.pick, want.pick.job)
+        elif entry.identity in self._jobs_of and not want.force:
+            note, job = LineNote.KNOWN, self._jobs_of[entry.identity]
+        else:
+            note, job = LineNote.NEW, self._next_job
+            self._next_job += 1
+            self._jobs_of[entry.identity] = job
+            now = self.transaction.now
+            jobs.append(
+                (job, self.request, self.owner, entry.identity, want_to_json(want), want.priority, now, now)
+            )
+        self.counts[note] += 1
+        return (self.request, self._ordinal, want.line, 1, want.raw, note, job, reason)
+
+    def _pick(self, line: Want, pick: Pick, number: int) -> tuple[LineNote, int | None, str]:
+        """Send the picked job back to WANTED with the book that was picked for it."""
+        row = self.transaction.execute(
+            f"SELECT {rows.JOB} FROM jobs WHERE id = ?",
+            (number,),
+        ).fetchone()
+        if row is None:
+            return LineNote.BAD, None, f"there is no job {number}: take the pick line as the report gives it"
+        before = rows.job(row)
+        if before.state not in _PICKABLE:
+            return LineNote.BAD, None, f"job {number} is {before.state}: there is nothing to pick for it"
+        want = replace(want_from_json(row[2]), pick=Pick(pick.source, pick.key))
+        now = self.transaction.now
+        self.transaction.execute(
+            "UPDATE jobs SET want = ?, state = 'wanted', not_before = NULL, attempts = 0, candidates = '', "
+            "resume = '', error = '', priority = min(priority, ?), changed = ? WHERE id = ?",
+            (want_to_json(want), line.priority, now, number),
+        )
+        after = replace(
+            before,
+            want=want,
+            state=State.WANTED,
+            not_before=None,
+            attempts=0,
+            candidates=(),
+            error="",
+            changed=now,
+        )
+        self.transaction.tally[before.state] -= 1
+        self.transaction.tally[State.WANTED] += 1
+        self.transaction.changes.append(
+            Change(after, before.state, State.WANTED, now - before.changed, "a book was picked")
+        )
+        return LineNote.PICKED, number, ""

@@ -1,0 +1,56 @@
+"""Rows of the database as the nouns that the rest of the program knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bookhopper.model import Delivery, Job, Request, State
+from bookhopper.store.base import Line, LineNote
+from bookhopper.store.codec import candidates_from_json, resume_from_json, want_from_json
+
+JOB = (
+    "id, request, want, state, parent, owner, paused, priority, position, attempts, looks, "
+    "not_before, candidates, resume, error, created, changed"
+)
+REQUEST = "id, name, digest, owner, report, wants, created"
+DELIVERY = "job, source, key, name, staged, folder, sha256, size, format, placed_at, done_at"
+LINE = 'ordinal, number, "column", raw, note, job, reason'
+
+
+def job(row: tuple[Any, ...]) -> Job:
+    """Read a row of the columns in JOB."""
+    return Job(
+        id=row[0],
+        request=row[1],
+        want=want_from_json(row[2]),
+        state=State(row[3]),
+        parent=row[4],
+        owner=row[5],
+        paused=bool(row[6]),
+        priority=row[7],
+        position=row[8],
+        attempts=row[9],
+        looks=row[10],
+        not_before=row[11],
+        candidates=candidates_from_json(row[12]),
+        resume=resume_from_json(row[13]),
+        error=row[14],
+        created=row[15],
+        changed=row[16],
+    )
+
+
+def request(row: tuple[Any, ...]) -> Request:
+    """Read a row of the columns in REQUEST."""
+    return Request(*row)
+
+
+def delivery(row: tuple[Any, ...]) -> Delivery:
+    """Read a row of the columns in DELIVERY."""
+    return Delivery(*row)
+
+
+def line(row: tuple[Any, ...]) -> Line:
+    """Read a row of the columns in LINE."""
+    ordinal, number, column, raw, note, job_id, reason = row
+    return Line(ordinal, number, column, raw, LineNote(note), job_id, reason)

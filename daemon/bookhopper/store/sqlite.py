@@ -1,0 +1,333 @@
+"""The Store in one SQLite file: a writer with group commit, readers beside it.
+
+The file is in WAL mode with `synchronous=FULL`, so what a call has returned from survives a power cut.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bookhopper.errors import StoreError
+from bookhopper.model import RUNNING_OF, WAITING_OF, Change, Delivery, Job, Request, State
+from bookhopper.store import intake, rows
+from bookhopper.store.base import (
+    DuplicateError,
+    Entry,
+    Intake,
+    JobFilter,
+    Line,
+    Move,
+    NameTakenError,
+    NewRequest,
+    Publish,
+    StaleError,
+)
+from bookhopper.store.codec import candidates_to_json, resume_to_json
+from bookhopper.store.migrate import migrate
+from bookhopper.store.reader import Reader
+from bookhopper.store.writer import Transaction, Writer
+
+_MOST_URGENT = (
+    # the first condition is the heap index's own, without which SQLite would not use it
+    f"SELECT {rows.JOB} FROM jobs INDEXED BY jobs_heap WHERE state IN ('wanted', 'queued') AND state = ? "
+    "AND paused = 0 AND not_before IS NULL ORDER BY priority, position, id LIMIT 1"
+)
+
+
+class SqliteStore:
+    """Requests, jobs and ledger in one database file, for one daemon."""
+
+    def __init__(self, path: Path, publish: Publish) -> None:
+        """Open or make the database; raises StoreError when it cannot be used."""
+        self._path = path
+        try:
+            connection = self._connect()
+            connection.execute("PRAGMA journal_mode = WAL")
+            migrate(connection, path)
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"{path}: this database cannot be used: {error}: restore a copy of it, or set the file aside "
+                "to start with an empty queue"
+            ) from error
+        self._events = {state: threading.Event() for state in RUNNING_OF}
+        self._due: dict[State, float | None] = dict.fromkeys(RUNNING_OF)
+        self._reader = Reader(self._connect)
+        self._connection = connection
+        self.writer = Writer(connection, publish)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute("PRAGMA cache_size = -8000")
+        return connection
+
+    def close(self) -> None:
+        """Finish what was handed in, then close every connection."""
+        self.writer.close()
+        self._reader.close()
+        self._connection.close()
+
+    # intake
+
+    def add_request(self, request: NewRequest, entries: Iterable[Entry]) -> Intake:
+        """Store a request and its new jobs in one transaction."""
+
+        def operation(transaction: Transaction) -> Intake:
+            stored = intake.add_request(transaction, request, entries)
+            self._events[State.WANTED].set()
+            return stored
+
+        return self.writer.call(operation)
+
+    # the heap
+
+    def claim(self, state: State) -> Job | None:
+        """Take the most urgent job that waits in `state`."""
+        running = RUNNING_OF[state]
+
+        def operation(transaction: Transaction) -> Job | None:
+            now = transaction.now
+            transaction.execute(
+                "UPDATE jobs SET not_before = NULL WHERE state = ? AND not_before <= ?", (state, now)
+            )
+            row = transaction.execute(_MOST_URGENT, (state,)).fetchone()
+            if row is None:
+                self._events[state].clear()
+                (self._due[state],) = transaction.execute(
+                    "SELECT min(not_before) FROM jobs WHERE state = ? AND not_before IS NOT NULL", (state,)
+                ).fetchone()
+                return None
+            waiting = rows.job(row)
+            transaction.execute(
+                "UPDATE jobs SET state = ?, changed = ? WHERE id = ?", (running, now, waiting.id)
+            )
+            job = replace(waiting, state=running, changed=now)
+            self._note(transaction, waiting, job, "")
+            return job
+
+        return self.writer.call(operation)
+
+    def wait(self, state: State, seconds: float) -> bool:
+        """Wait until a job may be waiting in `state`; a pause that ends counts as well."""
+        due = self._due[state]
+        if due is not None:
+            seconds = max(0.0, min(seconds, due - time.time()))
+        return self._events[state].wait(seconds) or due is not None
+
+    def wake(self) -> None:
+        """Let every `wait` return now."""
+        for event in self._events.values():
+            event.set()
+
+    def move(self, move: Move) -> Job:
+        """Record a step of one job."""
+        return self.writer.call(lambda transaction: self._move(transaction, move))
+
+    def _move(self, transaction: Transaction, move: Move) -> Job:
+        before = self._standing(transaction, move.job, move.before)
+        after = replace(
+            before,
+            state=move.after,
+            attempts=before.attempts if move.attempts is None else move.attempts,
+            looks=before.looks if move.looks is None else move.looks,
+            not_before=move.not_before,
+            candidates=before.candidates if move.candidates is None else move.candidates,
+            resume=move.resume,
+            paused=before.paused if move.paused is None else move.paused,
+            error=move.reason,
+            changed=transaction.now,
+        )
+        columns: dict[str, Any] = {
+            "state": after.state,
+            "attempts": after.attempts,
+            "looks": after.looks,
+            "not_before": after.not_before,
+            "resume": resume_to_json(after.resume),
+            "paused": after.paused,
+            "error": after.error,
+            "changed": after.changed,
+        }
+        if move.candidates is not None:
+            columns["candidates"] = candidates_to_json(after.candidates)
+        assignments = ", ".join(f"{name} = ?" for name in columns)
+        transaction.execute(f"UPDATE jobs SET {assignments} WHERE id = ?", (*columns.values(), move.job))
+        self._note(transaction, before, after, move.reason)
+        return after
+
+    def _standing(self, transaction: Transaction, job: int, state: State) -> Job:
+        row = transaction.execute(f"SELECT {rows.JOB} FROM jobs WHERE id = ?", (job,)).fetchone()
+        if row is None:
+            raise StaleError(f"job {job} is gone")
+        found = rows.job(row)
+        if found.state is not state:
+            raise StaleError(f"job {job} is {found.state}, no longer {state}")
+        return found
+
+    def _note(self, transaction: Transaction, before: Job, after: Job, reason: str) -> None:
+        """Tell of a change, and wake who waits for a job in the state it went to."""
+        seconds = max(0.0, after.changed - before.changed)
+        transaction.changes.append(Change(after, before.state, after.state, seconds, reason))
+        transaction.tally[before.state] -= 1
+        transaction.tally[after.state] += 1
+        if after.state in self._events:
+            self._events[after.state].set()
+
+    def _move_all(self, transaction: Transaction, where: str, values: tuple[Any, ...], after: State) -> int:
+        found = transaction.execute(f"SELECT {rows.JOB} FROM jobs WHERE {where}", values).fetchall()
+        for row in found:
+            job = rows.job(row)
+            self._move(transaction, Move(job.id, job.state, after, resume=job.resume))
+        return len(found)
+
+    def wake_due(self, now: float) -> int:
+        """Look again for what was not found, where its time has come."""
+        where = "state IN ('missing', 'ambiguous', 'failed') AND not_before <= ?"
+        return self.writer.call(lambda transaction: self._move_all(transaction, where, (now,), State.WANTED))
+
+    def recover(self) -> int:
+        """Send every claimed job back: one daemon owns the file, and its workers died with it."""
+
+        def operation(transaction: Transaction) -> int:
+            return sum(
+                self._move_all(transaction, "state = ?", (running,), waiting)
+                for running, waiting in WAITING_OF.items()
+            )
+
+        return self.writer.call(operation)
+
+    def renew(self) -> None:
+        """Nothing to say: the state folder's lock speaks for this process."""
+
+    # the ledger
+
+    def place(self, delivery: Delivery, *, force: bool = False) -> Job:
+        """Enter a placed book into the ledger: DOWNLOADING to PLACED."""
+
+        def operation(transaction: Transaction) -> Job:
+            before = self._standing(transaction, delivery.job, State.DOWNLOADING)
+            if not force:
+                self._refuse_double(transaction, delivery)
+            self._refuse_name(transaction, delivery.name)
+            columns = [*rows.DELIVERY.split(", "), "forced"]
+            values = [getattr(delivery, name) for name in columns[:-1]]
+            transaction.execute(
+                f"INSERT INTO ledger ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
+                (*values, force),
+            )
+            return self._settle(transaction, before, State.PLACED)
+
+        return self.writer.call(operation)
+
+    def _refuse_double(self, transaction: Transaction, delivery: Delivery) -> None:
+        row = transaction.execute(
+            "SELECT job, name FROM ledger "
+            "WHERE (source = ? AND key = ? AND format = ?) OR sha256 = ? LIMIT 1",
+            (delivery.source, delivery.key, delivery.format, delivery.sha256),
+        ).fetchone()
+        if row:
+            raise DuplicateError(f"the same book as job {row[0]} brought ({row[1]})", job=row[0])
+
+    def _refuse_name(self, transaction: Transaction, name: str) -> None:
+        if transaction.execute("SELECT 1 FROM ledger WHERE name = ?", (name,)).fetchone():
+            raise NameTakenError(f"the ledger has another book named {name}")
+
+    def _settle(self, transaction: Transaction, before: Job, state: State, reason: str = "") -> Job:
+        return self._move(transaction, Move(before.id, before.state, state, reason))
+
+    def rename(self, job: int, name: str) -> None:
+        """Give a PLACED book another final name."""
+
+        def operation(transaction: Transaction) -> None:
+            self._refuse_name(transaction, name)
+            transaction.execute("UPDATE ledger SET name = ? WHERE job = ? AND done_at IS NULL", (name, job))
+
+        self.writer.call(operation)
+
+    def complete(self, job: int) -> Job:
+        """Close a ledger line after the rename: PLACED to DONE."""
+
+        def operation(transaction: Transaction) -> Job:
+            before = self._standing(transaction, job, State.PLACED)
+            transaction.execute("UPDATE ledger SET done_at = ? WHERE job = ?", (transaction.now, job))
+            return self._settle(transaction, before, State.DONE)
+
+        return self.writer.call(operation)
+
+    def abandon(self, job: int, reason: str) -> Job:
+        """Strike a PLACED line whose file is lost, and queue its job anew."""
+
+        def operation(transaction: Transaction) -> Job:
+            before = self._standing(transaction, job, State.PLACED)
+            transaction.execute("DELETE FROM ledger WHERE job = ? AND done_at IS NULL", (job,))
+            return self._settle(transaction, before, State.QUEUED, reason)
+
+        return self.writer.call(operation)
+
+    def delivered(self, source: str, key: str, format_: str) -> int | None:
+        """Tell which job brought this book."""
+        return self._reader.delivered(source, key, format_)
+
+    def placed(self) -> Sequence[Delivery]:
+        """List the ledger lines that are not DONE."""
+        return self._reader.placed()
+
+    def delivery(self, job: int) -> Delivery | None:
+        """Find a job's ledger line."""
+        return self._reader.delivery(job)
+
+    def names(self, request: int) -> Mapping[int, str]:
+        """List the file names of a request's delivered books by job."""
+        return self._reader.names(request)
+
+    # reading
+
+    def job(self, job: int) -> Job | None:
+        """Find a job."""
+        return self._reader.job(job)
+
+    def jobs(self, where: JobFilter, *, limit: int, offset: int = 0) -> Sequence[Job]:
+        """List jobs."""
+        return self._reader.jobs(where, limit, offset)
+
+    def counts(self) -> Mapping[State, int]:
+        """Count jobs by state."""
+        return self._reader.counts()
+
+    def oldest(self) -> float | None:
+        """Tell since when the longest waiting job waits."""
+        return self._reader.oldest()
+
+    def request(self, request: int) -> Request | None:
+        """Find a request."""
+        return self._reader.request(request)
+
+    def requests_of(self, job: int) -> Sequence[int]:
+        """Find the requests that have a line with this job."""
+        return self._reader.requests_of(job)
+
+    def lines(self, request: int) -> Iterator[tuple[Line, Job | None]]:
+        """List a request's entries with their jobs."""
+        return self._reader.lines(request)
+
+    def unsettled_requests(self) -> Sequence[int]:
+        """List the requests that have a line without a book or a reason yet."""
+        return self._reader.unsettled_requests()
+
+    def setting(self, key: str) -> str | None:
+        """Read a setting."""
+        return self._reader.setting(key)
+
+    def set_setting(self, key: str, value: str) -> None:
+        """Keep a small text under a key."""
+        self.writer.call(
+            lambda transaction: transaction.execute(
+                "INSERT OR REPLACE INTO settings VALUES (?, ?)", (key, value)
+            )
+        )

@@ -1,0 +1,183 @@
+"""One thread owns the only writing connection and commits what has gathered in one go.
+
+Callers from any thread hand in an operation and wait until it is durable.  Operations run in the order they
+came; those that gathered while the last commit was on its way to the disk share the next one (group commit),
+which is what makes `synchronous=FULL` affordable and "database is locked" impossible.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from bookhopper.errors import HeldError, StoreError
+from bookhopper.model import Change, State
+
+T = TypeVar("T")
+
+_GROUP_LIMIT = 512
+_PASSING = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_IOERR: "the disk gives an error",
+    sqlite3.SQLITE_BUSY: "another program holds the database",
+    sqlite3.SQLITE_LOCKED: "another program holds the database",
+    sqlite3.SQLITE_CANTOPEN: "the database cannot be opened",
+    sqlite3.SQLITE_READONLY: "the database is read-only",
+    sqlite3.SQLITE_NOMEM: "memory is short",
+}
+
+
+class Transaction:
+    """What an operation works with: the connection, and the changes to tell of once they are durable.
+
+    `tally` holds how many jobs each state gained or lost; it goes into the table of counts once a commit.
+    """
+
+    __slots__ = ("changes", "connection", "now", "tally")
+
+    def __init__(self, connection: sqlite3.Connection, now: float) -> None:
+        self.connection = connection
+        self.now = now
+        self.changes: list[Change] = []
+        self.tally: Counter[State] = Counter()
+
+    def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        """Run one statement."""
+        return self.connection.execute(sql, parameters)
+
+    def commit(self) -> None:
+        """Write the tally and make everything durable."""
+        self.connection.executemany(
+            "INSERT INTO state_counts VALUES (?1, ?2) ON CONFLICT (state) DO UPDATE SET jobs = jobs + ?2",
+            [(state, number) for state, number in self.tally.items() if number],
+        )
+        self.execute("COMMIT")
+
+
+Operation = Callable[[Transaction], T]
+
+
+class _Call(Generic[T]):
+    """An operation on its way, and a lock that is free once the answer stands."""
+
+    __slots__ = ("answered", "error", "operation", "result")
+
+    def __init__(self, operation: Operation[T]) -> None:
+        self.operation = operation
+        self.answered = threading.Lock()
+        self.answered.acquire()
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+
+class Writer:
+    """Runs operations one after another on a thread of its own."""
+
+    def __init__(self, connection: sqlite3.Connection, publish: Callable[[Change], None]) -> None:
+        self._connection = connection
+        self._publish = publish
+        self._calls: SimpleQueue[_Call[Any] | None] = SimpleQueue()
+        self._closed = False
+        self._closing = threading.Lock()
+        self.failures = 0
+        self.heartbeat = time.time()
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def call(self, operation: Operation[T]) -> T:
+        """Run an operation and return its result when it is durable; what it raises is raised here.
+
+        Raises HeldError for a cause that may pass, StoreError for one that does not.
+        """
+        call = _Call(operation)
+        with self._closing:
+            if self._closed:
+                raise StoreError("the store is closed")
+            self._calls.put(call)
+        call.answered.acquire()
+        if call.error is not None:
+            raise call.error
+        return call.result  # type: ignore[return-value]  # T may itself be None
+
+    def close(self) -> None:
+        """Run what was handed in before, then end the thread."""
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._calls.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        open_ = True
+        while open_:
+            group: list[_Call[Any]] = []
+            call = self._calls.get()
+            while call is not None:
+                group.append(call)
+                if len(group) == _GROUP_LIMIT:
+                    break
+                try:
+                    call = self._calls.get_nowait()
+                except Empty:
+                    break
+            open_ = call is not None
+            if group:
+                self._commit(group)
+
+    def _commit(self, group: list[_Call[Any]]) -> None:
+        self.heartbeat = time.time()
+        transaction = Transaction(self._connection, self.heartbeat)
+        try:
+            transaction.execute("BEGIN IMMEDIATE")
+            for call in group:
+                self._perform(call, transaction)
+            transaction.commit()
+        except sqlite3.Error as error:
+            self.failures += 1
+            self._undo(group, error)
+        else:
+            for change in transaction.changes:
+                self._publish(change)
+        for call in group:
+            call.answered.release()
+
+    def _perform(self, call: _Call[Any], transaction: Transaction) -> None:
+        """Run one operation so that its failure undoes only itself."""
+        told, tally = len(transaction.changes), transaction.tally.copy()
+        transaction.execute("SAVEPOINT operation")
+        try:
+            call.result = call.operation(transaction)
+        except sqlite3.OperationalError:
+            raise  # the surroundings' fault: it concerns the whole group
+        except BaseException as error:  # noqa: BLE001 - it belongs to the caller, who gets it
+            call.error = error
+            del transaction.changes[told:]
+            transaction.tally = tally
+            transaction.execute("ROLLBACK TO operation")
+        transaction.execute("RELEASE operation")
+
+    def _undo(self, group: list[_Call[Any]], error: sqlite3.Error) -> None:
+        if self._connection.in_transaction:
+            self._connection.rollback()
+        for call in group:
+            call.result = None
+            call.error = explain(error)
+
+
+def explain(error: sqlite3.Error) -> HeldError | StoreError:
+    """Turn a database error into what a worker can act on: hold when it may pass, else stop."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    cause = _PASSING.get(code)
+    if cause is not None:
+        return HeldError(f"the queue cannot be written: {cause} ({error})", scope="queue", seconds=5.0)
+    return StoreError(f"the queue's database fails: {error}: stop bookhopper and restore a copy of it")

@@ -1,0 +1,6 @@
+"""Is a file a whole, readable, unprotected book?"""
+
+from bookhopper.verify.base import Verdict
+from bookhopper.verify.dispatch import verify
+
+__all__ = ["Verdict", "verify"]

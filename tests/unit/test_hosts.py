@@ -1,0 +1,230 @@
+"""Pacing, holds and the breaker, by a clock that only the test moves."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bookhopper.errors import HeldError
+from bookhopper.net.hosts import BREAKER_MAX_SECONDS, UNPACED, Hosts, Pace, retry_after
+from bookhopper.ticket import Interrupted, Reason, Ticket
+
+BOOKS = "https://books.example/x"
+NOW = 1_700_000_000.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class PatientTicket(Ticket):
+    """Its waits move the clock instead of passing time."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(1)
+        self.clock = clock
+        self.waited: list[float] = []
+
+    def wait(self, seconds: float) -> None:
+        self.check()
+        self.waited.append(seconds)
+        self.clock.now += seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ticket(clock: Clock) -> PatientTicket:
+    return PatientTicket(clock)
+
+
+def visit(hosts: Hosts, ticket: Ticket, url: str = BOOKS) -> None:
+    with hosts.visit(url, ticket):
+        pass
+
+
+def test_starts_are_spaced_by_the_delay(clock: Clock, ticket: PatientTicket) -> None:
+    hosts = Hosts(Pace(delay=2.0), clock=clock)
+    for _ in range(3):
+        visit(hosts, ticket)
+    assert ticket.waited == [2.0, 2.0]
+
+
+def test_hosts_do_not_wait_for_each_other(clock: Clock, ticket: PatientTicket) -> None:
+    hosts = Hosts(clock=clock)
+    visit(hosts, ticket)
+    visit(hosts, ticket, "https://other.example/")
+    visit(hosts, ticket, "https://books.example:8443/")
+    assert ticket.waited == []
+
+
+@pytest.mark.parametrize("name", ["10.0.0.7", "10.0.0.7:8080"])
+def test_local_hosts_are_not_paced(clock: Clock, ticket: PatientTicket, name: str) -> None:
+    hosts = Hosts(local={name}, clock=clock)
+    with hosts.visit("http://10.0.0.7:8080/a", ticket), hosts.visit("http://10.0.0.7:8080/b", ticket):
+        visit(hosts, ticket, "http://10.0.0.7:8080/c")
+    assert ticket.waited == []
+
+
+def test_a_named_pace_goes_before_everything_else(clock: Clock, ticket: PatientTicket) -> None:
+    hosts = Hosts(UNPACED, paces={"books.example": Pace(delay=3.0)}, local={"books.example"}, clock=clock)
+    visit(hosts, ticket)
+    visit(hosts, ticket)
+    assert ticket.waited == [3.0]
+
+
+def test_connections_are_bounded_across_threads() -> None:
+    hosts = Hosts(Pace(delay=0.0, connections=2))
+    inside, most, lock = 0, 0, threading.Lock()
+    both = threading.Barrier(2, timeout=10)
+
+    def work(number: int) -> None:
+        nonlocal inside, most
+        with hosts.visit(BOOKS, Ticket(number)):
+            with lock:
+                inside += 1
+                most = max(most, inside)
+            both.wait()
+            with lock:
+                inside -= 1
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
+    assert most == 2
+
+
+def test_waiting_for_a_connection_ends_when_interrupted() -> None:
+    hosts = Hosts(Pace(delay=0.0, connections=1))
+    ticket = Ticket(2)
+    with hosts.visit(BOOKS, Ticket(1)):
+        stopper = threading.Timer(0.05, ticket.interrupt, (Reason.SHUTDOWN,))
+        stopper.start()
+        with pytest.raises(Interrupted):
+            visit(hosts, ticket)
+        stopper.join()
+    visit(hosts, Ticket(3))
+
+
+def test_a_connection_is_given_back_after_an_error(clock: Clock, ticket: PatientTicket) -> None:
+    hosts = Hosts(Pace(delay=0.0, connections=1), clock=clock)
+    with pytest.raises(ZeroDivisionError), hosts.visit(BOOKS, ticket):
+        raise ZeroDivisionError
+    visit(hosts, ticket)
+    assert ticket.waited == []
+
+
+def test_a_hold_is_refused_at_once_and_a_short_one_waited_out(clock: Clock, ticket: PatientTicket) -> None:
+    hosts = Hosts(Pace(delay=0.0), clock=clock)
+    assert hosts.hold(BOOKS, 120.0, "it asks for a pause (429)") == 120.0
+    with pytest.raises(
+        HeldError, match=r"books\.example is left alone for 120 s: it asks for a pause"
+    ) as held:
+        visit(hosts, ticket)
+    assert (held.value.scope, held.value.seconds) == ("host", 120.0)
+    assert hosts.held() == {"books.example": 120.0}
+    clock.now += 117.0
+    visit(hosts, ticket)
+    assert ticket.waited == [3.0]
+    assert hosts.held() == {}
+
+
+def test_a_hold_without_a_time_grows_and_is_counted_once_a_burst(clock: Clock) -> None:
+    hosts = Hosts(clock=clock)
+    assert hosts.hold(BOOKS, None, "busy") == 10.0
+    assert hosts.hold(BOOKS, None, "busy") == 10.0
+    clock.now += 11.0
+    assert hosts.hold(BOOKS, None, "busy") == 20.0
+    clock.now += 21.0
+    hosts.succeeded(BOOKS)
+    assert hosts.hold(BOOKS, None, "busy") == 10.0
+
+
+def test_a_success_from_before_does_not_lift_a_hold(clock: Clock, ticket: PatientTicket) -> None:
+    hosts = Hosts(clock=clock)
+    hosts.hold(BOOKS, 60.0, "busy")
+    hosts.succeeded(BOOKS)
+    with pytest.raises(HeldError):
+        visit(hosts, ticket)
+
+
+def test_the_breaker_opens_lets_one_try_and_doubles(clock: Clock, ticket: PatientTicket) -> None:
+    hosts = Hosts(Pace(delay=0.0), clock=clock)
+    for _ in range(2):
+        hosts.failed(BOOKS)
+        visit(hosts, ticket)
+    assert hosts.failed(BOOKS) == 30.0
+    assert hosts.failed(BOOKS) == 30.0  # one that began before the breaker opened
+    with pytest.raises(HeldError, match="3 connections in a row failed"):
+        visit(hosts, ticket)
+    clock.now += 31.0
+    with hosts.visit(BOOKS, ticket):
+        with pytest.raises(HeldError, match="another job is trying it"):
+            visit(hosts, ticket)
+        assert hosts.failed(BOOKS) == 60.0
+    clock.now += 61.0
+    with hosts.visit(BOOKS, ticket):
+        hosts.succeeded(BOOKS)
+        visit(hosts, ticket)
+    visit(hosts, ticket)
+    assert ticket.waited == []
+
+
+def test_the_breaker_never_waits_longer_than_its_bound(clock: Clock) -> None:
+    hosts = Hosts(clock=clock)
+    seconds = 0.0
+    for _ in range(60):
+        seconds = hosts.failed(BOOKS)
+        clock.now += seconds + 1
+    assert seconds == BREAKER_MAX_SECONDS
+
+
+def test_an_interrupted_trial_leaves_room_for_another(clock: Clock, ticket: PatientTicket) -> None:
+    hosts = Hosts(Pace(delay=0.0), clock=clock)
+    for _ in range(3):
+        hosts.failed(BOOKS)
+    clock.now += 31.0
+    visit(hosts, ticket)
+    visit(hosts, ticket)
+
+
+def test_many_hosts_are_forgotten_but_not_the_held_ones(clock: Clock, ticket: PatientTicket) -> None:
+    hosts = Hosts(clock=clock)
+    hosts.hold(BOOKS, 86_400.0, "busy")
+    for number in range(2500):
+        visit(hosts, ticket, f"http://h{number}.example/")
+        clock.now += 2.0
+    assert len(hosts._hosts) <= 1001
+    assert "books.example" in hosts.held()
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("120", 120.0),
+        (" 0 ", 0.0),
+        ("-5", None),
+        ("1.5", None),
+        ("٣", None),
+        ("9" * 60, 86400.0),
+        ("Tue, 14 Nov 2023 22:14:20 GMT", 60.0),
+        ("Tue, 14 Nov 2023 22:14:20 -0000", 60.0),
+        ("Tue, 14 Nov 2003 22:14:20 GMT", 0.0),
+        ("Tue, 14 Nov 2093 22:14:20 GMT", 86400.0),
+        ("Tue, 99 Nov 2023 99:99:99 GMT", None),
+        ("soon", None),
+        ("," * 64, None),
+    ],
+)
+def test_retry_after(value: str | None, seconds: float | None) -> None:
+    assert retry_after(value, NOW) == seconds

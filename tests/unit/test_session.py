@@ -1,0 +1,431 @@
+"""Streams, redirects, sign-in and faults, against real sockets on loopback."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import pytest
+import requests
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from bookhopper import __version__
+from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
+from bookhopper.net import addresses
+from bookhopper.net.hosts import Hosts
+from bookhopper.net.session import Fetched, SignIn, _redirected, fetch, new_session, open_stream
+from bookhopper.ticket import Interrupted, Reason, Ticket
+from tests.fakes.server import answering, free_port, serving
+
+LOCAL = frozenset({"127.0.0.1", "localhost"})
+
+
+@dataclass
+class Web:
+    """A small site with every kind of answer, and the requests that it saw."""
+
+    url: str = ""
+    elsewhere: str = ""
+    seen: list[Request] = field(default_factory=list)
+
+    def app(self) -> Starlette:
+        async def book(request: Request) -> Response:
+            self.seen.append(request)
+            return PlainTextResponse("a book")
+
+        async def status(request: Request) -> Response:
+            headers = (
+                {"Retry-After": request.query_params["after"]} if "after" in request.query_params else {}
+            )
+            if "ask" in request.query_params:
+                headers["WWW-Authenticate"] = request.query_params["ask"]
+            return Response("no", int(request.path_params["status"]), headers)
+
+        async def hop(request: Request) -> Response:
+            self.seen.append(request)
+            left = int(request.path_params["left"])
+            return RedirectResponse(f"{self.url}/hop/{left - 1}" if left else "/book")
+
+        async def away(request: Request) -> Response:
+            self.seen.append(request)
+            return RedirectResponse(self.elsewhere)
+
+        async def bomb(_: Request) -> Response:
+            return Response(gzip.compress(bytes(20_000_000)), headers={"Content-Encoding": "gzip"})
+
+        return Starlette(
+            routes=[
+                Route("/book", book),
+                Route("/status/{status}", status),
+                Route("/hop/{left}", hop),
+                Route("/away", away),
+                Route("/bomb", bomb),
+            ]
+        )
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Web]:
+    web = Web()
+    with serving(web.app()) as url:
+        web.url = url
+        yield web
+
+
+@pytest.fixture
+def web(site: Web) -> Web:
+    site.seen.clear()
+    return site
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    with new_session() as session:
+        yield session
+
+
+@pytest.fixture
+def hosts() -> Hosts:
+    return Hosts(local=LOCAL)
+
+
+def get(
+    session: requests.Session,
+    hosts: Hosts,
+    url: str,
+    *,
+    sign_in: SignIn | None = None,
+    allowed: frozenset[str] = LOCAL,
+    max_bytes: int = 1_000_000,
+    seconds: float = 30.0,
+    timeout: tuple[float, float] = (10.0, 10.0),
+) -> Fetched:
+    return fetch(
+        session,
+        url,
+        hosts=hosts,
+        ticket=Ticket(1),
+        max_bytes=max_bytes,
+        seconds=seconds,
+        sign_in=sign_in,
+        allowed=allowed,
+        timeout=timeout,
+    )
+
+
+def test_an_answer_is_read_and_the_program_names_itself(
+    web: Web, session: requests.Session, hosts: Hosts
+) -> None:
+    fetched = get(session, hosts, f"{web.url}/book#part")
+    assert (fetched.content, fetched.url) == (b"a book", f"{web.url}/book")
+    assert fetched.headers["content-type"].startswith("text/plain")
+    assert web.seen[0].headers["user-agent"] == f"bookhopper/{__version__}"
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "words"),
+    [
+        ("404", PermanentError, "not there (404)"),
+        ("410", PermanentError, "gone for good"),
+        ("403", PermanentError, "forbids"),
+        ("451", PermanentError, "legal reasons"),
+        ("418", PermanentError, "answered 418"),
+        ("304", PermanentError, "answered 304"),
+        ("302", PermanentError, "answered 302"),
+        ("401", PermanentError, "set username and password_file"),
+        ("500", TransientError, "the server failed (500)"),
+        ("502", TransientError, "the server failed (502)"),
+        ("429?after=77", HeldError, "left alone for 77 s: it asks for a pause (429)"),
+        ("503", HeldError, "left alone for 10 s: it asks for a pause (503)"),
+    ],
+)
+def test_every_status_has_its_meaning(
+    web: Web, session: requests.Session, path: str, error: type[BookhopperError], words: str
+) -> None:
+    with pytest.raises(error) as raised:
+        get(session, Hosts(local=LOCAL), f"{web.url}/status/{path}")
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_pause_holds_the_whole_host(web: Web, session: requests.Session, hosts: Hosts) -> None:
+    with pytest.raises(HeldError) as first:
+        get(session, hosts, f"{web.url}/status/503?after=600")
+    assert first.value.scope == "host"
+    assert first.value.seconds == pytest.approx(600, abs=5)
+    with pytest.raises(HeldError):
+        get(session, hosts, f"{web.url}/book")
+    assert web.seen == []
+
+
+def test_statuses_that_the_caller_wants_to_see_are_given(
+    web: Web, session: requests.Session, hosts: Hosts
+) -> None:
+    with open_stream(
+        session, f"{web.url}/status/416", hosts=hosts, ticket=Ticket(1), allowed=LOCAL, statuses={416}
+    ) as response:
+        assert response.status_code == 416
+
+
+class TestRedirects:
+    def test_ten_are_followed(self, web: Web, session: requests.Session, hosts: Hosts) -> None:
+        assert get(session, hosts, f"{web.url}/hop/9").content == b"a book"
+
+    def test_eleven_are_not(self, web: Web, session: requests.Session, hosts: Hosts) -> None:
+        with pytest.raises(PermanentError, match="more than 10 redirects"):
+            get(session, hosts, f"{web.url}/hop/50")
+
+    def test_their_bodies_are_not_read(self, session: requests.Session, hosts: Hosts) -> None:
+        def endless(connection: socket.socket) -> None:
+            connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: ftp://a.example/\r\n\r\n")
+            while True:
+                connection.sendall(bytes(65536))
+
+        with answering(endless) as url, pytest.raises(PermanentError, match="no address"):
+            get(session, hosts, url)
+
+    def test_an_unescaped_path(self, web: Web, session: requests.Session, hosts: Hosts) -> None:
+        head = f"HTTP/1.1 302 Found\r\nLocation: {web.url}/book?Käthe\r\nContent-Length: 0\r\n\r\n".encode()
+        with answering(lambda connection: connection.sendall(head)) as url:
+            get(session, hosts, url)
+        assert web.seen[0].url.query == "K%C3%A4the"
+
+    def test_never_from_encrypted_to_plain(self) -> None:
+        with pytest.raises(PermanentError, match=r"unencrypted address, http://b\.example/x"):
+            _redirected("https://a.example/", "http://b.example/x")
+        assert _redirected("http://a.example/b/c", "../d?e#f") == "http://a.example/d?e"
+
+    @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://a.example/", "http://[::1", "a:b"])
+    def test_never_to_another_scheme(
+        self, web: Web, session: requests.Session, hosts: Hosts, target: str
+    ) -> None:
+        web.elsewhere = target
+        with pytest.raises(PermanentError, match=r"no address that can be fetched|malformed"):
+            get(session, hosts, f"{web.url}/away")
+
+    @pytest.mark.parametrize(
+        "host",
+        ["127.0.0.2", "localhost", "10.1.2.3", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]", "0x7f.1"],
+    )
+    def test_never_into_the_private_network(
+        self, web: Web, session: requests.Session, hosts: Hosts, host: str
+    ) -> None:
+        web.elsewhere = f"http://{host}:9/"
+        with pytest.raises(PermanentError, match="leads into the private network"):
+            get(session, hosts, f"{web.url}/away", allowed=frozenset({"127.0.0.1"}))
+
+    def test_an_allowed_port_is_not_the_whole_host(
+        self, web: Web, session: requests.Session, hosts: Hosts
+    ) -> None:
+        web.elsewhere = "http://127.0.0.1:9/"
+        with pytest.raises(PermanentError, match="private network"):
+            get(session, hosts, f"{web.url}/away", allowed=frozenset({addresses.host_and_port(web.url)}))
+
+
+class TestSignIn:
+    def sign_in(self, web: Web) -> SignIn:
+        return SignIn(addresses.origin(web.url), "käthe", "pass:wörd", "home")
+
+    def test_the_origin_gets_it(self, web: Web, session: requests.Session, hosts: Hosts) -> None:
+        get(session, hosts, f"{web.url}/hop/1", sign_in=self.sign_in(web))
+        expected = "Basic " + base64.b64encode("käthe:pass:wörd".encode()).decode()
+        assert [request.headers.get("authorization") for request in web.seen] == [expected] * 3
+
+    def test_another_origin_does_not(self, web: Web, session: requests.Session, hosts: Hosts) -> None:
+        with serving(web.app()) as other:
+            web.elsewhere = f"{other}/book"
+            get(session, hosts, f"{web.url}/away", sign_in=self.sign_in(web))
+        assert ["authorization" in request.headers for request in web.seen] == [True, False]
+
+    def test_credentials_in_a_link_are_dropped(
+        self, web: Web, session: requests.Session, hosts: Hosts
+    ) -> None:
+        get(session, hosts, web.url.replace("//", "//eve:secret@") + "/book")
+        assert "authorization" not in web.seen[0].headers
+
+    def test_netrc_is_not_asked(
+        self,
+        web: Web,
+        session: requests.Session,
+        hosts: Hosts,
+        tmp_path: pytest.TempPathFactory,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        netrc = f"{tmp_path}/netrc"
+        with open(netrc, "w", encoding="ascii") as file:  # noqa: PTH123
+            file.write("machine 127.0.0.1 login eve password secret\n")
+        monkeypatch.setenv("NETRC", netrc)
+        get(session, hosts, f"{web.url}/book")
+        assert "authorization" not in web.seen[0].headers
+
+    @pytest.mark.parametrize(
+        ("ask", "words"),
+        [
+            ("Basic realm=x", "sign-in refused (401): check username and password_file of source home"),
+            ("Digest realm=x", "takes only digest sign-in (401): let it take Basic, for source home"),
+        ],
+    )
+    def test_a_refusal_says_what_to_do(
+        self, web: Web, session: requests.Session, hosts: Hosts, ask: str, words: str
+    ) -> None:
+        with pytest.raises(PermanentError) as raised:
+            get(session, hosts, f"{web.url}/status/401?ask={ask}", sign_in=self.sign_in(web))
+        assert words in str(raised.value)
+
+    def test_a_password_is_not_shown(self, web: Web) -> None:
+        assert "wörd" not in repr(self.sign_in(web))
+
+
+class TestFaults:
+    def test_a_refused_connection_holds_the_host(self, session: requests.Session, hosts: Hosts) -> None:
+        url = f"http://127.0.0.1:{free_port()}/"
+        for _ in range(3):
+            with pytest.raises(HeldError, match="connection was refused") as raised:
+                get(session, hosts, url)
+        assert (raised.value.scope, raised.value.seconds) == ("host", 30.0)
+        with pytest.raises(HeldError, match="left alone"):
+            get(session, hosts, url)
+
+    def test_an_unknown_name(self, session: requests.Session, hosts: Hosts) -> None:
+        with pytest.raises(HeldError, match="name cannot be resolved"):
+            get(session, hosts, "http://nowhere.invalid/")
+
+    def test_an_untrusted_connection(self, web: Web, session: requests.Session, hosts: Hosts) -> None:
+        with pytest.raises(HeldError, match="no trusted connection: check this machine's clock"):
+            get(session, hosts, web.url.replace("http:", "https:"))
+
+    def test_an_unreachable_proxy(
+        self, session: requests.Session, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+        monkeypatch.setenv("no_proxy", "")
+        with pytest.raises(HeldError, match="proxy cannot be reached"):
+            get(session, hosts, "http://books.invalid/")
+
+    @pytest.mark.parametrize(
+        "url", ["ftp://a.example/x", "a.example", "http://", "http://a:b:c/", "file:///etc/x"]
+    )
+    def test_what_is_no_address(self, session: requests.Session, hosts: Hosts, url: str) -> None:
+        with pytest.raises(PermanentError, match="no address that can be fetched"):
+            get(session, hosts, url)
+
+    def test_a_host_name_that_cannot_be_one(self, session: requests.Session, hosts: Hosts) -> None:
+        with pytest.raises(PermanentError):
+            get(session, hosts, f"http://{'a' * 80}.example/")
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
+            b"nonsense\r\n\r\n",
+            b"",
+        ],
+    )
+    def test_an_answer_that_breaks_off(self, session: requests.Session, hosts: Hosts, answer: bytes) -> None:
+        with answering(lambda connection: connection.sendall(answer)) as url, pytest.raises(TransientError):
+            get(session, hosts, url)
+
+    def test_an_answer_that_stalls(self, session: requests.Session, hosts: Hosts) -> None:
+        done = threading.Event()
+
+        def stall(connection: socket.socket) -> None:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")
+            done.wait(10)
+
+        with answering(stall) as url:
+            with pytest.raises(TransientError, match="stalled"):
+                get(session, hosts, url, timeout=(5, 0.1))
+            done.set()
+
+    def test_an_answer_that_drips(self, session: requests.Session, hosts: Hosts) -> None:
+        done = threading.Event()
+
+        def drip(connection: socket.socket) -> None:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            while not done.wait(0.01):
+                connection.sendall(b"x")
+
+        with answering(drip) as url, ExitStack() as stack:
+            stack.callback(done.set)
+            with pytest.raises(TransientError, match="took longer than"):
+                get(session, hosts, url, seconds=0.2)
+
+    def test_an_answer_that_unpacks_to_too_much(
+        self, web: Web, session: requests.Session, hosts: Hosts
+    ) -> None:
+        with pytest.raises(PermanentError, match="larger than 1,000,000 bytes"):
+            get(session, hosts, f"{web.url}/bomb")
+
+    def test_what_the_reader_itself_gets_wrong_stays_as_it_is(
+        self, web: Web, session: requests.Session, hosts: Hosts
+    ) -> None:
+        with (
+            pytest.raises(OSError, match="disk full"),
+            open_stream(session, f"{web.url}/book", hosts=hosts, ticket=Ticket(1), allowed=LOCAL),
+        ):
+            raise OSError("disk full")
+
+    def test_an_interrupted_ticket_asks_nobody(
+        self, web: Web, session: requests.Session, hosts: Hosts
+    ) -> None:
+        ticket = Ticket(1)
+        ticket.interrupt(Reason.CANCEL)
+        with pytest.raises(Interrupted):
+            fetch(session, f"{web.url}/book", hosts=hosts, ticket=ticket, max_bytes=1, allowed=LOCAL)
+        assert web.seen == []
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        ("url", "expected"),
+        [
+            ("HTTP://Books.Example:80/a", "http://books.example"),
+            ("https://books.example:443", "https://books.example"),
+            ("https://u:p@books.example:8443/?q", "https://books.example:8443"),
+            ("http://[2001:DB8::1]:8080/", "http://[2001:db8::1]:8080"),
+        ],
+    )
+    def test_origin(self, url: str, expected: str) -> None:
+        assert addresses.origin(url) == expected
+
+    @pytest.mark.parametrize(
+        ("url", "shown"),
+        [
+            ("https://u:p@books.example/a?token=1#f", "https://books.example/a?…"),
+            ("https://books.example/a\u202eb", "https://books.example/a�b"),
+            ("http://[::1", "(a malformed address)"),
+            ("http://a.example/" + "x" * 500, "http://a.example/" + "x" * 182 + "…"),
+        ],
+    )
+    def test_safe_url(self, url: str, shown: str) -> None:
+        assert addresses.safe_url(url) == shown
+
+    @pytest.mark.parametrize(
+        ("host", "local"),
+        [
+            ("192.168.1.2", True),
+            ("100.64.0.1", True),
+            ("0.0.0.0", True),
+            ("224.0.0.1", True),
+            ("fe80::1", True),
+            ("2002:7f00:1::", True),
+            ("64:ff9b::7f00:1", True),
+            ("64:ff9b::808:808", False),
+            ("8.8.8.8", False),
+            ("2606:4700::1111", False),
+            ("nowhere.invalid", False),
+        ],
+    )
+    def test_is_local(self, host: str, local: bool) -> None:
+        assert addresses.is_local(host) is local
