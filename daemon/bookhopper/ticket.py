@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
+from bookhopper.model import Resume
+
 
 class Reason(StrEnum):
     """Why a running job is to stop."""
@@ -32,7 +34,8 @@ class Ticket:
     """One running job's interruption and progress; made by a worker, read by the API, written by both.
 
     Progress lives here and never in the database: `received` and `total` are bytes, `speed` is a moving
-    average in bytes per second, `stage` says in a word what is being done.
+    average in bytes per second, `stage` says in a word what is being done, `resume` is where a download could
+    go on, `heartbeat` (epoch seconds) the last sign of life.
     """
 
     _SMOOTHING_SECONDS = 3.0
@@ -44,6 +47,8 @@ class Ticket:
         self.received = 0
         self.total: int | None = None
         self.speed = 0.0
+        self.resume: Resume | None = None
+        self.heartbeat = time.time()
         self.started = time.monotonic()
         self._marked = (self.started, 0)
         self._event = threading.Event()
@@ -58,6 +63,7 @@ class Ticket:
 
     def check(self) -> None:
         """Raise `Interrupted` when somebody asked the job to stop and it is not shielded."""
+        self.heartbeat = time.time()
         if self._event.is_set() and not self._shielded and self._reason is not None:
             raise Interrupted(self._reason)
 

@@ -24,6 +24,14 @@ _REFUSALS = {
 }
 
 
+class AnswerError(PermanentError):
+    """The server answered, and `status` says that it will not give what was asked for."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 @contextmanager
 def faults_named(url: str, hosts: Hosts) -> Iterator[None]:
     """Turn the faults of requests and urllib3 inside the block into the daemon's, and tell `hosts`.
@@ -41,7 +49,7 @@ def refuse_status(response: requests.Response, hosts: Hosts, source: str) -> Non
     """Raise what an answer's status means unless it is a success; `source` names who signed in, if anybody.
 
     429 and 503 hold the whole host (HeldError), for as long as it asks; any other 5xx is a TransientError,
-    everything else a PermanentError.
+    everything else an AnswerError, which is a PermanentError.
     """
     status, url = response.status_code, response.url
     if status in _THROTTLED:
@@ -57,8 +65,8 @@ def refuse_status(response: requests.Response, hosts: Hosts, source: str) -> Non
     if status >= 500:
         raise TransientError(f"{shown}: the server failed ({status})")
     if status == 401:
-        raise PermanentError(f"{shown}: {_sign_in_remedy(response, source)}")
-    raise PermanentError(f"{shown}: {_REFUSALS.get(status, f'the server answered {status}')}")
+        raise AnswerError(f"{shown}: {_sign_in_remedy(response, source)}", status)
+    raise AnswerError(f"{shown}: {_REFUSALS.get(status, f'the server answered {status}')}", status)
 
 
 def _sign_in_remedy(response: requests.Response, source: str) -> str:

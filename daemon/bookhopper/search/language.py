@@ -45,7 +45,7 @@ def language_tag(text: str) -> str:
 
 
 def same_language(wanted: str, offered: str) -> bool:
-    """Tell whether a book in `offered` serves a reader of `wanted`; scripts differ only where both are named."""
+    """Tell whether a book in `offered` serves a reader of `wanted`; scripts count where both name one."""
     if wanted == offered:
         return True
     plain, _, script = wanted.partition("-")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from bookhopper.search.normalise import fold
 
-_UNITS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"]
+_UNITS += ["twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _SMALL = {word: value for value, word in enumerate(_UNITS)} | {
     word: 10 * value for value, word in enumerate(_TENS, start=2)
 }
-_SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000}
+_SCALES = {"thousand": 1_000, "million": 1_000_000}
 _ROMAN = re.compile(r"x{0,3}(?:ix|iv|v?i{0,3})")
 _ROMAN_VALUES = {"i": 1, "v": 5, "x": 10}
 _GROUPED_DIGITS = re.compile(r"(?<=\d),(?=\d{3}\b)")
@@ -23,7 +22,7 @@ _POSSESSIVE = re.compile(r"(?<=\w)['’]s\b", re.IGNORECASE)
 
 
 def _roman(word: str) -> int:
-    """Give the value of a Roman numeral below forty, else 0: larger ones are mostly words (`mix`, `civil`)."""
+    """Give the value of a Roman numeral below forty, else 0: larger ones are mostly words (`mix`)."""
     if not _ROMAN.fullmatch(word):
         return 0
     values = [_ROMAN_VALUES[letter] for letter in word]
@@ -31,32 +30,54 @@ def _roman(word: str) -> int:
     return sum(-value if value < after else value for value, after in zip(values, following, strict=True))
 
 
-def _numerals(words: list[str]) -> list[str]:
-    """Write every number in digits: `twenty thousand leagues` and `20000 leagues`, `henry iv` and `henry 4`."""
-    plain: list[str] = []
-    total = current = 0
-    counting = False
-    for word in [*words, ""]:
-        if word in _SMALL and not (counting and 0 < current % 100 < 20):
-            current, counting = current + _SMALL[word], True
+def _adds(current: int, value: int, *, begun: bool) -> bool:
+    """Tell whether a number goes on: twenty + three, hundred + seventeen, thousand + forty."""
+    if current % 100 == 0:
+        return begun
+    return value < 10 and current % 100 >= 20 and current % 10 == 0
+
+
+def _spelt_number(words: Sequence[str], start: int) -> tuple[int, int]:
+    """Read the number that is spelt from `start` on: its value and the place after it."""
+    total, current, place = 0, _SMALL[words[start]], start + 1
+    while place < len(words):
+        word = words[place]
+        value = _SMALL.get(word)
+        if (
+            word == "and"
+            and current + total >= 100
+            and words[place + 1 : place + 2]
+            and words[place + 1] in _SMALL
+        ):
+            place += 1
             continue
-        if counting and word in _SCALES:
-            scale = _SCALES[word]
-            if scale == 100:
-                current = max(current, 1) * scale
-            else:
-                total, current = total + max(current, 1) * scale, 0
-            continue
-        if counting:
-            plain.append(str(total + current))
-            total = current = 0
-            counting = False
+        if value is not None and _adds(current, value, begun=bool(current or total)):
+            current += value
+        elif value is not None and 10 < current < 100 and value >= 10:
+            current = 100 * current + value  # a year: nineteen eighty-four
+        elif word == "hundred" and current < 100:
+            current *= 100
+        elif word in _SCALES:
+            total, current = total + current * _SCALES[word], 0
+        else:
+            break
+        place += 1
+    return total + current, place
+
+
+def _numerals(words: Sequence[str]) -> Iterator[str]:
+    """Write every number in digits: `twenty thousand` is `20000`, `henry iv` is `henry 4`."""
+    place = 0
+    while place < len(words):
+        word = words[place]
         if word in _SMALL:
-            current, counting = _SMALL[word], True
-        elif word:
-            value = _roman(word) if len(word) > 1 or plain else 0
-            plain.append(str(value) if value else word.lstrip("0") if word.isdecimal() else word)
-    return [word for word in plain if word]
+            value, place = _spelt_number(words, place)
+            yield str(value)
+            continue
+        # A lone letter at the head is a pronoun or an initial: `I, Robot`.
+        value = _roman(word) if len(word) > 1 or place else 0
+        yield str(value or (int(word) if word.isdecimal() and len(word) < 10 else word))
+        place += 1
 
 
 @lru_cache(maxsize=8192)

@@ -1,4 +1,4 @@
-"""Is a file a whole, readable, unprotected book?"""
+"""Whether a file is a whole, readable, unprotected book."""
 
 from bookhopper.verify.base import Verdict
 from bookhopper.verify.dispatch import verify

@@ -16,11 +16,19 @@ MEMBERS_MAX = 20_000
 UNPACKED_MAX = 4 << 30
 RATIO_MAX = 200
 RATIO_FLOOR = 64 << 20
-"""A book that unpacks to less than the floor may be as repetitive as it likes; text seldom shrinks tenfold."""
+"""A book that unpacks to less than the floor may be as repetitive as it likes."""
 
 _ENCRYPTED = 0x1
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error, NotImplementedError, RuntimeError)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    struct.error,
+    NotImplementedError,
+    RuntimeError,
+)
 """What zipfile raises for bytes that do not hold together (ValueError: also an offset before the file)."""
 
 _HEAD = 16
@@ -28,7 +36,10 @@ _HEAD = 16
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An opened ZIP whose directory has passed the bounds; `members` maps names to entries, folders left out."""
+    """An opened ZIP whose directory has passed the bounds.
+
+    `members` maps names to entries, folders left out; `folded` maps names without case to the real ones.
+    """
 
     zip: zipfile.ZipFile
     members: dict[str, zipfile.ZipInfo]
@@ -41,42 +52,41 @@ class Archive:
     def read(self, member: zipfile.ZipInfo, limit: int) -> bytes:
         """Read a member whole and compare its checksum.
 
-        Raises:
-            RefusedError: it is damaged, or larger than `limit` bytes.
+        Raises RefusedError: it is damaged, or larger than `limit` bytes.
         """
         if member.file_size > limit:
-            raise RefusedError("structure", f"{quoted(member.filename)} is {member.file_size >> 20} MiB large")
+            raise RefusedError(
+                "structure", f"{quoted(member.filename)} is {member.file_size >> 20} MiB large"
+            )
         try:
-            with hostile_offsets(_damaged(member)), self.zip.open(member) as stream:
+            with self.zip.open(member) as stream:
                 return stream.read()
-        except _DAMAGE as error:
-            raise RefusedError("checksum", _damaged(member)) from error
+        except (*_DAMAGE, OSError) as error:
+            raise _damaged(member, error) from error
 
     def test(self, members: Iterable[zipfile.ZipInfo]) -> dict[str, bytes]:
         """Read members in pieces, compare their checksums, and give each one's first bytes.
 
-        Raises:
-            RefusedError: one of them is damaged.
+        Raises RefusedError: one of them is damaged.
         """
         heads: dict[str, bytes] = {}
         for member in members:
             try:
-                with hostile_offsets(_damaged(member)), self.zip.open(member) as stream:
+                with self.zip.open(member) as stream:
                     piece = stream.read(PIECE)
                     heads[member.filename] = piece[:_HEAD]
                     # zipfile compares the checksum when it meets the end, not before.
                     while piece:
                         piece = stream.read(PIECE)
-            except _DAMAGE as error:
-                raise RefusedError("checksum", _damaged(member)) from error
+            except (*_DAMAGE, OSError) as error:
+                raise _damaged(member, error) from error
         return heads
 
 
 def open_archive(file: BinaryIO, size: int) -> Archive:
     """Read a ZIP's directory and hold it to the bounds; bytes before or behind the ZIP do no harm.
 
-    Raises:
-        RefusedError: cut short, locked by a password, a bomb, or with names that leave its folder.
+    Raises RefusedError: cut short, locked by a password, a bomb, or with names that leave its folder.
     """
     try:
         with hostile_offsets("a ZIP archive with a damaged directory"):
@@ -95,6 +105,15 @@ def open_archive(file: BinaryIO, size: int) -> Archive:
             _admit(info, members.get(info.filename))
             members[info.filename] = info
     return Archive(archive, members, {_fold(name): name for name in members})
+
+
+def holds_archive(file: BinaryIO) -> bool:
+    """Tell whether a ZIP archive ends the file, whatever stands before it."""
+    try:
+        with hostile_offsets(""), zipfile.ZipFile(file):
+            return True
+    except (*_DAMAGE, RefusedError):
+        return False
 
 
 def _admit(info: zipfile.ZipInfo, same_name: zipfile.ZipInfo | None) -> None:
@@ -116,5 +135,8 @@ def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _damaged(member: zipfile.ZipInfo) -> str:
-    return f"{quoted(member.filename)} in it is damaged"
+def _damaged(member: zipfile.ZipInfo, error: Exception) -> RefusedError:
+    with hostile_offsets(f"{quoted(member.filename)} in it is damaged"):
+        if isinstance(error, OSError):
+            raise error
+    return RefusedError("checksum", f"{quoted(member.filename)} in it is damaged")

@@ -19,7 +19,12 @@ checksums agree, whether the book inside makes sense, whether it is locked."""
 PIECE = 1 << 20
 """Bytes read at once: big enough that the interpreter's share is small, small enough for sixteen threads."""
 
-_IN_MEMORY = 4 << 20
+PDF_HEADER_WITHIN = 1024
+"""Readers look for `%PDF-` in so many bytes, since mail gateways and web servers put lines before it."""
+
+IN_MEMORY = 4 << 20
+"""Up to so many bytes a file is read whole before it is looked at."""
+
 _LARGEST_READ = 64 << 20
 
 
@@ -74,11 +79,10 @@ def open_book(path: Path) -> BinaryIO:
     A small one is read whole: one system call in place of a hundred, each of which would give up the
     interpreter lock and queue for it again.
 
-    Raises:
-        OSError: the file cannot be read.
+    Raises OSError: the file cannot be read.
     """
     file = _BoundedFile(io.FileIO(path))
-    if size_of(file) > _IN_MEMORY:
+    if size_of(file) > IN_MEMORY:
         return file
     with file:
         return io.BytesIO(file.read())
@@ -131,8 +135,7 @@ def parser(*, recover: bool = False, target: object = None) -> etree.XMLParser:
 def parse_xml(document: bytes, name: str) -> etree._Element:
     """Parse a small document, as forgivingly as readers do: HTML's entities undeclared, a stray `&`.
 
-    Raises:
-        RefusedError: there is no root element to be found.
+    Raises RefusedError: there is no root element to be found.
     """
     document = document.strip(b"\0 \t\r\n")
     root: etree._Element | None

@@ -1,12 +1,12 @@
 """EPUB: container, package, spine, protection; every member's checksum.
 
-Facts: EPUB Open Container Format 3.3 and 2.0.1 (container.xml, encryption.xml, font obfuscation), Adobe's font
-mangling, Readium LCP (license.lcpl), Apple FairPlay (sinf.xml).
+Facts: EPUB Open Container Format 3.3 and 2.0.1 (container.xml, encryption.xml, font obfuscation), Adobe's
+font mangling, Readium LCP (license.lcpl), Apple FairPlay (sinf.xml).
 
-What readers forgive is taken: mimetype missing, misplaced, compressed or misspelt; references that differ from
-a name in case, percent-encoding or a leading `./`; undeclared entities; bytes around the archive; a spine entry
-that no manifest item answers, or one outside the linear order whose file is not there.  A linear document that
-the manifest names and the archive lacks is a hole in the text: refused.
+What readers forgive is taken: mimetype missing, misplaced, compressed or misspelt; references that differ
+from a name in case, percent-encoding or a leading `./`; undeclared entities; bytes around the archive; a
+spine entry that no manifest item answers, or one outside the linear order whose file is not there.  A linear
+document that the manifest names and the archive lacks is a hole in the text: refused.
 """
 
 from __future__ import annotations
@@ -57,8 +57,7 @@ class _Locked:
 def check(archive: Archive) -> str:
     """Check an EPUB and give its format.
 
-    Raises:
-        RefusedError: it is protected, damaged, or has no text that a reader could open.
+    Raises RefusedError: it is protected, damaged, or has no text that a reader could open.
     """
     for name, scheme in _RIGHTS.items():
         if (member := archive.find(name)) and member.file_size:
@@ -117,7 +116,9 @@ def _manifest(archive: Archive, package: etree._Element, folder: str) -> dict[st
 
 
 def _check_spine(package: etree._Element, manifest: dict[str, _Item]) -> None:
-    references = [reference for spine in package.iterfind("{*}spine") for reference in spine.iterfind("{*}itemref")]
+    references = [
+        reference for spine in package.iterfind("{*}spine") for reference in spine.iterfind("{*}itemref")
+    ]
     if not references:
         raise RefusedError("structure", "the spine is empty: there is nothing to read")
     whole = False
@@ -139,13 +140,17 @@ def _check_fonts(archive: Archive, locked: list[_Locked], manifest: dict[str, _I
     }
     for file in locked:
         member = archive.find(file.path.lstrip("/"))
-        if member is None or file.path.casefold().endswith(_FONT_SUFFIXES) or member.filename in by_media_type:
+        if (
+            member is None
+            or file.path.casefold().endswith(_FONT_SUFFIXES)
+            or member.filename in by_media_type
+        ):
             continue
         raise RefusedError("protection", f"an EPUB whose {quoted(file.path)} is encrypted")
 
 
 def _resolve(archive: Archive, folder: str, href: str) -> ZipInfo | None:
-    """Find the member that a reference means; some writers encode names in the reference, some in the archive."""
+    """Find the member that a reference means; some writers encode it, some the name in the archive."""
     plain = href.partition("#")[0]
     for reference in (unquote(plain), plain, plain.partition("?")[0], href):
         path = posixpath.normpath(posixpath.join(folder, reference.replace("\\", "/")))

@@ -141,7 +141,7 @@ def read_catalogue(stream: IO[bytes], ticket: Ticket) -> Iterator[Record | None]
         yield from _rows(rows, ticket)
     except _TooLargeError:
         raise TransientError(
-            f"the Gutenberg catalogue unpacks to more than {MAX_CHARACTERS >> 20} MB: that is not the real one"
+            f"the Gutenberg catalogue unpacks to more than {MAX_CHARACTERS >> 20} MB: it is not the real one"
         ) from None
     except (OSError, EOFError, zlib.error) as error:
         raise TransientError(f"the Gutenberg catalogue cannot be read to its end: {error}") from error
@@ -155,7 +155,7 @@ def _rows(rows: Iterator[list[str]], ticket: Ticket) -> Iterator[Record | None]:
     missing = [name for name in _COLUMNS if name not in header]
     if missing:
         raise TransientError(
-            f"the Gutenberg catalogue has no column {', '.join(missing)}: it should be pg_catalog.csv or its .gz"
+            f"the Gutenberg catalogue has no column {', '.join(missing)}: it should be pg_catalog.csv(.gz)"
         )
     places = [header.index(name) for name in _COLUMNS]
     for number in range(MAX_ROWS):

@@ -1,4 +1,4 @@
-"""The Gutenberg catalogue as a local SQLite index: built beside, swapped in by one rename, read by any thread."""
+"""The Gutenberg catalogue as a local SQLite index: built beside, swapped in by a rename, read by threads."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class GutenbergIndex:
                 for _ in weights
             )
             values: list[object] = [
-                value for word, weight in weights for value in (weight, f'"{word}"', 8 * _POSTINGS)
+                value for word, weight in weights for value in (weight, f'"{word}"', _POSTINGS)
             ]
             marks = ", ".join("?" for _ in languages)
             found = connection.execute(

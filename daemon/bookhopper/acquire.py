@@ -1,0 +1,145 @@
+"""The fetchers' step: candidates in turn, best first, each downloaded, verified and delivered.
+
+A candidate that turns out to be no good book is marked with its fault, durably, and the next one is tried; so
+a later attempt fetches nothing twice that is known to be bad.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bookhopper.deliver import Book, Deliverer
+from bookhopper.download import Downloaded, Downloader
+from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
+from bookhopper.model import Candidate, Job, Resume, State
+from bookhopper.store.base import DuplicateError, Move, Store
+from bookhopper.ticket import Ticket
+from bookhopper.transfer import Order
+from bookhopper.verify import Verdict, verify
+
+log = logging.getLogger("bookhopper.acquire")
+
+
+class Acquire:
+    """Takes a QUEUED job to a book in ingest; called by every fetcher at once."""
+
+    def __init__(
+        self,
+        store: Store,
+        downloader: Downloader,
+        deliverer: Deliverer,
+        *,
+        parts: Path,
+        formats: Sequence[str],
+    ) -> None:
+        self._store = store
+        self._downloader = downloader
+        self._deliverer = deliverer
+        self._parts = parts
+        self._formats = tuple(formats)
+        self._lock = threading.Lock()
+        self._verifications: Counter[tuple[str, str]] = Counter()
+
+    def verifications(self) -> Mapping[tuple[str, str], int]:
+        """Count verifications by check and outcome."""
+        with self._lock:
+            return dict(self._verifications)
+
+    def __call__(self, job: Job, ticket: Ticket) -> Move | None:
+        """Deliver the first good candidate; raises what keeps all of them from it."""
+        part = self._parts / f"{job.id}.part"
+        if not any(not candidate.fault for candidate in job.candidates):
+            part.unlink(missing_ok=True)
+            raise PermanentError(_all_faults(job) or "no candidate to fetch")
+        passing: list[BookhopperError] = []
+        ticket.resume = job.resume
+        for number, candidate in enumerate(job.candidates):
+            if candidate.fault:
+                continue
+            ticket.check()
+            if (double := self._double(job, candidate)) is not None:
+                return Move(job.id, job.state, State.DUPLICATE, double)
+            try:
+                self._deliver(job, candidate, part, ticket)
+            except DuplicateError as error:
+                part.unlink(missing_ok=True)
+                return Move(job.id, job.state, State.DUPLICATE, str(error))
+            except PermanentError as error:
+                job = self._give_up(job, number, str(error))
+                part.unlink(missing_ok=True)
+            except (TransientError, HeldError) as error:
+                if isinstance(error, HeldError) and error.scope == "queue":
+                    raise
+                passing.append(error)
+            else:
+                return None
+        raise _worth_waiting_for(passing) or PermanentError(_all_faults(job))
+
+    def _double(self, job: Job, candidate: Candidate) -> str | None:
+        """Tell of the ledger's line for the same book, before anything is fetched."""
+        if job.want.force:
+            return None
+        other = self._store.delivered(candidate.source, candidate.key, candidate.format)
+        return None if other in {None, job.id} else f"the same book as job {other} brought"
+
+    def _give_up(self, job: Job, number: int, fault: str) -> Job:
+        """Mark a candidate as bad for good, so that no later attempt fetches it again."""
+        candidates = list(job.candidates)
+        candidates[number] = replace(candidates[number], fault=fault)
+        shown = f"{candidates[number].source}:{candidates[number].key} is no good: {fault}"
+        return self._store.move(
+            Move(job.id, job.state, job.state, shown, candidates=tuple(candidates), resume=None)
+        )
+
+    def _deliver(self, job: Job, candidate: Candidate, part: Path, ticket: Ticket) -> None:
+        def remember(resume: Resume) -> None:
+            self._store.move(Move(job.id, job.state, job.state, resume=resume))
+
+        order = Order(candidate, ticket, remember)
+        resume = ticket.resume
+        ticket.stage = "download"
+        got = self._downloader.fetch(order, part, resume)
+        ticket.stage = "verify"
+        verdict = self._verify(got, candidate)
+        if not verdict.ok and got.resumed:
+            # the pieces may not fit together: judge the book by a download in one go
+            part.unlink(missing_ok=True)
+            got = self._downloader.fetch(order, part, None)
+            verdict = self._verify(got, candidate)
+        ticket.resume = None
+        if not verdict.ok:
+            part.unlink(missing_ok=True)
+            raise PermanentError(verdict.reason)
+        self._refuse_format(job, verdict)
+        ticket.stage = "deliver"
+        self._deliverer.deliver(job, Book(part, verdict.format, got.sha256, got.size, candidate), ticket)
+
+    def _verify(self, got: Downloaded, candidate: Candidate) -> Verdict:
+        verdict = verify(got.path, candidate.format)
+        with self._lock:
+            self._verifications[verdict.check or "book", "passed" if verdict.ok else "failed"] += 1
+        return verdict
+
+    def _refuse_format(self, job: Job, verdict: Verdict) -> None:
+        wanted = job.want.formats or self._formats
+        if verdict.format not in wanted:
+            raise PermanentError(f"it is a {verdict.format} file, and wanted is {', '.join(wanted)}")
+
+
+def _worth_waiting_for(passing: Sequence[BookhopperError]) -> BookhopperError | None:
+    """Choose the error that decides: the job's own attempt counts before what the surroundings do."""
+    for kind in (TransientError, HeldError):
+        for error in passing:
+            if isinstance(error, kind):
+                return error
+    return None
+
+
+def _all_faults(job: Job) -> str:
+    faults = [f"{candidate.source}:{candidate.key}: {candidate.fault}" for candidate in job.candidates]
+    return "; ".join(dict.fromkeys(faults))

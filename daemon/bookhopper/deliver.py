@@ -1,0 +1,241 @@
+"""From a verified file to a book in the ingest folder, exactly once.
+
+Placed as `.uploading`, entered into the ledger, renamed, closed: after a crash at any point the ledger and
+the folder together tell how far it came.  What was placed but never reached the ledger is known by a note
+that lies beside the part files from before the placing until after the closing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bookhopper.errors import BookhopperError, HeldError, PermanentError
+from bookhopper.ingest import IngestFolder
+from bookhopper.model import Candidate, Delivery, Job
+from bookhopper.naming import STAGED_SUFFIX, file_name, variants
+from bookhopper.store.base import NameTakenError, StaleError, Store
+from bookhopper.ticket import Ticket
+
+log = logging.getLogger("bookhopper.deliver")
+
+CONSUMERS_KEEP_SECONDS = 120 * 60.0
+"""How long Calibre-Web-Automated leaves an `.uploading` file alone before it deletes it."""
+
+_NOTE_SUFFIX = ".staged"
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A verified file: where it lies, what it is, and the candidate that it came from."""
+
+    path: Path
+    format: str
+    sha256: str
+    size: int
+    candidate: Candidate
+
+
+class Deliverer:
+    """Hands books over to one ingest folder; `notes` is a folder of the daemon's own."""
+
+    def __init__(self, store: Store, folder: IngestFolder, notes: Path) -> None:
+        self._store = store
+        self._folder = folder
+        self._notes = notes
+        self._lock = threading.Lock()
+        self._under_way: set[int] = set()
+        self._said = ""
+
+    def deliver(self, job: Job, book: Book, ticket: Ticket) -> None:
+        """Take a downloaded job to DONE, or to PLACED when the folder goes away in between.
+
+        Raises DuplicateError when the ledger has the book already, HeldError when the folder or the store
+        cannot take it now; the job is then where it was, and nothing of it is left in ingest.
+        """
+        identity = self._folder.ready()
+        with ticket.shield(), self._alone(job.id):
+            delivery = self._place(job, book, identity)
+            try:
+                self._finish(delivery)
+            except (HeldError, OSError) as error:  # PLACED it stays; `finish_placed` goes on from there
+                log.warning("job %d: %s is placed and waits for its name: %s", job.id, delivery.name, error)
+
+    @contextmanager
+    def _alone(self, job: int) -> Iterator[None]:
+        with self._lock:
+            self._under_way.add(job)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way.discard(job)
+
+    # before the ledger
+
+    def _place(self, job: Job, book: Book, identity: str) -> Delivery:
+        names = variants(_name_of(job, book))
+        delivery = self._stage(job, book, identity, names)
+        try:
+            while True:
+                try:
+                    self._store.place(delivery, force=job.want.force)
+                except NameTakenError:
+                    delivery = self._restage(delivery, names)
+                else:
+                    break
+        except BaseException:
+            self._folder.discard(delivery.staged)
+            self._note(job.id).unlink(missing_ok=True)
+            raise
+        book.path.unlink(missing_ok=True)  # it is still there when it was copied
+        return delivery
+
+    def _stage(self, job: Job, book: Book, identity: str, names: Iterator[str]) -> Delivery:
+        for name in names:
+            if self._folder.exists(name):
+                continue
+            self._note(job.id).write_text(name + STAGED_SUFFIX, encoding="utf-8")
+            try:
+                staged = self._folder.stage(book.path, name)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                self._note(job.id).unlink(missing_ok=True)
+                raise _cannot_write(self._folder, error) from error
+            return Delivery(
+                job=job.id,
+                source=book.candidate.source,
+                key=book.candidate.key,
+                name=name,
+                staged=staged,
+                folder=identity,
+                sha256=book.sha256,
+                size=book.size,
+                format=book.format,
+                placed_at=time.time(),
+            )
+        raise PermanentError(f"every name for it is taken in {self._folder.path}: clear the folder")
+
+    def _restage(self, delivery: Delivery, names: Iterator[str]) -> Delivery:
+        """Wait under the next name that neither the folder nor, it is to be hoped, the ledger has."""
+        for name in names:
+            if self._folder.exists(name):
+                continue
+            self._note(delivery.job).write_text(name + STAGED_SUFFIX, encoding="utf-8")
+            try:
+                staged = self._folder.restage(delivery.staged, name)
+            except FileExistsError:
+                continue
+            return replace(delivery, name=name, staged=staged)
+        raise PermanentError(f"every name for it is taken in {self._folder.path}: clear the folder")
+
+    # after the ledger
+
+    def _finish(self, delivery: Delivery) -> None:
+        """Rename a placed book to its name and close its line; raises HeldError or OSError, may be repeated."""
+        for name in self._names_left(delivery):
+            if name != delivery.name:
+                try:
+                    self._store.rename(delivery.job, name)
+                except NameTakenError:
+                    continue
+            try:
+                self._folder.reveal(delivery.staged, name)
+            except FileExistsError:
+                continue
+            self._close(delivery)
+            return
+        raise HeldError(f"every name for {delivery.name} is taken in {self._folder.path}: clear the folder")
+
+    def _names_left(self, delivery: Delivery) -> Iterator[str]:
+        names = variants(delivery.name)
+        yield next(names)
+        yield from (name for name in names if not self._folder.exists(name))
+
+    def _close(self, delivery: Delivery) -> None:
+        self._store.complete(delivery.job)
+        self._note(delivery.job).unlink(missing_ok=True)
+
+    def finish_placed(self) -> int:
+        """Take up what is PLACED and in nobody's hands: after a start, or when the folder came back.
+
+        Returns how many jobs went on; while the folder is away none does, which is said once.
+        """
+        with self._lock:
+            waiting = [line for line in self._store.placed() if line.job not in self._under_way]
+        if not waiting:
+            return 0
+        try:
+            identity = self._folder.ready()
+        except HeldError as error:
+            if str(error) != self._said:
+                self._said = str(error)
+                log.warning("%d placed books wait: %s", len(waiting), error)
+            return 0
+        self._said = ""
+        return sum(self._take_up(delivery, identity) for delivery in waiting)
+
+    def _take_up(self, delivery: Delivery, identity: str) -> bool:
+        try:
+            with self._alone(delivery.job):
+                if self._folder.exists(delivery.staged):
+                    self._finish(delivery)
+                elif self._was_renamed(delivery, identity):
+                    self._close(delivery)
+                else:
+                    hours = (time.time() - delivery.placed_at) / 3600
+                    reason = f"placed {hours:.0f} h ago and gone before its rename: delivered anew"
+                    log.warning("job %d: %s was %s", delivery.job, delivery.name, reason)
+                    self._store.abandon(delivery.job, reason)
+                    self._note(delivery.job).unlink(missing_ok=True)
+        except StaleError:
+            return False
+        except (BookhopperError, OSError) as error:
+            log.warning("job %d: %s cannot get its name yet: %s", delivery.job, delivery.name, error)
+            return False
+        return True
+
+    def _was_renamed(self, delivery: Delivery, identity: str) -> bool:
+        """Judge a placed file that is gone: renamed, unless it was so long ago that a consumer deleted it."""
+        if self._folder.exists(delivery.name):
+            return True
+        return identity == delivery.folder and time.time() - delivery.placed_at < CONSUMERS_KEEP_SECONDS
+
+    # notes of what was placed without reaching the ledger
+
+    def _note(self, job: int) -> Path:
+        return self._notes / f"{job}{_NOTE_SUFFIX}"
+
+    def clear_strays(self) -> int:
+        """Remove from ingest what a crash left there between placing and ledger; at start, before workers."""
+        cleared = 0
+        for note in self._notes.glob(f"*{_NOTE_SUFFIX}"):
+            stem = note.name.removesuffix(_NOTE_SUFFIX)
+            staged = note.read_text(encoding="utf-8", errors="replace")
+            entered = self._store.delivery(int(stem)) if stem.isdigit() else None
+            if entered is not None and entered.done_at is None:
+                continue  # it reached the ledger: `finish_placed` has it
+            if entered is None:
+                self._folder.discard(staged)
+                cleared += 1
+            note.unlink(missing_ok=True)
+        return cleared
+
+
+def _name_of(job: Job, book: Book) -> str:
+    candidate, want = book.candidate, job.want
+    title = candidate.title or want.title
+    return file_name(title, candidate.authors or want.authors, book.format, fallback=want.raw)
+
+
+def _cannot_write(folder: IngestFolder, error: OSError) -> HeldError:
+    return HeldError(
+        f"the ingest folder {folder.path} cannot be written: {error.strerror}: make room or mend its rights",
+        scope="queue",
+    )

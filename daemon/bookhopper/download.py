@@ -1,0 +1,113 @@
+"""One candidate's file into a part file: mirrors in turn, until one gives the whole of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
+from bookhopper.model import Resume
+from bookhopper.net.addresses import safe_url
+from bookhopper.part import CHUNK, Limits, PartFile, disk_full
+from bookhopper.transfer import Open, Order, Traffic, Transfer
+
+_FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """A complete part file; `resumed` when it was not fetched in one go."""
+
+    path: Path
+    sha256: str
+    size: int
+    resumed: bool
+
+
+class Downloader:
+    """Fetches candidates into part files; one for all workers."""
+
+    def __init__(self, open_url: Open, limits: Limits, roots: Mapping[str, Path]) -> None:
+        """Take how URLs are opened, the bounds, and the folders that a source's `file:` URLs may lie in."""
+        self.traffic = Traffic()
+        self._open = open_url
+        self._limits = limits
+        self._roots = {source: root.resolve() for source, root in roots.items()}
+
+    def fetch(self, order: Order, part: Path, resume: Resume | None) -> Downloaded:
+        """Download from the first mirror that gives the whole file.
+
+        Raises TransientError when another attempt may help, HeldError when only the surroundings hinder, else
+        PermanentError.
+        """
+        order.ticket.source = order.candidate.source
+        faults: list[BookhopperError] = []
+        for url in _best_first(order.candidate.urls, resume):
+            try:
+                return self._from(url, order, part, resume)
+            except HeldError as error:
+                if error.scope == "queue":
+                    raise
+                faults.append(error)
+            except (TransientError, PermanentError) as error:
+                faults.append(error)
+            resume = order.ticket.resume
+        for kind in (TransientError, HeldError):
+            for fault in faults:
+                if isinstance(fault, kind):
+                    raise fault
+        raise PermanentError("; ".join(dict.fromkeys(map(str, faults))) or "no address to fetch it from")
+
+    def _from(self, url: str, order: Order, path: Path, resume: Resume | None) -> Downloaded:
+        try:
+            with path.open("r+b" if path.exists() else "w+b") as file:
+                part = PartFile(file, order.candidate.checksums, self._limits, order.ticket)
+                if url.startswith("file:"):
+                    resumed = self._copy(url, order, part)
+                else:
+                    resumed = Transfer(self._open, self.traffic, order, part).run(url, resume)
+                try:
+                    digest = part.finish()
+                except TransientError as error:
+                    order.ticket.resume = None
+                    part.empty()
+                    raise TransientError(f"{safe_url(url)}: {error}") from error
+                return Downloaded(path, digest, part.size, resumed)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise disk_full("no space left", self._limits.keep_free) from error
+            raise HeldError(f"{path.parent}: {error.strerror or error}: mend it", scope="queue") from error
+
+    def _copy(self, url: str, order: Order, part: PartFile) -> bool:
+        """Read a file of a folder source; a link that leaves the folder is refused."""
+        source = order.candidate.source
+        path = Path(unquote(urlsplit(url).path))
+        root = self._roots.get(source)
+        if root is None or not path.resolve().is_relative_to(root):
+            raise PermanentError(f"{path} does not lie in a folder that is configured as a source")
+        try:
+            file = path.open("rb")
+        except OSError as error:
+            raise PermanentError(f"{path} cannot be read: {error.strerror}") from error
+        with file:
+            total = os.fstat(file.fileno()).st_size
+            part.empty()
+            part.refuse_beyond_cap(total)
+            part.need(total)
+            while data := file.read(CHUNK):
+                order.ticket.check()
+                part.write(data)
+                order.ticket.progress(part.size, total)
+        self.traffic.add(source, total)
+        return False
+
+
+def _best_first(urls: Collection[str], resume: Resume | None) -> list[str]:
+    """Put the mirror that a part file came from before the others."""
+    if resume is None or resume.url not in urls:
+        return list(urls)
+    return [resume.url, *(url for url in urls if url != resume.url)]

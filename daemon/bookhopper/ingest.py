@@ -1,0 +1,150 @@
+"""The ingest folder as a place: whether it is there and still the same, and how files appear in it.
+
+A book is placed as `<name>.uploading`, which consumers ignore, and becomes visible by one rename that never
+replaces; see `reference/calibre-ingest.md` for why nothing else will do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import shutil
+from pathlib import Path
+
+from bookhopper.errors import HeldError
+from bookhopper.mounts import Mount, mount_of
+from bookhopper.naming import STAGED_SUFFIX
+
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
+_UNSUPPORTED = frozenset((errno.EINVAL, errno.ENOSYS, errno.ENOTSUP))
+_AWAY_SECONDS = 15.0
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def rename_without_replacing(source: Path, target: Path) -> None:
+    """Rename inside one filesystem; raises FileExistsError when the target is there (renameat2(2))."""
+    failed = _libc.renameat2(
+        _AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), ctypes.c_uint(_RENAME_NOREPLACE)
+    )
+    if not failed:
+        return
+    number = ctypes.get_errno()
+    if number not in _UNSUPPORTED:
+        raise OSError(number, os.strerror(number), str(source), None, str(target))
+    if os.path.lexists(target):  # the filesystem cannot promise it, so look first
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    source.rename(target)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's entries on the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class IngestFolder:
+    """One ingest folder; `expected` is the identity it had when it was last delivered to."""
+
+    def __init__(self, path: Path, *, mode: int, require_mount: bool, expected: str = "") -> None:
+        self.path = path
+        self._mode = mode & ~_umask()
+        self._require_mount = require_mount
+        self._expected = expected
+
+    def identity(self) -> str:
+        """Name the folder and the mount it lies on, in a form that stays the same across restarts."""
+        return f"{self.path} on {mount_of(self.path)}"
+
+    def ready(self) -> str:
+        """Return the folder's identity; raises HeldError while it is away or another than it was."""
+        if not self.path.is_dir():
+            raise _away(f"the ingest folder {self.path} is not there: create it, or mount it again")
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise _away(
+                f"the ingest folder {self.path} cannot be written to: give bookhopper's user the right"
+            )
+        found = self.identity()
+        if self._expected and found != self._expected and self._lost_its_mount():
+            raise _away(
+                f"the ingest folder is another than it was (now {found}, before {self._expected}): "
+                "mount it again, or set deliver.require_mount: false if this is meant"
+            )
+        self._expected = found
+        return found
+
+    def _lost_its_mount(self) -> bool:
+        """Whether the folder lay on a mount of its own that is gone; a move to a new mount is taken."""
+        now: Mount = mount_of(self.path)
+        was_mounted = not self._expected.endswith(" on /")
+        return self._require_mount and was_mounted and not self._expected.endswith(f" on {now.point}")
+
+    def exists(self, name: str) -> bool:
+        """Whether anything has this name."""
+        return os.path.lexists(self.path / name)
+
+    def stage(self, book: Path, name: str) -> str:
+        """Place a complete file as `<name>.uploading`, durably; returns that name.
+
+        By rename where the folders share a filesystem, else by copy, `book` then staying where it is.
+        Raises FileExistsError when the name is taken.
+        """
+        staged = name + STAGED_SUFFIX
+        target = self.path / staged
+        with book.open("rb") as file:
+            os.fchmod(file.fileno(), self._mode)
+            os.fsync(file.fileno())
+        try:
+            rename_without_replacing(book, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._copy(book, target)
+        sync_folder(self.path)
+        return staged
+
+    def _copy(self, book: Path, target: Path) -> None:
+        with book.open("rb") as source, target.open("xb") as goal:
+            try:
+                shutil.copyfileobj(source, goal, 1024 * 1024)
+                goal.flush()
+                os.fchmod(goal.fileno(), self._mode)
+                os.fsync(goal.fileno())
+            except BaseException:
+                target.unlink()
+                raise
+
+    def reveal(self, staged: str, name: str) -> None:
+        """Give a staged file its final name, durably; raises FileExistsError when that is taken."""
+        rename_without_replacing(self.path / staged, self.path / name)
+        sync_folder(self.path)
+
+    def restage(self, staged: str, name: str) -> str:
+        """Let a staged file wait under another name; raises FileExistsError when that is taken."""
+        other = name + STAGED_SUFFIX
+        rename_without_replacing(self.path / staged, self.path / other)
+        sync_folder(self.path)
+        return other
+
+    def discard(self, staged: str) -> None:
+        """Remove a staged file; nothing else can be removed."""
+        if staged.endswith(STAGED_SUFFIX) and "/" not in staged:
+            (self.path / staged).unlink(missing_ok=True)
+
+
+def _away(message: str) -> HeldError:
+    return HeldError(message, scope="queue", seconds=_AWAY_SECONDS)
+
+
+def _umask() -> int:
+    """Read the umask without the moment in which setting it would show to other threads."""
+    with Path("/proc/self/status").open(encoding="ascii", errors="replace") as status:
+        for line in status:
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    return 0o022

@@ -1,0 +1,227 @@
+"""Authors as persons: two names are one when nothing in them contradicts, not when they are spelt alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rapidfuzz.distance import OSA
+
+from bookhopper.search.words import name_words
+
+_TITLES = frozenset(
+    {"sir", "dr", "mr", "mrs", "ms", "miss", "lord", "lady", "dame", "saint", "st", "rev", "reverend", "prof"}
+    | {
+        "professor",
+        "captain",
+        "capt",
+        "general",
+        "gen",
+        "colonel",
+        "col",
+        "major",
+        "count",
+        "countess",
+        "graf",
+    }
+    | {
+        "comte",
+        "baron",
+        "baroness",
+        "duke",
+        "prince",
+        "princess",
+        "madame",
+        "mme",
+        "monsieur",
+        "brother",
+        "hon",
+    }
+    | {"sister", "father", "pope", "king", "queen", "emperor", "abbot", "jr", "sr", "esq", "phd", "md", "ii"}
+    | {"iii", "iv", "by"}
+)
+"""Words before and after a name that some catalogues write and others leave out."""
+
+_PARTICLES = frozenset(
+    {"de", "du", "da", "das", "di", "del", "della", "des", "der", "den", "van", "von", "und", "y", "of", "la"}
+    | {"le", "les", "al", "el", "ibn", "bin", "ap", "af"}
+)
+"""Small words inside family names."""
+
+_NO_AUTHOR = frozenset(
+    {"", "anonymous", "anon", "unknown", "various", "various authors", "unknown author", "traditional", "n a"}
+)
+
+_ALSO_KNOWN_AS = (
+    ("mark twain", "samuel clemens", "samuel langhorne clemens"),
+    ("lewis carroll", "charles dodgson", "charles lutwidge dodgson"),
+    ("george eliot", "mary ann evans", "marian evans"),
+    ("george sand", "aurore dupin"),
+    ("o henry", "william sydney porter"),
+    ("saki", "h h munro", "hector hugh munro"),
+    ("stendhal", "henri beyle", "marie henri beyle"),
+    ("voltaire", "francois marie arouet"),
+    ("moliere", "jean baptiste poquelin"),
+    ("novalis", "friedrich von hardenberg"),
+    ("pierre loti", "julien viaud"),
+    ("anatole france", "jacques anatole thibault"),
+    ("maxim gorky", "alexei peshkov"),
+    ("knut hamsun", "knut pedersen"),
+    ("currer bell", "charlotte bronte"),
+    ("ellis bell", "emily bronte"),
+    ("acton bell", "anne bronte"),
+    ("laozi", "lao tzu", "lao tse", "lao tsu", "lao zi"),
+    ("sunzi", "sun tzu", "sun tsu", "sun tze", "sun zi"),
+    ("confucius", "kong fuzi", "kongzi"),
+    ("mencius", "mengzi"),
+    ("avicenna", "ibn sina"),
+    ("averroes", "ibn rushd"),
+    ("virgil", "vergil", "publius vergilius maro"),
+    ("horace", "quintus horatius flaccus"),
+    ("ovid", "publius ovidius naso"),
+    ("cicero", "marcus tullius cicero"),
+)  # fmt: skip
+"""Writers whom catalogues know by a pen name or under several transcriptions, from any encyclopaedia."""
+
+_SLAVIC_AND_OTHER = (
+    (re.compile(r"t?sch|tch|ch|cz|č|sh|sz|zh"), "c"),
+    (re.compile(r"kh"), "h"),
+    (re.compile(r"ph|ff?\b"), "v"),
+    (re.compile(r"[fw]"), "v"),
+    (re.compile(r"q|ck"), "k"),
+    (re.compile(r"(?<=[^c])h"), ""),
+    (re.compile(r"^[yj](?=[aeiou])"), ""),
+    (re.compile(r"(?<!^)[aeiouyj]+"), ""),
+    (re.compile(r"(.)\1+"), r"\1"),
+)
+"""How one sound is written in different transcriptions; vowels inside a word are the least certain of all."""
+
+
+@lru_cache(maxsize=8192)
+def _sound(word: str) -> str:
+    """Give the consonants a word is recognised by: `turgenev` and `turgenieff` are `trgnv`."""
+    for pattern, letters in _SLAVIC_AND_OTHER:
+        word = pattern.sub(letters, word)
+    return word
+
+
+@lru_cache(maxsize=65536)
+def likeness(one: str, other: str, spread: float = 0.3) -> float:
+    """Compare two words of names: 1 the same, about 0.9 a slip or another transcription, 0 something else.
+
+    `spread` is the share of letters in which transcriptions of one sound may differ.
+    """
+    if one == other:
+        return 1.0
+    longer = max(len(one), len(other))
+    if min(len(one), len(other)) < 4:
+        return 0.0
+    slips = OSA.distance(one, other, score_cutoff=longer // 2)
+    if slips <= (0 if longer < 5 else 1 if longer < 8 else 2):
+        return 0.92
+    if slips <= spread * longer and _sound(one) == _sound(other) and len(_sound(one)) > 2:
+        return 0.88
+    return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A name taken apart: its words without titles and particles, and the word it is filed under."""
+
+    words: tuple[str, ...]
+    family: str
+    alias: int | None
+
+    def is_named(self, word: str) -> bool:
+        """Tell whether a word, in full, belongs to this name."""
+        return any(likeness(word, own) for own in self.words if len(own) > 1)
+
+    def admits(self, word: str) -> bool:
+        """Tell whether a word may stand in this name: in full, as an initial, as a title."""
+        return (
+            word in _TITLES
+            or word in _PARTICLES
+            or (len(word) == 1 and any(own[0] == word for own in self.words))
+            or self.is_named(word)
+        )
+
+
+def _alias_key(words: Sequence[str]) -> str:
+    return " ".join(sorted(words))
+
+
+_ALIASES = {_alias_key(name.split()): number for number, names in enumerate(_ALSO_KNOWN_AS) for name in names}
+
+
+@lru_cache(maxsize=16384)
+def person(name: str) -> Person:
+    """Take a name apart, in either order: `Tolkien, J. R. R.` and `J.R.R. Tolkien`."""
+    before, comma, after = name.partition(",")
+    in_order = name_words(f"{after} {before}" if comma else name)
+    last = [word for word in name_words(before if comma else name) if word not in _TITLES]
+    words = [word for word in in_order if word not in _TITLES and word not in _PARTICLES] or list(in_order)
+    filed = [word for word in last if word in words] or words or [""]
+    return Person(tuple(words), filed[-1], _ALIASES.get(_alias_key(in_order)))
+
+
+def is_nobody(name: str) -> bool:
+    """Tell whether a name says that the author is not known."""
+    return " ".join(name_words(name)) in _NO_AUTHOR
+
+
+def _take(word: str, pool: list[str]) -> float:
+    """Match a word with one of the pool, which then loses it; an initial stands for a name it begins."""
+    best, place = 0.0, -1
+    for number, other in enumerate(pool):
+        if len(word) == 1 or len(other) == 1:
+            worth = 0.97 if word[0] == other[0] else 0.0
+        elif min(len(word), len(other)) >= 3 and (word.startswith(other) or other.startswith(word)):
+            worth = 1.0 if word == other else 0.95
+        else:
+            worth = likeness(word, other, 0.5)
+        if worth > best:
+            best, place = worth, number
+    if place >= 0:
+        pool.pop(place)
+    return best
+
+
+def same_person(wanted: Person, offered: Person) -> float:
+    """Tell how likely two names are one person, from 0 to 1."""
+    if wanted.alias is not None and wanted.alias == offered.alias:
+        return 1.0
+    families = [
+        max((likeness(wanted.family, word) for word in offered.words), default=0.0),
+        max((likeness(offered.family, word) for word in wanted.words), default=0.0),
+    ]
+    family = max(families)
+    if not family:
+        return _run_together(wanted, offered)
+    pool = list(offered.words)
+    matched = [(word, _take(word, pool)) for word in sorted(wanted.words, key=len, reverse=True)]
+    left = [word for word, worth in matched if not worth]
+    given = [worth for word, worth in matched if worth and word != wanted.family]
+    if left and pool:
+        if given and not all(word in left for word in wanted.words[:1]):
+            return 0.75 * family
+        return (0.6 if any(word[0] == other[0] for word in left for other in pool) else 0.3) * family
+    if not given:
+        return family * (1.0 if len(wanted.words) == len(offered.words) else 0.95)
+    return family * min(given)
+
+
+def _run_together(wanted: Person, offered: Person) -> float:
+    """Compare names whose words are split differently: `Lao Tzu`, `Laotzu`."""
+    one, other = "".join(wanted.words), "".join(offered.words)
+    return 0.9 * (likeness(one, other) if len(one) > 5 else one == other)
+
+
+def authorship(wanted: Sequence[str], offered: Sequence[str]) -> float:
+    """Tell how well the authors of a want agree with a book's; the first wanted one counts most."""
+    best = 0.0
+    for place, name in enumerate(wanted[:4]):
+        for other in offered[:8]:
+            best = max(best, same_person(person(name), person(other)) * (1.0 if place == 0 else 0.95))
+    return best

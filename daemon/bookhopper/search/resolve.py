@@ -1,0 +1,214 @@
+"""From a want to a decision: ask the sources, score what they offer, and never take a wrong book.
+
+Accept means that one work stands out; ambiguous that a person has to choose, or that nothing fits well
+enough to be taken unattended; missing that nothing comes near.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
+from bookhopper.model import Candidate, Reading, Want
+from bookhopper.search.language import language_tag, same_language
+from bookhopper.search.person import authorship
+from bookhopper.search.score import score, title_fit
+from bookhopper.search.sources.base import Query, Source
+from bookhopper.search.title import title
+from bookhopper.ticket import Ticket
+
+NEAREST = 8
+"""How many candidates are kept to show."""
+
+MIDDLING = 0.7
+"""From this score on a candidate is worth a person's look; below it the want is missing."""
+
+_CHOSEN = 8
+_AGAIN_SECONDS = 30.0
+_SAME_TITLE = 0.8
+
+
+class Decision(StrEnum):
+    """What came of a want; the value is what JSON shows."""
+
+    ACCEPT = "accept"
+    AMBIGUOUS = "ambiguous"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """A decision with what it rests on.
+
+    `chosen` may be fetched unattended, best first: the pick, then equal editions of the same work for when
+    the first is broken; it is empty unless the decision is to accept.  `near` are the nearest candidates,
+    best first, to show.  `reason` is one line for a person.
+    """
+
+    decision: Decision
+    chosen: tuple[Candidate, ...]
+    near: tuple[Candidate, ...]
+    reason: str
+
+
+class Resolver:
+    """Decides about wants; may be used by several threads at once.
+
+    `accept` is the score from which a candidate is taken, `margin` by how much it must beat the next work;
+    `languages` and `formats` are what is taken unattended, best first (empty: any).
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        *,
+        accept: float,
+        margin: float,
+        languages: Sequence[str],
+        formats: Sequence[str],
+    ) -> None:
+        self._sources = tuple(sources)
+        self._accept = accept
+        self._margin = margin
+        self._languages = tuple(filter(None, map(language_tag, languages)))
+        self._formats = tuple(formats)
+        self._pool = ThreadPoolExecutor(4 * len(self._sources), "search") if len(self._sources) > 1 else None
+
+    def resolve(self, want: Want, ticket: Ticket) -> Resolution:
+        """Decide about a want.
+
+        Raises HeldError when nothing can be accepted and a source could not answer: ask again later.
+        """
+        if not self._sources:
+            return _missing("no source is configured: name one under `sources:`")
+        if want.pick is not None:
+            return self._resolve_pick(want, ticket)
+        found, faults = self._ask(self._query(want), ticket)
+        ticket.check()
+        resolution = self._decide(want, found)
+        if faults and resolution.decision is not Decision.ACCEPT:
+            raise _held(faults)
+        return resolution
+
+    def close(self) -> None:
+        """Stop the threads that ask; the sources stay open."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _query(self, want: Want) -> Query:
+        readings = (Reading(want.title, want.authors), *want.readings) if want.title else ()
+        return Query(
+            readings, want.isbn, want.year, self._wanted_languages(want), want.formats or self._formats
+        )
+
+    def _wanted_languages(self, want: Want) -> tuple[str, ...]:
+        named = language_tag(want.language)
+        return (named,) if named else self._languages
+
+    def _ask(self, query: Query, ticket: Ticket) -> tuple[list[Candidate], list[tuple[str, BookhopperError]]]:
+        """Ask every source; those that could not answer come back with their reason."""
+        found: list[Candidate] = []
+        faults: list[tuple[str, BookhopperError]] = []
+        for source, answer in self._answers(query, ticket):
+            try:
+                found.extend(answer())
+            except (HeldError, TransientError, PermanentError) as error:
+                faults.append((source.name, error))
+        return found, faults
+
+    def _answers(
+        self, query: Query, ticket: Ticket
+    ) -> list[tuple[Source, Callable[[], Sequence[Candidate]]]]:
+        if self._pool is None:
+            return [(source, partial(source.search, query, ticket)) for source in self._sources]
+        return [(source, self._pool.submit(source.search, query, ticket).result) for source in self._sources]
+
+    def _resolve_pick(self, want: Want, ticket: Ticket) -> Resolution:
+        pick = want.pick
+        assert pick is not None
+        source = next((source for source in self._sources if source.name == pick.source), None)
+        if source is None:
+            names = ", ".join(source.name for source in self._sources)
+            return _missing(f"no source is called {pick.source}; there are: {names}")
+        try:
+            found = source.lookup(pick.key, want.formats or self._formats, ticket)
+        except (HeldError, TransientError) as error:
+            raise _held([(source.name, error)]) from error
+        except PermanentError as error:
+            return _missing(f"{source.name} refuses {pick.key}: {error}")
+        if not found:
+            return _missing(f"{source.name} has no book {pick.key} in a wanted format")
+        ranked = tuple(sorted(found, key=lambda candidate: self._format_rank(want, candidate)))
+        return Resolution(Decision.ACCEPT, ranked[:_CHOSEN], ranked[:NEAREST], "picked by hand")
+
+    def _decide(self, want: Want, found: Sequence[Candidate]) -> Resolution:
+        scored = [score(want, candidate) for candidate in found]
+        ranked = sorted(scored, key=lambda candidate: self._rank(want, candidate))
+        near = tuple(ranked[:NEAREST])
+        if not ranked or ranked[0].score < MIDDLING:
+            return Resolution(Decision.MISSING, (), near, "no source has anything close to it")
+        languages = self._wanted_languages(want)
+        readable = [candidate for candidate in ranked if _readable(candidate, languages)]
+        if not readable or readable[0].score < self._accept:
+            if ranked[0].score >= self._accept:
+                return Resolution(Decision.AMBIGUOUS, (), near, f"found only in {ranked[0].language}")
+            return Resolution(Decision.AMBIGUOUS, (), near, "nothing fits well enough to be taken unattended")
+        best = readable[0]
+        same = [candidate for candidate in readable if _same_work(best, candidate)]
+        rivals = [
+            candidate
+            for candidate in readable
+            if candidate not in same and candidate.score > best.score - self._margin
+        ]
+        if rivals and not _prevails(same, rivals):
+            return Resolution(Decision.AMBIGUOUS, (), near, "several works fit about as well")
+        chosen = [candidate for candidate in same if candidate.score >= self._accept]
+        return Resolution(Decision.ACCEPT, tuple(chosen[:_CHOSEN]), near, "")
+
+    def _rank(self, want: Want, candidate: Candidate) -> tuple[float, int, int, int]:
+        languages = self._wanted_languages(want)
+        tongue = next(
+            (place for place, tag in enumerate(languages) if same_language(tag, candidate.language)),
+            len(languages),
+        )
+        newest = -int(candidate.key) if candidate.key.isdecimal() and len(candidate.key) < 18 else 0
+        return (-candidate.score, tongue, self._format_rank(want, candidate), newest)
+
+    def _format_rank(self, want: Want, candidate: Candidate) -> int:
+        formats = want.formats or self._formats
+        return formats.index(candidate.format) if candidate.format in formats else len(formats)
+
+
+def _missing(reason: str) -> Resolution:
+    return Resolution(Decision.MISSING, (), (), reason)
+
+
+def _held(faults: Sequence[tuple[str, BookhopperError]]) -> HeldError:
+    reasons = "; ".join(f"source {name} cannot be asked: {error}" for name, error in faults)
+    seconds = min(
+        (error.seconds for _, error in faults if isinstance(error, HeldError)), default=_AGAIN_SECONDS
+    )
+    return HeldError(reasons, scope="job", seconds=seconds)
+
+
+def _readable(candidate: Candidate, languages: Sequence[str]) -> bool:
+    if not languages or not candidate.language:
+        return True
+    return any(same_language(tag, candidate.language) for tag in languages)
+
+
+def _same_work(one: Candidate, other: Candidate) -> bool:
+    """Tell whether two candidates are editions of one work: same author, same title in one of its forms."""
+    if one.authors and other.authors and authorship(one.authors, other.authors) < 0.7:
+        return False
+    return title_fit(title(one.title), title(other.title)) >= _SAME_TITLE
+
+
+def _prevails(same: Sequence[Candidate], rivals: Sequence[Candidate]) -> bool:
+    """Tell whether a work is so much better known than its namesakes that a bare title means it."""
+    by_author = any(candidate.parts.get("author", 0.0) > 0.3 for candidate in same)
+    return not by_author and len(same) >= 3 * len(rivals)

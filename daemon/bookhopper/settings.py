@@ -1,0 +1,245 @@
+"""The settings, section by section: each part of the daemon gets its own and never sees the others.
+
+What a key means and its default stand here once; `config/bookhopper.example.yaml` shows them all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from bookhopper.units import parse_duration, parse_size
+
+CATALOGUE_URL = "https://www.gutenberg.org/cache/epub/feeds/pg_catalog.csv.gz"
+"""Where Project Gutenberg offers its catalogue to programs (its "Offline Catalogs" page)."""
+
+MIRRORS = ("https://aleph.pglaf.org", "https://gutenberg.pglaf.org")
+"""Mirrors of Project Gutenberg that programs may use (its "Mirroring How-To" page)."""
+
+
+def _duration(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _size(value: object) -> object:
+    return parse_size(value) if isinstance(value, str) else value
+
+
+def _path(value: object) -> object:
+    return Path(os.path.expandvars(value)).expanduser().absolute() if isinstance(value, str) else value
+
+
+def _listed(value: object) -> object:
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+Duration = Annotated[float, BeforeValidator(_duration), Field(ge=0)]
+Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
+Folder = Annotated[Path, BeforeValidator(_path)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+
+
+class Section(BaseModel):
+    """What all sections share: they are frozen, and an unknown key is a fault."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _xdg(variable: str, fallback: str) -> Path:
+    base = os.environ.get(variable, "")
+    return (Path(base) if base.startswith("/") else Path.home() / fallback) / "bookhopper"
+
+
+class Folders(Section):
+    """Where want-lists come in, where books go out, and where the daemon keeps what it must remember."""
+
+    requests: Folder = Field(default_factory=lambda: _xdg("XDG_DATA_HOME", ".local/share") / "requests")
+    ingest: Folder = Field(default_factory=lambda: _xdg("XDG_DATA_HOME", ".local/share") / "ingest")
+    state: Folder = Field(default_factory=lambda: _xdg("XDG_STATE_HOME", ".local/state"))
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        """Refuse folders inside one another: the ingest consumer deletes what it does not know."""
+        for inner in ("requests", "state"):
+            if getattr(self, inner).is_relative_to(self.ingest):
+                raise ValueError(
+                    f"{inner} must not lie inside ingest: its consumer deletes what it does not know"
+                )
+        if self.ingest.is_relative_to(self.requests) or self.state == self.requests:
+            raise ValueError("ingest and state must not lie inside requests")
+        return self
+
+
+class Pace(Section):
+    """How gently a host is asked: seconds between two requests, and requests at once."""
+
+    delay: Duration = 1.0
+    connections: Annotated[int, Field(ge=1, le=32)] = 2
+
+
+class GutenbergSettings(Section):
+    """Project Gutenberg by its catalogue file, books from mirrors."""
+
+    kind: Literal["gutenberg"]
+    name: Name = "gutenberg"
+    catalogue: str = CATALOGUE_URL
+    mirrors: Annotated[tuple[str, ...], Field(min_length=1)] = MIRRORS
+    pace: Pace | None = None
+
+    @field_validator("mirrors")
+    @classmethod
+    def _web_addresses(cls, mirrors: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_web_address(mirror) for mirror in mirrors)
+
+
+class OpdsSettings(Section):
+    """A catalogue that speaks OPDS: calibre's content server, Calibre-Web, Kavita, Standard Ebooks."""
+
+    kind: Literal["opds"]
+    name: Name
+    url: str
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    password_file: Folder | None = None
+    pace: Pace | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _web_address(cls, url: str) -> str:
+        return _web_address(url)
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Self:
+        if self.password.get_secret_value() and self.password_file is not None:
+            raise ValueError("give password or password_file, not both")
+        return self
+
+
+class FolderSettings(Section):
+    """A folder or mounted share of books."""
+
+    kind: Literal["folder"]
+    name: Name
+    path: Folder
+
+
+SourceSettings = Annotated[
+    GutenbergSettings | OpdsSettings | FolderSettings,
+    Field(discriminator="kind"),
+]
+
+
+class IntakeSettings(Section):
+    """How request files are watched for and how large they may be."""
+
+    settle: Duration = 1.0
+    rescan: Annotated[Duration, Field(ge=1)] = 300.0
+    polling: Literal["auto", "always", "never"] = "auto"
+    max_size: Size = 20 * 1024**2
+    max_lines: Annotated[int, Field(ge=1)] = 200_000
+
+
+class MatchSettings(Section):
+    """From which score a book is taken unattended, and by how much it must lead over another work."""
+
+    accept: Annotated[float, Field(gt=0, le=1)] = 0.85
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    searchers: Annotated[int, Field(ge=1, le=8)] = 2
+
+
+class DownloadSettings(Section):
+    """How many books at once, how often each is tried, and the bounds on one file."""
+
+    workers: Annotated[int, Field(ge=1, le=32)] = 3
+    attempts: Annotated[int, Field(ge=1, le=20)] = 5
+    connect_timeout: Annotated[Duration, Field(gt=0)] = 10.0
+    timeout: Annotated[Duration, Field(gt=0)] = 30.0
+    max_size: Size = 500 * 1024**2
+    keep_free: Size = 200 * 1024**2
+
+
+class DeliverSettings(Section):
+    """How a book appears in the ingest folder."""
+
+    mode: str = Field(default="0664", pattern=r"^0?[0-7]{3}$")
+    require_mount: bool = True
+
+    @property
+    def permissions(self) -> int:
+        """The mode as a number."""
+        return int(self.mode, 8)
+
+
+class ServerSettings(Section):
+    """Where the HTTP server listens."""
+
+    listen: str = "127.0.0.1:8084"
+
+    @field_validator("listen")
+    @classmethod
+    def _address_and_port(cls, listen: str) -> str:
+        host, port = split_listen(listen)
+        if not ip_address(host).is_loopback:
+            raise ValueError("only a loopback address may be given here, since there is no sign-in yet")
+        if not 0 <= port <= 65535:
+            raise ValueError("the port must lie between 0 and 65535")
+        return listen
+
+
+def split_listen(listen: str) -> tuple[str, int]:
+    """Split `address:port` or `[address]:port`; raises ValueError."""
+    match = re.fullmatch(r"\[?([0-9a-fA-F.:]+|localhost)\]?:(\d{1,5})", listen)
+    if match is None:
+        raise ValueError('write an address and a port such as "127.0.0.1:8084" or "[::1]:8084"')
+    return "127.0.0.1" if match[1] == "localhost" else match[1], int(match[2])
+
+
+def _web_address(url: str) -> str:
+    if not re.match(r"https?://[^/\s]+", url):
+        raise ValueError("write an address that begins with http:// or https://")
+    return url
+
+
+class Settings(Section):
+    """The whole configuration; only `app` sees it."""
+
+    folders: Folders = Folders()
+    sources: tuple[SourceSettings, ...] = (GutenbergSettings(kind="gutenberg"),)
+    formats: Annotated[Words, Field(min_length=1)] = ("epub", "azw3", "mobi", "pdf", "fb2", "cbz", "txt")
+    languages: Words = ("en",)
+    intake: IntakeSettings = IntakeSettings()
+    match: MatchSettings = MatchSettings()
+    download: DownloadSettings = DownloadSettings()
+    deliver: DeliverSettings = DeliverSettings()
+    server: ServerSettings = ServerSettings()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    grace: Annotated[Duration, Field(ge=1)] = 20.0
+
+    @field_validator("formats")
+    @classmethod
+    def _lower_case(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name.lower().lstrip(".") for name in formats)
+
+    @field_validator("sources")
+    @classmethod
+    def _names_once(cls, sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
+        names = [source.name for source in sources]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two sources are named {name}: give each a name of its own")
+        return sources

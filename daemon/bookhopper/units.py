@@ -1,0 +1,26 @@
+"""Durations and sizes as people write them."""
+
+from __future__ import annotations
+
+import re
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_SIZE = re.compile(r"(\d+(?:[.,]\d+)?)\s*([kmgt]?)(?:i?[bo])?s?", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def parse_duration(text: str) -> float:
+    """Read `500ms`, `10s`, `5m`, `2h`, `7d`, `1w` or a bare number of seconds; raises ValueError."""
+    match = _DURATION.fullmatch(text.strip().lower())
+    if match is None:
+        raise ValueError("write a duration such as 500ms, 10s, 5m, 2h or 7d")
+    return float(match[1]) * _SECONDS[match[2] or "s"]
+
+
+def parse_size(text: str) -> int:
+    """Read `1.5 KB`, `300MB`, `2 GiB` or a bare number of bytes as bytes, K being 1024; raises ValueError."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("write a size such as 500KB, 300MB or 2GB")
+    return int(float(match[1].replace(",", ".")) * 1024 ** _POWERS[match[2].lower()])
