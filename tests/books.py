@@ -10,14 +10,14 @@ import random
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 _DATE = (2020, 1, 1, 0, 0, 0)
-_WORDS = """
-    the of and to in a that it was his he with as for had her on at by not she but they from be you this which or
-    were said all one have there so when him their would no out up what then them been could some down will upon
-    time little great old way whale ship sea captain house door night morning hand eyes stood never long
-""".split()
+_WORDS = (
+    "the of and to in a that it was his he with as for had her on at by not she but they from be you this "
+    "which or were said all one have there so when him their would no out up what then them been could some "
+    "down will upon time little great old way whale ship sea captain house door night morning hand eyes stood"
+)
 _PARAGRAPH = "It was a bright cold day, and the clocks were striking thirteen as the story went on and on."
 
 Files = Mapping[str, bytes | None]
@@ -114,8 +114,9 @@ def epub(
 def real_sized_epub(kib: int = 400, seed: int = 0) -> bytes:
     """An EPUB as they are served: some 25 members, deflated text, stored pictures, about `kib` KiB in all."""
     source = random.Random(seed)
+    words = _WORDS.split()
     texts = {
-        f"OEBPS/c{n}.xhtml": chapter(f"Chapter {n}", " ".join(source.choices(_WORDS, k=2500)))
+        f"OEBPS/c{n}.xhtml": chapter(f"Chapter {n}", " ".join(source.choices(words, k=2500)))
         for n in range(1, 13)
     }
     items = [(name.removeprefix("OEBPS/"), "application/xhtml+xml") for name in texts]
@@ -311,7 +312,7 @@ def djvu() -> bytes:
     return b"AT&TFORM" + struct.pack(">L", len(content)) + content
 
 
-ALL = {
+ALL: dict[str, Callable[[], bytes]] = {
     "epub": epub,
     "pdf": pdf,
     "mobi": mobi,

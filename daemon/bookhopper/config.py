@@ -87,17 +87,10 @@ def _validated(data: dict[Any, Any], root: yaml.Node | None, path: Path) -> Sett
 
 def _password_fault(source: OpdsSettings) -> str:
     try:
-        password(source)
+        source.secret()
     except OSError as error:
         return f"password_file {source.password_file} cannot be read: {error.strerror}"
     return ""
-
-
-def password(source: OpdsSettings) -> str:
-    """Read a source's password from where it is kept; raises OSError."""
-    if source.password_file is None:
-        return source.password.get_secret_value()
-    return source.password_file.read_text(encoding="utf-8").rstrip("\r\n")
 
 
 def _fault(kind: str, location: Location, message: str, root: yaml.Node | None, path: Path) -> str:

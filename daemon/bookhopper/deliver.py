@@ -138,7 +138,7 @@ class Deliverer:
     # after the ledger
 
     def _finish(self, delivery: Delivery) -> None:
-        """Rename a placed book to its name and close its line; raises HeldError or OSError, may be repeated."""
+        """Rename a placed book to its name and close its line; raises HeldError or OSError."""
         for name in self._names_left(delivery):
             if name != delivery.name:
                 try:

@@ -49,13 +49,13 @@ def sync_folder(folder: Path) -> None:
 
 
 class IngestFolder:
-    """One ingest folder; `expected` is the identity it had when it was last delivered to."""
+    """One ingest folder; `expected` is the identity it had when it was last ready (empty: never yet)."""
 
     def __init__(self, path: Path, *, mode: int, require_mount: bool, expected: str = "") -> None:
         self.path = path
         self._mode = mode & ~_umask()
         self._require_mount = require_mount
-        self._expected = expected
+        self.expected = expected
 
     def identity(self) -> str:
         """Name the folder and the mount it lies on, in a form that stays the same across restarts."""
@@ -70,19 +70,19 @@ class IngestFolder:
                 f"the ingest folder {self.path} cannot be written to: give bookhopper's user the right"
             )
         found = self.identity()
-        if self._expected and found != self._expected and self._lost_its_mount():
+        if self.expected and found != self.expected and self._lost_its_mount():
             raise _away(
-                f"the ingest folder is another than it was (now {found}, before {self._expected}): "
+                f"the ingest folder is another than it was (now {found}, before {self.expected}): "
                 "mount it again, or set deliver.require_mount: false if this is meant"
             )
-        self._expected = found
+        self.expected = found
         return found
 
     def _lost_its_mount(self) -> bool:
         """Whether the folder lay on a mount of its own that is gone; a move to a new mount is taken."""
         now: Mount = mount_of(self.path)
-        was_mounted = not self._expected.endswith(" on /")
-        return self._require_mount and was_mounted and not self._expected.endswith(f" on {now.point}")
+        was_mounted = not self.expected.endswith(" on /")
+        return self._require_mount and was_mounted and not self.expected.endswith(f" on {now.point}")
 
     def exists(self, name: str) -> bool:
         """Whether anything has this name."""

@@ -129,6 +129,12 @@ class OpdsSettings(Section):
             raise ValueError("give password or password_file, not both")
         return self
 
+    def secret(self) -> str:
+        """Read the password from where it is kept; raises OSError."""
+        if self.password_file is None:
+            return self.password.get_secret_value()
+        return self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+
 
 class FolderSettings(Section):
     """A folder or mounted share of books."""

@@ -11,54 +11,32 @@ from rapidfuzz.distance import OSA
 
 from bookhopper.search.words import name_words
 
-_TITLES = frozenset(
-    {"sir", "dr", "mr", "mrs", "ms", "miss", "lord", "lady", "dame", "saint", "st", "rev", "reverend", "prof"}
-    | {
-        "professor",
-        "captain",
-        "capt",
-        "general",
-        "gen",
-        "colonel",
-        "col",
-        "major",
-        "count",
-        "countess",
-        "graf",
-    }
-    | {
-        "comte",
-        "baron",
-        "baroness",
-        "duke",
-        "prince",
-        "princess",
-        "madame",
-        "mme",
-        "monsieur",
-        "brother",
-        "hon",
-    }
-    | {"sister", "father", "pope", "king", "queen", "emperor", "abbot", "jr", "sr", "esq", "phd", "md", "ii"}
-    | {"iii", "iv", "by"}
-)
-"""Words before and after a name that some catalogues write and others leave out."""
+_TITLES = frozenset({
+    "sir", "dr", "mr", "mrs", "ms", "miss", "lord", "lady", "dame", "saint", "st", "rev", "reverend",
+    "prof", "professor", "captain", "capt", "general", "gen", "colonel", "col", "major", "count",
+    "countess", "graf", "comte", "baron", "baroness", "duke", "prince", "princess", "madame", "mme",
+    "monsieur", "brother", "hon", "sister", "father", "pope", "king", "queen", "emperor", "abbot", "by",
+})  # fmt: skip
+"""Words before a name that some catalogues write and others leave out."""
 
-_PARTICLES = frozenset(
-    {"de", "du", "da", "das", "di", "del", "della", "des", "der", "den", "van", "von", "und", "y", "of", "la"}
-    | {"le", "les", "al", "el", "ibn", "bin", "ap", "af"}
-)
+_SUFFIXES = frozenset({"jr", "sr", "esq", "phd", "md", "ii", "iii"})
+"""The same after a name."""
+
+_PARTICLES = frozenset({
+    "de", "du", "da", "das", "di", "del", "della", "des", "der", "den", "van", "von", "und", "y", "of",
+    "la", "le", "les", "al", "el", "ibn", "bin", "ap", "af",
+})  # fmt: skip
 """Small words inside family names."""
 
-_NO_AUTHOR = frozenset(
-    {"", "anonymous", "anon", "unknown", "various", "various authors", "unknown author", "traditional", "n a"}
-)
+_NO_AUTHOR = frozenset({
+    "", "anonymous", "anon", "unknown", "various", "various authors", "unknown author", "traditional", "n a",
+})  # fmt: skip
 
 _ALSO_KNOWN_AS = (
     ("mark twain", "samuel clemens", "samuel langhorne clemens"),
     ("lewis carroll", "charles dodgson", "charles lutwidge dodgson"),
     ("george eliot", "mary ann evans", "marian evans"),
-    ("george sand", "aurore dupin"),
+    ("george sand", "aurore dupin", "amantine aurore lucile dupin"),
     ("o henry", "william sydney porter"),
     ("saki", "h h munro", "hector hugh munro"),
     ("stendhal", "henri beyle", "marie henri beyle"),
@@ -69,12 +47,19 @@ _ALSO_KNOWN_AS = (
     ("anatole france", "jacques anatole thibault"),
     ("maxim gorky", "alexei peshkov"),
     ("knut hamsun", "knut pedersen"),
+    ("multatuli", "eduard douwes dekker"),
+    ("isak dinesen", "karen blixen"),
+    ("ouida", "marie louise de la ramee"),
+    ("sax rohmer", "arthur henry ward"),
+    ("anthony hope", "anthony hope hawkins"),
+    ("ian maclaren", "john watson"),
     ("currer bell", "charlotte bronte"),
     ("ellis bell", "emily bronte"),
     ("acton bell", "anne bronte"),
     ("laozi", "lao tzu", "lao tse", "lao tsu", "lao zi"),
+    ("zhuangzi", "chuang tzu", "chuang tse", "zhuang zi"),
     ("sunzi", "sun tzu", "sun tsu", "sun tze", "sun zi"),
-    ("confucius", "kong fuzi", "kongzi"),
+    ("confucius", "kong fuzi", "kongzi", "kung fu tzu"),
     ("mencius", "mengzi"),
     ("avicenna", "ibn sina"),
     ("averroes", "ibn rushd"),
@@ -82,8 +67,21 @@ _ALSO_KNOWN_AS = (
     ("horace", "quintus horatius flaccus"),
     ("ovid", "publius ovidius naso"),
     ("cicero", "marcus tullius cicero"),
-)  # fmt: skip
-"""Writers whom catalogues know by a pen name or under several transcriptions, from any encyclopaedia."""
+    ("livy", "titus livius"),
+    ("pliny the younger", "pliny the younger", "gaius plinius caecilius secundus"),
+    (
+        "baruch spinoza",
+        "benedict spinoza",
+        "benedictus de spinoza",
+        "baruch de spinoza",
+        "benedict de spinoza",
+    ),
+    ("saint augustine", "augustine of hippo", "saint augustine of hippo", "st augustine"),
+    ("thomas aquinas", "saint thomas aquinas", "st thomas aquinas"),
+    ("erasmus", "desiderius erasmus"),
+    ("rabelais", "francois rabelais"),
+)
+"""Writers whom catalogues know by a pen name or under several forms, from any encyclopaedia."""
 
 _SLAVIC_AND_OTHER = (
     (re.compile(r"t?sch|tch|ch|cz|č|sh|sz|zh"), "c"),
@@ -138,10 +136,16 @@ class Person:
         """Tell whether a word, in full, belongs to this name."""
         return any(likeness(word, own) for own in self.words if len(own) > 1)
 
+    def is_family(self, word: str) -> bool:
+        """Tell whether a word is the one this name is known by, also as a possessive."""
+        known = (self.family,) if len(self.words) < 3 else self.words[1:]
+        return any(likeness(word, own) or word == f"{own}s" for own in known if len(own) > 1)
+
     def admits(self, word: str) -> bool:
         """Tell whether a word may stand in this name: in full, as an initial, as a title."""
         return (
             word in _TITLES
+            or word in _SUFFIXES
             or word in _PARTICLES
             or (len(word) == 1 and any(own[0] == word for own in self.words))
             or self.is_named(word)
@@ -155,15 +159,30 @@ def _alias_key(words: Sequence[str]) -> str:
 _ALIASES = {_alias_key(name.split()): number for number, names in enumerate(_ALSO_KNOWN_AS) for name in names}
 
 
+def _plain_name(words: Sequence[str]) -> list[str]:
+    """Take titles off the front and suffixes off the end; a title at the end is a name: Stephen King."""
+    plain = list(words)
+    while len(plain) > 1 and plain[-1] in _SUFFIXES:
+        plain.pop()
+    while len(plain) > 1 and plain[0] in _TITLES:
+        plain.pop(0)
+    return [word for word in plain if word not in _PARTICLES] or plain
+
+
 @lru_cache(maxsize=16384)
 def person(name: str) -> Person:
     """Take a name apart, in either order: `Tolkien, J. R. R.` and `J.R.R. Tolkien`."""
     before, comma, after = name.partition(",")
     in_order = name_words(f"{after} {before}" if comma else name)
-    last = [word for word in name_words(before if comma else name) if word not in _TITLES]
-    words = [word for word in in_order if word not in _TITLES and word not in _PARTICLES] or list(in_order)
-    filed = [word for word in last if word in words] or words or [""]
-    return Person(tuple(words), filed[-1], _ALIASES.get(_alias_key(in_order)))
+    words = _plain_name(in_order)
+    return Person(tuple(words), words[-1] if words else "", _ALIASES.get(_alias_key(in_order)))
+
+
+def forms_of(name: str) -> Sequence[Person]:
+    """Give a name and the others that its bearer is known by."""
+    who = person(name)
+    others = () if who.alias is None else _ALSO_KNOWN_AS[who.alias]
+    return [who, *(person(other) for other in others)]
 
 
 def is_nobody(name: str) -> bool:
@@ -204,7 +223,9 @@ def same_person(wanted: Person, offered: Person) -> float:
     left = [word for word, worth in matched if not worth]
     given = [worth for word, worth in matched if worth and word != wanted.family]
     if left and pool:
-        if given and not all(word in left for word in wanted.words[:1]):
+        if wanted.family in left or offered.family in pool:
+            return 0.0
+        if given and wanted.words[0] not in left:
             return 0.75 * family
         return (0.6 if any(word[0] == other[0] for word in left for other in pool) else 0.3) * family
     if not given:
@@ -218,10 +239,15 @@ def _run_together(wanted: Person, offered: Person) -> float:
     return 0.9 * (likeness(one, other) if len(one) > 5 else one == other)
 
 
+@lru_cache(maxsize=65536)
+def _same_name(wanted: str, offered: str) -> float:
+    return same_person(person(wanted), person(offered))
+
+
 def authorship(wanted: Sequence[str], offered: Sequence[str]) -> float:
     """Tell how well the authors of a want agree with a book's; the first wanted one counts most."""
     best = 0.0
     for place, name in enumerate(wanted[:4]):
         for other in offered[:8]:
-            best = max(best, same_person(person(name), person(other)) * (1.0 if place == 0 else 0.95))
+            best = max(best, _same_name(name, other) * (1.0 if place == 0 else 0.95))
     return best

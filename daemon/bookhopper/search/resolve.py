@@ -16,7 +16,7 @@ from bookhopper.errors import BookhopperError, HeldError, PermanentError, Transi
 from bookhopper.model import Candidate, Reading, Want
 from bookhopper.search.language import language_tag, same_language
 from bookhopper.search.person import authorship
-from bookhopper.search.score import score, title_fit
+from bookhopper.search.score import offered_titles, score, title_fit
 from bookhopper.search.sources.base import Query, Source
 from bookhopper.search.title import title
 from bookhopper.ticket import Ticket
@@ -158,6 +158,8 @@ class Resolver:
                 return Resolution(Decision.AMBIGUOUS, (), near, f"found only in {ranked[0].language}")
             return Resolution(Decision.AMBIGUOUS, (), near, "nothing fits well enough to be taken unattended")
         best = readable[0]
+        if _names_its_language(want, best, ranked[0]):
+            return Resolution(Decision.AMBIGUOUS, (), near, f"fits better in {ranked[0].language}")
         same = [candidate for candidate in readable if _same_work(best, candidate)]
         rivals = [
             candidate
@@ -169,14 +171,14 @@ class Resolver:
         chosen = [candidate for candidate in same if candidate.score >= self._accept]
         return Resolution(Decision.ACCEPT, tuple(chosen[:_CHOSEN]), near, "")
 
-    def _rank(self, want: Want, candidate: Candidate) -> tuple[float, int, int, int]:
+    def _rank(self, want: Want, candidate: Candidate) -> tuple[float, int, int, int, int]:
         languages = self._wanted_languages(want)
         tongue = next(
             (place for place, tag in enumerate(languages) if same_language(tag, candidate.language)),
             len(languages),
         )
         newest = -int(candidate.key) if candidate.key.isdecimal() and len(candidate.key) < 18 else 0
-        return (-candidate.score, tongue, self._format_rank(want, candidate), newest)
+        return (-candidate.score, tongue, len(candidate.authors), self._format_rank(want, candidate), newest)
 
     def _format_rank(self, want: Want, candidate: Candidate) -> int:
         formats = want.formats or self._formats
@@ -205,7 +207,16 @@ def _same_work(one: Candidate, other: Candidate) -> bool:
     """Tell whether two candidates are editions of one work: same author, same title in one of its forms."""
     if one.authors and other.authors and authorship(one.authors, other.authors) < 0.7:
         return False
-    return title_fit(title(one.title), title(other.title)) >= _SAME_TITLE
+    return any(
+        title_fit(mine, theirs) >= _SAME_TITLE
+        for mine, _ in offered_titles(one.title, one.authors)
+        for theirs, _ in offered_titles(other.title, other.authors)
+    )
+
+
+def _names_its_language(want: Want, best: Candidate, other: Candidate) -> bool:
+    """Tell whether a subtitle shows that the edition in another language is the one that is meant."""
+    return other.score > best.score + 0.02 and bool(title(want.title).extra)
 
 
 def _prevails(same: Sequence[Candidate], rivals: Sequence[Candidate]) -> bool:

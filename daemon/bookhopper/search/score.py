@@ -8,45 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from bookhopper.model import Candidate, Reading, Want
 from bookhopper.search.normalise import isbn13
-from bookhopper.search.person import Person, authorship, is_nobody, person
-from bookhopper.search.title import Title, Words, similarity, title
-from bookhopper.search.words import name_words
+from bookhopper.search.person import Person, authorship, forms_of, is_nobody
+from bookhopper.search.title import Title, Words, similarity, title, without_number
+from bookhopper.search.words import name_words, title_words
 
 TITLE_SHARE = 0.6
 AUTHOR_SHARE = 0.4
 
-_DERIVED = frozenset(
-    {"abridged", "abridgment", "abridgement", "shortened", "condensed", "simplified", "adapted", "adaptation"}
-    | {
-        "retold",
-        "retelling",
-        "selections",
-        "selected",
-        "selection",
-        "extracts",
-        "excerpts",
-        "fragment",
-        "specimens",
-    }
-    | {
-        "essay",
-        "study",
-        "studies",
-        "notes",
-        "guide",
-        "summary",
-        "analysis",
-        "commentary",
-        "companion",
-        "index",
-    }
-    | {"concordance", "parody", "burlesque", "dramatized", "dramatised", "dramatization", "libretto", "opera"}
-    | {"audio", "children", "contents", "sequel", "continuation", "criticism"}
-)
+AUTHOR_BESIDE_TITLE = 0.96
+"""The author's part when a bare line holds the candidate's author before or after the title."""
+BOTH_UNKNOWN = 0.9
+AUTHOR_UNKNOWN = 0.75
+AUTHOR_NOT_WANTED = 0.7
+AUTHOR_NOT_OFFERED = 0.4
+AUTHOR_IGNORED = 0.4
+"""The same when there is nothing to compare: `Anonymous` on both sides; on the want's; the want names nobody;
+the candidate names nobody; the line seems to name somebody, but is read as a title alone."""
+
+_DERIVED = frozenset({
+    "abridged", "abridgment", "abridgement", "shortened", "condensed", "simplified", "adapted",
+    "adaptation", "retold", "retelling", "selections", "selected", "extracts", "excerpts", "fragment",
+    "specimens", "essay", "study", "studies", "notes", "guide", "summary", "analysis", "commentary",
+    "companion", "index", "concordance", "parody", "burlesque", "dramatized", "dramatised", "dramatization",
+    "libretto", "opera", "audio", "contents", "sequel", "continuation", "criticism", "syllable",
+})  # fmt: skip
 """Words beside a title which say that it is not the text itself, or not all of it."""
+
+
+_SIMPLER = frozenset({"children", "child", "young", "boys", "girls", "school", "schools", "readers"})
+"""Words beside a title that may mean a simpler text: where there is another edition, that one is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +49,7 @@ class _Fit:
 
     title: float
     author: float
-    doubt: float = 0.0
-    by_author: bool = False
+    doubt: float
 
     @property
     def total(self) -> float:
@@ -73,41 +66,84 @@ def _forms(wanted: Title, offered: Title) -> Iterator[tuple[Words, Words, float]
     yield wanted.main, offered.main, both
     yield wanted.full, offered.main, 0.98
     yield wanted.main, offered.full, 0.95
+    yield wanted.main, offered.core, 0.95
+    yield wanted.core, offered.main, 0.95
+    yield wanted.core, offered.core, 0.92
     for other in offered.others:
         yield wanted.full, other, 0.96
         yield wanted.main, other, 0.95
     for other in wanted.others:
         yield other, offered.main, 0.95
         yield other, offered.full, 0.95
-    if offered.lead:
-        yield wanted.full, offered.lead, 0.95
-        yield wanted.main, offered.lead, 0.95
+    for beginning in (offered.lead, offered.first):
+        if beginning:
+            yield wanted.full, beginning, 0.95
+            yield wanted.main, beginning, 0.95
     if len(wanted.extra) > 1:
         yield wanted.extra, offered.main, 0.93
+    if offered.extra and wanted.series:
+        yield wanted.main, offered.extra, 0.8 + 0.15 * similarity(wanted.series, offered.main)
 
 
 def title_fit(wanted: Title, offered: Title) -> float:
     """Tell how well two titles agree in any of their forms, from 0 to 1."""
-    best = max(worth * similarity(one, other) for one, other, worth in _forms(wanted, offered))
+    best = 0.0
+    for one, other, worth in _forms(wanted, offered):
+        if worth > best:
+            best = max(best, worth * similarity(one, other))
     # Half a title is no title: what falls short counts against it more than in proportion.
     return best * best
+
+
+def _without_name(text: str, who: Person) -> str:
+    """Take an author's name out of a title: `The Analects of Confucius`, `Aesop's Fables`."""
+    tokens = text.split()
+    plain = ["".join(name_words(token)) for token in tokens]
+    for start in range(len(tokens)):
+        end = start
+        while end < len(tokens) and who.admits(plain[end]):
+            end += 1
+        if not any(who.is_family(word) for word in plain[start:end]):
+            continue
+        owned = tokens[end - 1].endswith(("'s", "’s", "s'", "s’"))
+        linked = start > 0 and plain[start - 1] in {"of", "by"}
+        if owned or linked or start == 0 or end == len(tokens):
+            return " ".join(tokens[: start - linked] + tokens[end:])
+    return ""
+
+
+@lru_cache(maxsize=16384)
+def offered_titles(text: str, authors: tuple[str, ...]) -> tuple[tuple[Title, float], ...]:
+    """Give a book's title as it stands and without its author's name, each with what it is worth."""
+    titles = [(title(text), 1.0)]
+    for name in authors[:2]:
+        without = (_without_name(text, who) for who in forms_of(name))
+        shorter = next((rest for rest in without if title_words(rest)), "")
+        if shorter:
+            titles.append((title(shorter), 0.98))
+    return tuple(titles)
 
 
 def edition_doubt(wanted: Title, offered: Title) -> float:
     """Tell what speaks against an offered book being the wanted text, and all of it."""
     doubt = 0.0
     asked, given = wanted.volume, offered.volume
-    if given is not None and not given.is_whole and (asked is None or asked.first != given.first):
-        doubt += 0.2
+    if given is not None and not given.is_whole:
+        if given.first != (asked.first if asked else wanted.place):
+            doubt += 0.2
     elif asked is not None and given is None:
         doubt += 0.15
     known = {*wanted.full, *wanted.extra, *wanted.remarks}
-    if any(word in _DERIVED and word not in known for word in (*offered.full, *offered.remarks)):
+    beside = {*offered.full, *offered.remarks} - known
+    if beside & _DERIVED:
         doubt += 0.12
+    elif beside & _SIMPLER:
+        doubt += 0.03
     if wanted.is_omnibus or (wanted.lead and not offered.lead):
         doubt += 0.15
-    elif offered.remarks and not wanted.remarks:
-        doubt += 0.02
+    if offered.remarks and not wanted.remarks:
+        is_part = any(word.isdigit() and len(word) < 4 for word in offered.remarks)
+        doubt += 0.2 if is_part and "edition" not in offered.remarks else 0.02
     return doubt
 
 
@@ -117,39 +153,40 @@ def _author_at_edge(words: Words, who: Person) -> Iterator[Words]:
         count = 0
         while count < len(ordered) - 1 and who.admits(ordered[count]):
             count += 1
-        while count and not any(who.is_named(word) for word in ordered[:count]):
-            count -= 1
-        if count and any(len(word) > 2 and who.is_named(word) for word in ordered[:count]):
+        if any(len(word) > 2 and who.is_family(word) for word in ordered[:count]):
             rest = ordered[count:]
             yield rest if ordered is words else rest[::-1]
 
 
-def _bare_fits(reading: Reading, candidate: Candidate, offered: Title) -> Iterator[_Fit]:
+def _bare_readings(reading: Reading, candidate: Candidate) -> Iterator[Title]:
     """Read a line without an author as title and author in any order, by the candidate's own author."""
-    words = name_words(reading.title)
+    words = name_words(without_number(reading.title))
     for name in candidate.authors[:4]:
-        who = person(name)
-        for rest in _author_at_edge(words, who):
-            wanted = title(" ".join(rest))
-            yield _Fit(title_fit(wanted, offered), 0.96, edition_doubt(wanted, offered), by_author=True)
+        for who in forms_of(name):
+            for rest in _author_at_edge(words, who):
+                yield title(" ".join(rest))
+
+
+def _author_part(reading: Reading, candidate: Candidate, *, named: bool) -> float:
+    """Tell how far the authors agree; without one on a side, what the title alone is good for."""
+    authors = [name for name in reading.authors if not is_nobody(name)]
+    if authors:
+        return authorship(authors, candidate.authors) if candidate.authors else AUTHOR_NOT_OFFERED
+    if reading.authors:  # "Anonymous"
+        return AUTHOR_UNKNOWN if candidate.authors else BOTH_UNKNOWN
+    return AUTHOR_IGNORED if named else AUTHOR_NOT_WANTED
 
 
 def _fits(want: Want, candidate: Candidate) -> Iterator[_Fit]:
-    offered = title(candidate.title)
+    offers = offered_titles(candidate.title, candidate.authors)
     for reading in (Reading(want.title, want.authors), *want.readings):
-        wanted = title(reading.title)
-        authors = [name for name in reading.authors if not is_nobody(name)]
-        doubt = edition_doubt(wanted, offered)
-        if authors and candidate.authors:
-            author = authorship(authors, candidate.authors)
-            yield _Fit(title_fit(wanted, offered), author, doubt, by_author=author > 0.5)
-        elif authors:
-            yield _Fit(title_fit(wanted, offered), 0.4, doubt)
-        elif reading.authors:
-            yield _Fit(title_fit(wanted, offered), 0.75 if candidate.authors else 0.9, doubt)
-        else:
-            yield _Fit(title_fit(wanted, offered), 0.7, doubt)
-            yield from _bare_fits(reading, candidate, offered)
+        author = _author_part(reading, candidate, named=bool(want.authors))
+        readings = [(title(reading.title), author)]
+        if not reading.authors:
+            readings += [(bare, AUTHOR_BESIDE_TITLE) for bare in _bare_readings(reading, candidate)]
+        for wanted, agreement in readings:
+            for offered, worth in offers:
+                yield _Fit(worth * title_fit(wanted, offered), agreement, edition_doubt(wanted, offered))
 
 
 def score(want: Want, candidate: Candidate) -> Candidate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,124 +13,54 @@ from bookhopper.search.words import title_words
 
 Words = tuple[str, ...]
 
-_ARTICLES = frozenset(
-    {
-        "the",
-        "a",
-        "an",
-        "der",
-        "die",
-        "das",
-        "ein",
-        "eine",
-        "le",
-        "la",
-        "les",
-        "l",
-        "un",
-        "une",
-        "el",
-        "los",
-        "las",
-    }
-    | {"il", "lo", "gli", "i", "de", "het", "een", "o", "os", "as"}
-)
-_SMALL_WORDS = frozenset(
-    {
-        "the",
-        "a",
-        "an",
-        "of",
-        "and",
-        "in",
-        "on",
-        "to",
-        "or",
-        "for",
-        "from",
-        "with",
-        "by",
-        "at",
-        "as",
-        "its",
-        "der",
-    }
-    | {
-        "die",
-        "das",
-        "und",
-        "von",
-        "le",
-        "la",
-        "les",
-        "et",
-        "du",
-        "des",
-        "de",
-        "el",
-        "y",
-        "il",
-        "e",
-        "en",
-        "s",
-    }
-)
-_COMMON_WORDS = frozenset(
-    {
-        "story",
-        "stories",
-        "tale",
-        "tales",
-        "history",
-        "life",
-        "adventure",
-        "adventures",
-        "book",
-        "books",
-        "novel",
-    }
-    | {
-        "romance",
-        "works",
-        "work",
-        "poems",
-        "letters",
-        "essays",
-        "great",
-        "new",
-        "little",
-        "old",
-        "man",
-        "strange",
-    }
-    | {
-        "memoirs",
-        "journal",
-        "case",
-        "king",
-        "his",
-        "her",
-        "their",
-        "my",
-        "other",
-        "being",
-        "volume",
-        "edition",
-    }
-)
+_ARTICLES = frozenset({
+    "the", "a", "an", "der", "die", "das", "ein", "eine", "le", "la", "les", "l", "un", "une", "el", "los",
+    "las", "il", "lo", "gli", "i", "de", "het", "een", "o", "os", "as",
+})  # fmt: skip
+_SMALL_WORDS = frozenset({
+    "the", "a", "an", "of", "and", "in", "on", "to", "or", "for", "from", "with", "by", "at", "as", "its",
+    "der", "die", "das", "und", "von", "le", "la", "les", "et", "du", "des", "de", "el", "y", "il", "e",
+    "en", "s",
+})  # fmt: skip
+_COMMON_WORDS = frozenset({
+    "story", "stories", "tale", "tales", "history", "life", "adventure", "adventures", "book", "books",
+    "novel", "romance", "works", "work", "poems", "letters", "essays", "great", "new", "little", "old",
+    "man", "strange", "memoirs", "journal", "case", "king", "his", "her", "their", "my", "other", "being",
+    "volume", "edition",
+})  # fmt: skip
 """Words that half the titles share, so that sharing them says little."""
+
+_EDITION_WORDS = frozenset({"complete", "unabridged", "illustrated", "annotated", "version"})
+"""Words that say what kind of edition it is, and nothing about the work."""
+
+_ADDRESSES = frozenset({"dr", "mr", "mrs", "miss", "sir", "st", "saint", "lady", "lord", "captain"})
+
+_JOINTS = frozenset(
+    {"from", "by", "being", "with", "written", "in", "as", "containing", "which", "translated"}
+)
+"""Words with which an old title goes on after the part that everybody knows."""
 
 _REMARK = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]")
 _SERIES_REMARK = re.compile(r"#\s*\d|\b(?:book|vol(?:ume)?|series|trilogy|saga)\b|\d\s*$", re.IGNORECASE)
 _OMNIBUS = re.compile(r"#\s*\d+(?:\.\d+)?\s*[-–,&]\s*#?\d")
-_BREAK = re.compile(r"\s*(?:[:;—]|\s[-–/]\s|--|\.\s+(?=\w{3}))\s*|(?<=\w{4})/(?=\w{4})")
+_BREAK = re.compile(r"\s*(?:[:;—]|\s[-–/]\s|--|(?<=\w{5})\.\s|\?\s)\s*|(?<=\w{4})/(?=\w{4})")
 _OR = re.compile(r"[,;:.]?\s+or,?\s*[,;:]\s*(?=\w)|[,;:.]\s+or,?\s+(?=\w)|^or,?\s+", re.IGNORECASE)
 _LEAD = re.compile(
     r"(?:,|;|:)\s+(?:and|with|to which is added)\s|\s(?:and|&|with) (?:some )?(?:other|selected)\s",
     re.IGNORECASE,
 )
+_AND = re.compile(r",? (?:and|&) ", re.IGNORECASE)
+_COUNT = re.compile(r"\((of \w{1,5})\)", re.IGNORECASE)
+_PLACE = re.compile(r"#\s*(\d+)(?![\d.]*\s*[-–,&])")
+_NUMBER_SIGN = re.compile(r"#\s*\d[\d.]*")
+_HEAD = re.compile(
+    r"(?:(?:complete|true|strange|famous|tragical?|surprising|comical|personal|private) )*"
+    r"(?:history|life|lives|tragedy|comedy|adventures?|case|fortunes|romance|legend|memoirs)"
+    r"(?: and (?:[a-z]+ )?(?:adventures|misfortunes|times|death|opinions|exploits|travels|history))?"
+    r" of (?:the famous |the )?|on (?:the )?",
+)
 _VOLUME = re.compile(
-    r"[\s,;:.(\[—–-]*\b(?:vol(?:ume)?s?|v|parts?|pt|books?|tomes?|band|bd|teil|issue|nos?|number|chapters?)\b\.?\s*"
+    r"[\s,;:.(\[—–-]*\b(?P<kind>vol(?:ume)?s?|v|parts?|pt|books?|tomes?|band|bd|teil|issue|nos?|number|chapters?)\b\.?\s*"
     r"(?P<first>\d+|[ivxl]+|one|two|three|four|five|six|first|second|third|fourth)\b"
     r"(?:\s*(?:-|–|to|and|&|,)\s*(?P<last>\d+|[ivxl]+))?"
     r"(?:[\s,(]*of\s+(?P<all>\d+|[ivxl]+|two|three|four|five|six))?[)\]]*(?:,?\s*\(?(?P<whole>complete)\)?)?",
@@ -145,28 +76,30 @@ class Volume:
     first: str
     last: str
     count: str
-
-    @property
-    def is_whole(self) -> bool:
-        """Tell whether these are all the volumes there are."""
-        return self.first == "1" and bool(self.last) and self.count in {"", self.last}
+    is_whole: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Title:
     """A title by its forms: each is a tuple of plain words without a leading article.
 
-    `full` holds everything but remarks in brackets, `main` ends before the subtitle, `lead` is what a
-    collection (`X, and Other Stories`) is named after, `others` are alternative titles (`X; or, Y`), `extra`
-    is what `main` leaves out, `remarks` is what stood in brackets.
+    `full` holds everything but remarks in brackets, `main` ends before the subtitle, `core` is without what
+    old titles begin with (`The Life and Adventures of X`) or end with (`X, written by herself`), `lead` is
+    what a collection (`X, and Other Stories`) is named after, `first` is what stands before an `and` if that
+    says enough, `others` are alternative titles (`X; or, Y`), `extra` is what `main` leaves out, `remarks`
+    and `series` are what stood in brackets, `place` is the number in the series.
     """
 
     full: Words
     main: Words
+    core: Words
     lead: Words
+    first: Words
     others: tuple[Words, ...]
     extra: Words
     remarks: Words
+    series: Words
+    place: str
     volume: Volume | None
     is_omnibus: bool
 
@@ -185,7 +118,10 @@ def _take_volume(text: str) -> tuple[str, Volume | None]:
     if match is None or not title_words(text[: match.start()]):
         return text, None
     first, last, count = (_number(match[name]) for name in ("first", "last", "all"))
-    return f"{text[: match.start()]} : {text[match.end() :]}", Volume(first, last, count)
+    # Volumes counted from the first on are mostly all there are; books and parts of a work are not.
+    counted = count == last or (not count and match["kind"].lower().startswith("v"))
+    whole = bool(match["whole"]) or (first == "1" and bool(last) and counted)
+    return f"{text[: match.start()]} : {text[match.end() :]}", Volume(first, last, count, whole)
 
 
 def _without_article(words: Words) -> Words:
@@ -196,43 +132,77 @@ def _form(text: str) -> Words:
     return _without_article(title_words(text))
 
 
+def without_number(text: str) -> str:
+    """Take a place in a series (`#1`) out of a title."""
+    return _NUMBER_SIGN.sub(" ", text)
+
+
+def _flat(parts: Iterable[str]) -> Words:
+    return tuple(word for part in parts for word in title_words(part))
+
+
+def _weigh(words: Iterable[str]) -> float:
+    return sum(map(_weight, words))
+
+
+def _is_telling(words: Words) -> bool:
+    """Tell whether the first words of a title are enough to know it by: two of meaning, or a long one."""
+    return _weigh(words) >= 1.7 or any(len(word) > 9 and word not in _COMMON_WORDS for word in words)
+
+
+def _core(text: str) -> Words:
+    words = _form(text.split(", ", maxsplit=1)[0])
+    head = _HEAD.match(" ".join(words))
+    core = _without_article(words[head[0].count(" ") :] if head else words)
+    joint = next((place for place, word in enumerate(core) if word in _JOINTS), 0)
+    return core[:joint] if _is_telling(core[:joint]) else core
+
+
 @lru_cache(maxsize=16384)
 def title(text: str) -> Title:
     """Take a title apart."""
+    text = _COUNT.sub(r"\1", text)
     inside = [first or second for first, second in _REMARK.findall(text)]
-    bare = _REMARK.sub(" ", text)
+    bare = without_number(_REMARK.sub(" ", text))
     if not title_words(bare):
         bare, inside = text, []
     in_remark = next(
         (volume for _, volume in map(_take_volume, (f"x, {part}" for part in inside)) if volume), None
     )
     bare, volume = _take_volume(bare)
-    remarks = tuple(word for part in inside if not _SERIES_REMARK.search(part) for word in title_words(part))
+    series = [part for part in inside if _SERIES_REMARK.search(part)]
     works = [part for part in _OR.split(bare) if title_words(part)] or [bare]
     sections = [part for part in _BREAK.split(works[0]) if title_words(part)] or [works[0]]
     lead = _LEAD.split(sections[0], maxsplit=1)
+    first = _form(before) if (before := _AND.split(sections[0], maxsplit=1)[0]) != sections[0] else ()
     return Title(
         full=_form(" ".join(works)),
         main=_form(sections[0]),
+        core=_core(sections[0]),
         lead=_form(lead[0]) if len(lead) > 1 else (),
         others=tuple(_form(_BREAK.split(part)[0]) or _form(part) for part in works[1:]),
-        extra=tuple(word for part in sections[1:] for word in title_words(part)),
-        remarks=remarks,
+        extra=_form(" ".join(sections[1:])),
+        first=first if _is_telling(first) else (),
+        remarks=_flat(part for part in inside if part not in series),
+        series=_form(without_number(" ".join(series))),
+        place=next((match[1] for part in series if (match := _PLACE.search(part))), ""),
         volume=volume or in_remark,
         is_omnibus=bool(_OMNIBUS.search(text)),
     )
 
 
 def _weight(word: str) -> float:
-    if word in _SMALL_WORDS:
+    if word in _SMALL_WORDS or word in _ADDRESSES or word in _EDITION_WORDS:
         return 0.12
     return 0.6 if word in _COMMON_WORDS else 1.0
 
 
 def _alike(one: str, other: str) -> float:
-    """Compare two words of titles: slips of the pen count nearly as the word, numbers never do."""
-    longer = max(len(one), len(other))
-    if longer < 4 or min(len(one), len(other)) < 3 or one.isdigit() or other.isdigit():
+    """Compare two words of titles: a slip of the pen counts nearly as the word, another number does not."""
+    longer, shorter = max(len(one), len(other)), min(len(one), len(other))
+    if longer < 4 or longer - shorter > 2:
+        return 0.0
+    if one.isdigit() or other.isdigit() or (one in _COMMON_WORDS and other in _COMMON_WORDS):
         return 0.0
     slips = OSA.distance(one, other, score_cutoff=2)
     if slips == 1:
@@ -240,13 +210,22 @@ def _alike(one: str, other: str) -> float:
     return 0.85 if slips == 2 and longer >= 8 else 0.0
 
 
+def _nearest(word: str, pool: Iterable[str]) -> tuple[float, str]:
+    best, twin = 0.0, ""
+    for other in pool:
+        # A slip seldom hits both ends of a word.
+        if word[0] == other[0] or word[-1] == other[-1]:
+            worth = _alike(word, other)
+            if worth > best:
+                best, twin = worth, other
+    return best, twin
+
+
 @lru_cache(maxsize=65536)
 def similarity(one: Words, other: Words) -> float:
     """Compare two forms by the words they share, weighed by how much a word says: 0 to 1."""
     if one == other:
         return 1.0 if one else 0.0
-    if "".join(one) == "".join(other):
-        return 0.99
     pool = list(other)
     rest: list[str] = []
     shared = 0.0
@@ -256,12 +235,14 @@ def similarity(one: Words, other: Words) -> float:
             shared += 2 * _weight(word)
         else:
             rest.append(word)
-    whole = sum(map(_weight, one)) + sum(map(_weight, other))
-    if not shared and len(rest) > 3:
-        return 0.0
+    whole = _weigh(one) + _weigh(other)
+    if shared < 0.25 * whole and len(one) > 2:
+        return shared / whole
     for word in rest:
-        worth, twin = max(((_alike(word, left), left) for left in pool), default=(0.0, ""))
+        worth, twin = _nearest(word, pool)
         if worth:
             pool.remove(twin)
             shared += worth * (_weight(word) + _weight(twin))
-    return shared / whole if whole else 0.0
+    if rest and pool and "".join(one) == "".join(other):
+        return 0.99
+    return shared / whole

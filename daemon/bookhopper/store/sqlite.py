@@ -84,7 +84,7 @@ class SqliteStore:
             self._events[State.WANTED].set()
             return stored
 
-        return self.writer.call(operation)
+        return self.writer.call("add_request", operation)
 
     # the heap
 
@@ -112,7 +112,7 @@ class SqliteStore:
             self._note(transaction, waiting, job, "")
             return job
 
-        return self.writer.call(operation)
+        return self.writer.call("claim", operation)
 
     def wait(self, state: State, seconds: float) -> bool:
         """Wait until a job may be waiting in `state`; a pause that ends counts as well."""
@@ -128,7 +128,7 @@ class SqliteStore:
 
     def move(self, move: Move) -> Job:
         """Record a step of one job."""
-        return self.writer.call(lambda transaction: self._move(transaction, move))
+        return self.writer.call("move", lambda transaction: self._move(transaction, move))
 
     def _move(self, transaction: Transaction, move: Move) -> Job:
         before = self._standing(transaction, move.job, move.before)
@@ -189,7 +189,9 @@ class SqliteStore:
     def wake_due(self, now: float) -> int:
         """Look again for what was not found, where its time has come."""
         where = "state IN ('missing', 'ambiguous', 'failed') AND not_before <= ?"
-        return self.writer.call(lambda transaction: self._move_all(transaction, where, (now,), State.WANTED))
+        return self.writer.call(
+            "wake_due", lambda transaction: self._move_all(transaction, where, (now,), State.WANTED)
+        )
 
     def recover(self) -> int:
         """Send every claimed job back: one daemon owns the file, and its workers died with it."""
@@ -200,7 +202,7 @@ class SqliteStore:
                 for running, waiting in WAITING_OF.items()
             )
 
-        return self.writer.call(operation)
+        return self.writer.call("recover", operation)
 
     def renew(self) -> None:
         """Nothing to say: the state folder's lock speaks for this process."""
@@ -223,7 +225,7 @@ class SqliteStore:
             )
             return self._settle(transaction, before, State.PLACED)
 
-        return self.writer.call(operation)
+        return self.writer.call("place", operation)
 
     def _refuse_double(self, transaction: Transaction, delivery: Delivery) -> None:
         row = transaction.execute(
@@ -248,7 +250,7 @@ class SqliteStore:
             self._refuse_name(transaction, name)
             transaction.execute("UPDATE ledger SET name = ? WHERE job = ? AND done_at IS NULL", (name, job))
 
-        self.writer.call(operation)
+        self.writer.call("rename", operation)
 
     def complete(self, job: int) -> Job:
         """Close a ledger line after the rename: PLACED to DONE."""
@@ -258,7 +260,7 @@ class SqliteStore:
             transaction.execute("UPDATE ledger SET done_at = ? WHERE job = ?", (transaction.now, job))
             return self._settle(transaction, before, State.DONE)
 
-        return self.writer.call(operation)
+        return self.writer.call("complete", operation)
 
     def abandon(self, job: int, reason: str) -> Job:
         """Strike a PLACED line whose file is lost, and queue its job anew."""
@@ -268,7 +270,7 @@ class SqliteStore:
             transaction.execute("DELETE FROM ledger WHERE job = ? AND done_at IS NULL", (job,))
             return self._settle(transaction, before, State.QUEUED, reason)
 
-        return self.writer.call(operation)
+        return self.writer.call("abandon", operation)
 
     def delivered(self, source: str, key: str, format_: str) -> int | None:
         """Tell which job brought this book."""
@@ -327,7 +329,8 @@ class SqliteStore:
     def set_setting(self, key: str, value: str) -> None:
         """Keep a small text under a key."""
         self.writer.call(
+            "set_setting",
             lambda transaction: transaction.execute(
                 "INSERT OR REPLACE INTO settings VALUES (?, ?)", (key, value)
-            )
+            ),
         )

@@ -65,9 +65,10 @@ Operation = Callable[[Transaction], T]
 class _Call(Generic[T]):
     """An operation on its way, and a lock that is free once the answer stands."""
 
-    __slots__ = ("answered", "error", "operation", "result")
+    __slots__ = ("answered", "error", "name", "operation", "result")
 
-    def __init__(self, operation: Operation[T]) -> None:
+    def __init__(self, name: str, operation: Operation[T]) -> None:
+        self.name = name
         self.operation = operation
         self.answered = threading.Lock()
         self.answered.acquire()
@@ -84,7 +85,8 @@ class Writer:
         self._calls: SimpleQueue[_Call[Any] | None] = SimpleQueue()
         self._closed = False
         self._closing = threading.Lock()
-        self.failures = 0
+        self.failures: Counter[str] = Counter()
+        self.observe: Callable[[str, float], None] | None = None
         self.heartbeat = time.time()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
@@ -94,17 +96,22 @@ class Writer:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
-    def call(self, operation: Operation[T]) -> T:
+    def call(self, name: str, operation: Operation[T]) -> T:
         """Run an operation and return its result when it is durable; what it raises is raised here.
+
+        `name` is what metrics call it: `observe` is told the name and the seconds that the caller waited.
 
         Raises HeldError for a cause that may pass, StoreError for one that does not.
         """
-        call = _Call(operation)
+        call = _Call(name, operation)
+        begun = time.perf_counter()
         with self._closing:
             if self._closed:
                 raise StoreError("the store is closed")
             self._calls.put(call)
         call.answered.acquire()
+        if self.observe is not None:
+            self.observe(name, time.perf_counter() - begun)
         if call.error is not None:
             raise call.error
         return call.result  # type: ignore[return-value]  # T may itself be None
@@ -143,7 +150,7 @@ class Writer:
                 self._perform(call, transaction)
             transaction.commit()
         except sqlite3.Error as error:
-            self.failures += 1
+            self.failures.update(call.name for call in group)
             self._undo(group, error)
         else:
             for change in transaction.changes:

@@ -101,7 +101,7 @@ def open_archive(file: BinaryIO, size: int) -> Archive:
         raise RefusedError("structure", f"a ZIP bomb: {size} bytes that unpack to {unpacked}")
     members: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
-        if not info.is_dir():
+        if not info.filename.endswith("/"):
             _admit(info, members.get(info.filename))
             members[info.filename] = info
     return Archive(archive, members, {_fold(name): name for name in members})

@@ -69,7 +69,9 @@ class _BoundedFile(io.BufferedReader):
             size = max(0, self.seek(0, io.SEEK_END) - here)
             self.seek(here)
         if size > _LARGEST_READ:
-            raise RefusedError("structure", f"its tables claim {size >> 20} MiB, more than a book's have")
+            raise RefusedError(
+                "structure", f"its tables are damaged: {size >> 20} MiB would have to be read at once"
+            )
         return super().read(size)
 
 
@@ -137,7 +139,7 @@ def parse_xml(document: bytes, name: str) -> etree._Element:
 
     Raises RefusedError: there is no root element to be found.
     """
-    document = document.strip(b"\0 \t\r\n")
+    document = document.lstrip(b" \t\r\n")
     root: etree._Element | None
     try:
         root = etree.fromstring(document, parser())

@@ -32,6 +32,7 @@ _RIGHTS = {
     "license.lcpl": "Readium LCP (license.lcpl)",
 }
 _FONT_OBFUSCATION = {"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"}
+_FONT_TYPES = ("font", "opentype", "truetype")
 _FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".woff", ".woff2", ".pfb")
 _SMALL_XML = 4 << 20
 _PACKAGE = 32 << 20
@@ -136,7 +137,9 @@ def _check_spine(package: etree._Element, manifest: dict[str, _Item]) -> None:
 def _check_fonts(archive: Archive, locked: list[_Locked], manifest: dict[str, _Item]) -> None:
     """Obfuscation is made for fonts and harmless there; on anything else it hides content."""
     by_media_type = {
-        item.member.filename for item in manifest.values() if item.member and "font" in item.media_type
+        item.member.filename
+        for item in manifest.values()
+        if item.member and any(mark in item.media_type for mark in _FONT_TYPES)
     }
     for file in locked:
         member = archive.find(file.path.lstrip("/"))

@@ -15,7 +15,9 @@ from typing import BinaryIO
 from bookhopper.verify.base import RefusedError, slice_of
 
 PALM_TYPES = {b"BOOKMOBI", b"TEXtREAd"}
-KFX = b"CONT"
+KFX = (b"CONT\x01\0", b"CONT\x02\0")
+"""With the version, or every text that begins with CONTENTS were one."""
+
 KFX_LOCKED = b"\xeaDRMION\xee"
 TOPAZ = b"TPZ"
 

@@ -1,4 +1,4 @@
-"""PDF: whole from header to end marker, its objects where the table says, at least one page, no password.
+"""PDF: whole from header to end marker, every page there, no password.
 
 pypdf reads the structure, and repairs what browsers repair (shifted offsets, a lost table); since a repaired
 file may be half a file, the ends are looked at separately.  Facts: ISO 32000-1, 7.5 (file structure), 7.6
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import re
-from itertools import islice
 from typing import BinaryIO
 
 from pypdf import PdfReader
@@ -24,9 +23,8 @@ from bookhopper.verify.base import PDF_HEADER_WITHIN, RefusedError, hostile_offs
 
 _END_WITHIN = 16 << 10
 _LINEARIZED = re.compile(rb"/Linearized\b[^>]*?/L\s+(\d+)")
-_START = re.compile(rb"startxref\s+(\d+)\s+%%EOF")
-_OBJECTS_LOOKED_AT = 100_000
-_NODES_LOOKED_AT = 1_000
+_START = re.compile(rb"startxref\s+(\d+)\s.{0,64}?%%EOF", re.DOTALL)
+_NODES_LOOKED_AT = 50_000
 
 # What pypdf tolerates it also logs, a line a fault, for files that nobody here can mend.
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)
@@ -65,50 +63,44 @@ def _check_ends(file: BinaryIO, size: int) -> None:
 
 
 def _check_content(file: BinaryIO) -> None:
-    file.seek(0)
     try:
-        reader = PdfReader(file, strict=False)
-    except NotImplementedError as error:
-        raise RefusedError("protection", "a PDF protected by a DRM system") from error
+        reader = _open(file)
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise RefusedError("protection", "a PDF that opens only with a password")
+        pages = _count_pages(reader)
     except DependencyError:
         return
-    _check_holes(file, reader)
-    if reader.is_encrypted and not reader.decrypt(""):
-        raise RefusedError("protection", "a PDF that opens only with a password")
-    try:
-        has_page = _has_page(reader)
-    except DependencyError:
-        return
-    if not has_page:
+    if not pages:
         raise RefusedError("structure", "a PDF without pages")
 
 
-def _check_holes(file: BinaryIO, reader: PdfReader) -> None:
-    """See whether objects lie where the table says, or in zeros that a broken download left."""
-    offsets = (
-        at for objects in reader.xref.values() for at in objects.values() if isinstance(at, int) and at > 0
-    )
-    for offset in islice(offsets, _OBJECTS_LOOKED_AT):
-        place = slice_of(file, offset, 16)
-        if len(place) == 16 and not place.strip(b"\0"):
-            raise RefusedError("container", "a PDF with a hole of zero bytes")
+def _open(file: BinaryIO) -> PdfReader:
+    file.seek(0)
+    try:
+        return PdfReader(file, strict=False)
+    except NotImplementedError as error:
+        # So pypdf says that the encryption is by another than the standard handler.
+        raise RefusedError("protection", "a PDF protected by a DRM system") from error
 
 
-def _has_page(reader: PdfReader) -> bool:
-    """Walk down the page tree to the first leaf; to flatten a big one would take a second."""
+def _count_pages(reader: PdfReader) -> int:
+    """Walk the page tree, up to the first missing node: each would cost a search through the file."""
+    pages = 0
     nodes = [reader.root_object["/Pages"]]
-    for _ in range(_NODES_LOOKED_AT):
-        if not nodes:
-            return False
+    seen: set[int] = set()
+    while nodes and len(seen) < _NODES_LOOKED_AT:
         node = nodes.pop().get_object()
         if not isinstance(node, DictionaryObject):
+            raise RefusedError("container", "a PDF with pages missing")
+        if id(node) in seen:
             continue
+        seen.add(id(node))
         kids = node.get("/Kids")
-        if kids is None and node.get("/Type", "/Page") == "/Page":
-            return True
-        if kids is not None:
-            nodes.extend(reversed(kids.get_object()[:_NODES_LOOKED_AT]))
-    return False
+        if kids is None:
+            pages += node.get("/Type", "/Page") == "/Page"
+        else:
+            nodes.extend(kids.get_object())
+    return pages
 
 
 def _number(digits: bytes) -> int:

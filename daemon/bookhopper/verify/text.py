@@ -15,6 +15,8 @@ from typing import BinaryIO
 
 from bookhopper.verify.base import RefusedError, pieces, quoted, slice_of
 
+UNKNOWN = "no known book format: neither a book's signature nor readable text"
+
 HEAD = 64 << 10
 """Bytes that are enough to tell what a text is."""
 
@@ -76,6 +78,12 @@ def refuse_stranger(root: str, text: str) -> None:
         raise RefusedError("type", f"a JSON answer, not a book: {quoted(text)}")
 
 
+def is_printable(text: str) -> bool:
+    """Tell text from other bytes that were read as such."""
+    content = text.encode("utf-8", "replace")
+    return _controls(content) <= _CONTROLS_MAX * len(content)
+
+
 def check(file: BinaryIO, _size: int) -> str:
     """Check a plain text: of whatever encoding, but printable throughout, and longer than a message.
 
@@ -88,11 +96,11 @@ def check(file: BinaryIO, _size: int) -> str:
         if b"\0\0\0\0" in piece.rstrip(b"\0"):
             raise RefusedError("container", "a text with a hole of zero bytes")
         total += len(piece)
-        controls += len(piece) - len(piece.translate(None, _CONTROLS))
+        controls += _controls(piece)
         if visible < _SHORTEST:
             visible += len(b"".join(piece.split()))
     if controls > _CONTROLS_MAX * total:
-        raise RefusedError("type", "no known book format: neither a book's signature nor readable text")
+        raise RefusedError("type", UNKNOWN)
     if visible < _SHORTEST:
         raise RefusedError("size", f"a text of {visible} characters, too short for a book")
     return "txt"
@@ -115,6 +123,10 @@ def check_rtf(file: BinaryIO, size: int) -> str:
     if not slice_of(file, max(0, size - 4096), 4096).rstrip(b"\0 \t\r\n\x1a").endswith(b"}"):
         raise RefusedError("container", "an RTF document that is cut short")
     return "rtf"
+
+
+def _controls(content: bytes) -> int:
+    return len(content) - len(content.translate(None, _CONTROLS))
 
 
 def _as_bytes(file: BinaryIO, encoding: str) -> Iterator[bytes]:

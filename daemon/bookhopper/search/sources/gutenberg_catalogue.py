@@ -99,7 +99,8 @@ def split_names(field: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if name.lower() in _NO_NAME:
             continue
         is_author = role is None or role[1].lower() in {"author", "pseud.", "pseudonym"}
-        (authors if is_author else contributors).append(natural_name(name))
+        if is_author or (role and role[1].lower() != "translator"):
+            (authors if is_author else contributors).append(natural_name(name))
     return tuple(authors[:16]), tuple(contributors[:16])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from email.message import Message
 from itertools import islice
@@ -20,7 +20,7 @@ from bookhopper.model import Candidate
 from bookhopper.net.addresses import host_and_port, origin, safe_url
 from bookhopper.net.faults import AnswerError
 from bookhopper.net.hosts import Hosts
-from bookhopper.net.session import SignIn, new_session, open_stream
+from bookhopper.net.session import SignIn, open_stream
 from bookhopper.search.language import language_tag
 from bookhopper.search.sources.base import Credentials, Health, Query
 from bookhopper.search.sources.file_names import read_file_name
@@ -44,6 +44,7 @@ _REMEMBERED = 5_000
 _REFUSED_SECONDS = 15 * 60.0
 _ABSENT = frozenset({400, 404, 410})
 _SUBTITLE = re.compile(r"[:;(\[]| [-–—] ")
+_SIGNS = re.compile(r"[^\w\s'’-]+")
 
 
 class OpdsSource:
@@ -60,10 +61,10 @@ class OpdsSource:
         name: str,
         url: str,
         *,
+        session: requests.Session,
         hosts: Hosts,
         credentials: Credentials | None = None,
         allowed: Collection[str] = (),
-        session_factory: Callable[[], requests.Session] = new_session,
     ) -> None:
         """Name a catalogue by its root feed; `allowed` are further private hosts that its links may lead to.
 
@@ -74,11 +75,11 @@ class OpdsSource:
         self.sign_in: SignIn | None = None
         if credentials is not None:
             self.sign_in = SignIn(self._origin, credentials.username, credentials.password, name)
-        self._session = session_factory()
+        self._session = session
         self._hosts = hosts
         self._allowed = frozenset(allowed) | {host_and_port(url)}
         self._catalogue = Catalogue(
-            url, session=self._session, hosts=hosts, sign_in=self.sign_in, allowed=self._allowed
+            url, session=session, hosts=hosts, sign_in=self.sign_in, allowed=self._allowed
         )
         self._seen: OrderedDict[str, tuple[Candidate, ...]] = OrderedDict()
         self._seen_lock = threading.Lock()
@@ -89,7 +90,8 @@ class OpdsSource:
         with self._refusals_held():
             entries = self._find(query, ticket)
         offers = (offer for entry in entries for offer in _chosen(self._offers(entry), query.formats))
-        return tuple(islice(offers, query.limit))
+        once = {(offer.key, offer.format): offer for offer in offers}  # pages overlap when a catalogue grows
+        return tuple(islice(once.values(), query.limit))
 
     def lookup(self, key: str, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:
         """Find a book again, by memory or from the address that its key is."""
@@ -118,7 +120,7 @@ class OpdsSource:
         return False
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections of the session, which is the source's own."""
         self._session.close()
 
     @contextmanager
@@ -262,7 +264,7 @@ class OpdsSource:
 def phrases(query: Query) -> Iterator[tuple[str, str]]:
     """Give what to ask for, title and author apart: the narrowest first, each once.
 
-    The ISBN, then title with surname, the title alone, its part before a subtitle, the surname alone (for a
+    The ISBN, then title with surname, the title alone, its words before a subtitle, the surname alone (for a
     title with a typo): catalogues differ in what they can find, from any words to one exact phrase.
     """
     readings = [(reading.title, _surname(reading.authors)) for reading in query.readings]
@@ -270,10 +272,14 @@ def phrases(query: Query) -> Iterator[tuple[str, str]]:
         (query.isbn, ""),
         *((title, surname) for title, surname in readings if surname),
         *((title, "") for title, _ in readings),
-        *((_SUBTITLE.split(title)[0].strip(), "") for title, _ in readings),
+        *((_main_words(title), "") for title, _ in readings),
         *(("", surname) for _, surname in readings),
     ]
     yield from (phrase for phrase in dict.fromkeys(asked) if any(phrase))
+
+
+def _main_words(title: str) -> str:
+    return " ".join(_SIGNS.sub(" ", _SUBTITLE.split(title)[0]).split())
 
 
 def _surname(authors: Sequence[str]) -> str:

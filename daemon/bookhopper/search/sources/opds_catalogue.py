@@ -7,7 +7,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 import requests
@@ -16,6 +15,7 @@ from bookhopper.errors import PermanentError, TransientError
 from bookhopper.net.addresses import origin
 from bookhopper.net.hosts import Hosts
 from bookhopper.net.session import Fetched, SignIn, fetch
+from bookhopper.search.sources.locks import acquired
 from bookhopper.search.sources.opds_feed import (
     Entry,
     Feed,
@@ -157,23 +157,13 @@ class _Kept(Generic[Value]):
         self._value: tuple[Value, float] | None = None
 
     def get(self, make: Callable[[], Value], ticket: Ticket) -> Value:
-        with _waited_for(self._lock, ticket):
+        with acquired(self._lock, ticket):
             if self._value is None or self._value[1] <= self._clock():
                 self._value = make(), self._clock() + self._seconds
             return self._value[0]
 
     def forget(self) -> None:
         self._value = None
-
-
-@contextmanager
-def _waited_for(lock: threading.Lock, ticket: Ticket) -> Iterator[None]:
-    while not lock.acquire(timeout=0.1):
-        ticket.check()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _ways_on(feed: Feed) -> Iterator[Link]:

@@ -12,18 +12,16 @@ from itertools import islice
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from lxml import etree
-from stdnum import isbn as isbn_number
 
 from bookhopper.errors import TransientError
 from bookhopper.net.addresses import safe_url
+from bookhopper.search.sources.fields import MAX_TEXT, isbn_in, one_line, parse_xml, year_in
 
 ATOM = "http://www.w3.org/2005/Atom"
 MAX_ENTRIES = 500
 MAX_LINKS = 100
-MAX_TEXT = 1_000
 MAX_HREF = 4_096
 _MAX_AUTHORS = 20
-_MAX_MARKUP = 600_000
 
 OPEN_ACCESS = frozenset({"http://opds-spec.org/acquisition", "http://opds-spec.org/acquisition/open-access"})
 """The relations of links that give the book itself; samples, sales and loans have others."""
@@ -62,7 +60,6 @@ _NAMESPACES = {
     "schema": "http://schema.org/",
     "os": "http://a9.com/-/spec/opensearch/1.1/",
 }
-_YEAR = re.compile(r"\s*(\d{4})(?!\d)")
 _CALIBRE_SERIES = re.compile(r"SERIES:\s*([^\n\[]{1,200})")
 _PARAMETER = re.compile(r"\{([^{}]{1,64}?)\??\}")
 
@@ -184,27 +181,12 @@ def format_of_path(path: str) -> str:
 
 
 def _root(content: bytes, url: str) -> etree._Element:
-    # libxml2 makes a node of a hundred bytes from four, so the size alone does not bound the memory
-    if content.count(b"<") + content.count(b"=") > _MAX_MARKUP:
-        raise TransientError(f"{safe_url(url)} gave a feed with too many elements to be read")
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-        recover=True,  # catalogues do send control characters and HTML entities
-    )
     try:
-        root: etree._Element | None = etree.fromstring(content, parser, base_url=url)
-    except (etree.XMLSyntaxError, ValueError):
-        root = None
-    if root is None:
+        return parse_xml(content, url)
+    except ValueError as error:
         raise TransientError(
-            f"{safe_url(url)} gave no XML: check that the source's url is that of an OPDS feed"
-        )
-    return root
+            f"{safe_url(url)} gave no OPDS feed ({error}): check the source's url"
+        ) from error
 
 
 def _entry(element: etree._Element) -> Entry:
@@ -213,17 +195,14 @@ def _entry(element: etree._Element) -> Entry:
         *_texts(element, "dc:identifier"),
         *_texts(element, "dce:identifier"),
     ]
-    years = (
-        _YEAR.match(text) for name in ("dc:issued", "dc:date", "dce:date") for text in _texts(element, name)
-    )
-    year = next((int(match[1]) for match in years if match), None)
+    dates = (text for name in ("dc:issued", "dc:date", "dce:date") for text in _texts(element, name))
     return Entry(
         id=identifiers[0],
         title=_text(element, "a:title"),
         authors=tuple(_authors(element)),
         language=_text(element, "dc:language") or _text(element, "dce:language"),
-        year=year or None,
-        isbns=tuple(dict.fromkeys(filter(None, map(_isbn, identifiers)))),
+        year=next(filter(None, map(year_in, dates)), None),
+        isbns=tuple(dict.fromkeys(filter(None, map(isbn_in, identifiers)))),
         series=_series(element),
         links=_links(element),
     )
@@ -237,20 +216,12 @@ def _authors(element: etree._Element) -> Iterator[str]:
 def _series(element: etree._Element) -> str:
     found = element.find("schema:Series", _NAMESPACES)
     if found is not None:
-        return _clean(found.get(f"{{{_NAMESPACES['schema']}}}name") or found.get("name") or "")
+        return one_line(found.get(f"{{{_NAMESPACES['schema']}}}name") or found.get("name") or "")
     content = element.find("a:content", _NAMESPACES)
     if content is None:
         return ""
     match = _CALIBRE_SERIES.search("\n".join(islice(_pieces(content), MAX_LINKS)))
-    return _clean(match[1]) if match else ""
-
-
-def _isbn(text: str) -> str:
-    """Give the ISBN-13 in an identifier such as `urn:isbn:…`; empty when it is another kind."""
-    plain = text.lower().removeprefix("urn:").removeprefix("isbn:").strip()
-    if len(plain) > 20 or not isbn_number.is_valid(plain):
-        return ""
-    return str(isbn_number.to_isbn13(plain)).replace("-", "")
+    return one_line(match[1]) if match else ""
 
 
 def _links(element: etree._Element) -> tuple[Link, ...]:
@@ -298,14 +269,8 @@ def _text(element: etree._Element, path: str) -> str:
 
 def _texts(element: etree._Element, path: str) -> Iterator[str]:
     for found in element.iterfind(path, _NAMESPACES):
-        yield _clean("".join(islice(_pieces(found), MAX_LINKS)))
+        yield one_line("".join(islice(_pieces(found), MAX_LINKS)))
 
 
 def _pieces(element: etree._Element) -> Iterator[str]:
     return (str(piece) for piece in element.itertext())
-
-
-def _clean(text: str) -> str:
-    """Make one line of a text: blanks folded, control characters gone, cut to a bound."""
-    line = " ".join(text[: 4 * MAX_TEXT].split())
-    return "".join(character for character in line if character.isprintable())[:MAX_TEXT].strip()

@@ -27,8 +27,9 @@ _NEAR_WORDS = 8
 
 def book_words(title: str, authors: Iterable[str] = (), isbns: Iterable[str] = ()) -> frozenset[str]:
     """Give the words by which a book is found: title and names without common words, and its ISBNs."""
-    words = {*title_words(title), *(word for name in authors for word in name_words(name))}
-    return frozenset((words - _COMMON or words) | {isbn13(isbn) for isbn in isbns})
+    words = frozenset(title_words(title))
+    names = (word for name in authors for word in name_words(name))
+    return (words - _COMMON or words).union(names, map(isbn13, isbns))
 
 
 def wanted_words(query: Query) -> frozenset[str]:

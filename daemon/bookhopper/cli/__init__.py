@@ -1,0 +1,85 @@
+"""The command line: a thin group that loads a command's module only when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from bookhopper import __version__
+from bookhopper.errors import BookhopperError, ConfigError
+
+_COMMANDS = {
+    "add": "Wish for a book from the command line.",
+    "check": "Look at configuration, folders, rights, space and sources.",
+    "demo": "See it all work, without network or configuration.",
+    "run": "Run the daemon.",
+    "search": "Show what a wish would find, and why.",
+    "status": "Show what the daemon is doing.",
+    "verify": "Tell whether files are whole, readable books.",
+}
+
+EXIT_FAULT = 1
+EXIT_USAGE = 2
+
+_EPILOG = """\
+Exit codes: 0 all went well; 1 something was found wrong (one line says what and what to do); 2 the command
+line or the configuration is wrong.
+
+\b
+Examples:
+  bookhopper demo
+  bookhopper run --config /etc/bookhopper.yaml
+  bookhopper add "Jane Eyre — Charlotte Brontë"
+"""
+
+
+class _Commands(click.Group):
+    """Loads `bookhopper.cli.NAME` for the command NAME, and ends every error in one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's form
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's form
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"bookhopper.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            for fault in error.faults:
+                click.echo(f"bookhopper: {fault}", err=True)
+            ctx.exit(EXIT_USAGE)
+        except BookhopperError as error:
+            click.echo(f"bookhopper: {error}", err=True)
+            ctx.exit(EXIT_FAULT)
+
+
+@click.group(cls=_Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bookhopper")
+def main() -> None:
+    """Drop a want-list into a folder; verified books come out in the Calibre ingest folder."""
+
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The configuration file (default: bookhopper.yaml under $XDG_CONFIG_HOME/bookhopper, if there).",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+
+
+def is_terminal() -> bool:
+    """Whether a person watches standard output."""
+    return sys.stdout.isatty()

@@ -1,0 +1,52 @@
+"""`bookhopper add`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from pathlib import Path
+
+import click
+
+from bookhopper import config
+from bookhopper.cli import config_option
+from bookhopper.errors import BookhopperError
+
+
+@click.command(
+    epilog="""\
+A wish is written as in a text list: `Title — Author`, an ISBN, `pick: source:key`; a leading `!` makes it
+urgent.  The daemon need not run; it takes the file when it does.
+
+\b
+Examples:
+  bookhopper add "Jane Eyre — Charlotte Brontë"
+  bookhopper add "! 9780141441146" "Dracula by Bram Stoker"
+"""
+)
+@config_option
+@click.argument("wishes", nargs=-1, required=True)
+def command(config_path: Path | None, wishes: tuple[str, ...]) -> None:
+    """Wish for a book: drops a list with these lines into the requests folder."""
+    folder = config.load(config_path).folders.requests
+    text = "".join(" ".join(wish.splitlines()) + "\n" for wish in wishes)
+    name = f"added-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}.txt"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        drop(folder, name, text)
+    except OSError as error:
+        raise BookhopperError(
+            f"{folder}: {error.strerror}: check folders.requests and your right to write there"
+        ) from error
+    click.echo(f"{folder / name}: {len(wishes)} {'wish' if len(wishes) == 1 else 'wishes'}")
+
+
+def drop(folder: Path, name: str, text: str) -> None:
+    """Write a file so that it appears in the folder whole: under a name that is not taken, then renamed."""
+    temporary = folder / f".{name}.tmp"
+    with temporary.open("x", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(folder / name)

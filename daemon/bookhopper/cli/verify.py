@@ -1,0 +1,45 @@
+"""`bookhopper verify`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from bookhopper.cli import EXIT_FAULT, json_option
+from bookhopper.verify import verify
+
+
+@click.command(
+    epilog="""\
+Exit codes: 0 every file would be taken; 1 at least one would not.
+
+\b
+Examples:
+  bookhopper verify *.epub
+  bookhopper verify --json ~/Downloads/book.pdf
+"""
+)
+@json_option
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.pass_context
+def command(ctx: click.Context, as_json: bool, files: tuple[Path, ...]) -> None:
+    """Tell whether files are whole, readable, unprotected books: would the daemon take them."""
+    good = True
+    for file in files:
+        try:
+            verdict = verify(file, file.suffix.lstrip(".").lower())
+            ok, format_, reason = verdict.ok, verdict.format, verdict.reason
+        except OSError as error:
+            ok, format_, reason = False, "", f"cannot be read: {error.strerror}"
+        good = good and ok
+        if as_json:
+            click.echo(
+                json.dumps({"file": str(file), "ok": ok, "format": format_ or None, "reason": reason or None})
+            )
+        elif ok:
+            click.echo(f"{file}: good ({format_})")
+        else:
+            click.echo(f"{file}: refused: {reason}")
+    ctx.exit(0 if good else EXIT_FAULT)

@@ -1,0 +1,141 @@
+"""watchdog, kept alive: which observer a folder needs, and whether it still observes that folder."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Literal
+
+from watchdog.events import (
+    EVENT_TYPE_CLOSED_NO_WRITE,
+    EVENT_TYPE_OPENED,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+from watchdog.observers.polling import PollingObserver
+
+from bookhopper.intake.folder import RequestFolder
+from bookhopper.mounts import mount_of
+
+Polling = Literal["auto", "always", "never"]
+
+_log = logging.getLogger("bookhopper.intake")
+_JOIN_SECONDS = 5.0
+_OUR_OWN_READING = frozenset((EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE))
+_EXHAUSTED = {
+    errno.ENOSPC: "the limit of inotify watches is reached (raise fs.inotify.max_user_watches)",
+    errno.EMFILE: "the limit of inotify instances is reached (raise fs.inotify.max_user_instances)",
+    errno.ENFILE: "the system's limit of open files is reached",
+}
+
+
+class FolderObserver:
+    """Tells of every name in the folder that something happens to; used by one thread."""
+
+    def __init__(
+        self, folder: RequestFolder, noticed: Callable[[str], None], polling: Polling, interval: float
+    ) -> None:
+        self._folder = folder
+        self._handler = _Handler(str(folder.path), noticed)
+        self._setting = polling
+        self._interval = interval
+        self._observer: BaseObserver | None = None
+        self._identity: tuple[int, int] | None = None
+        self._complaint = ""
+        self.polling = False
+
+    def ensure(self) -> bool:
+        """See to it that the folder as it is now is observed; returns whether observing began anew.
+
+        After that everything in the folder may be news.  Faults and recoveries are said once.
+        """
+        identity = self._folder.identity()
+        if identity is None:
+            self._complain(f"the requests folder {self._folder.path} is gone: create it, or mount it again")
+            self.stop()
+            return False
+        if self._observer is not None:
+            if identity == self._identity and self._lives(self._observer):
+                return False
+            self._complain(f"watching {self._folder.path} broke off; watching it anew")
+            self.stop()
+        return self._start(identity)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the folder is observed."""
+        return self._observer is not None and self._lives(self._observer)
+
+    def stop(self) -> None:
+        """Stop observing."""
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            observer.stop()
+            with suppress(RuntimeError):  # it had not come to run
+                observer.join(_JOIN_SECONDS)
+
+    def _lives(self, observer: BaseObserver) -> bool:
+        return observer.is_alive() and all(emitter.is_alive() for emitter in observer.emitters)
+
+    def _start(self, identity: tuple[int, int]) -> bool:
+        self.polling = self._wants_polling()
+        try:
+            self._observer = self._begin()
+        except OSError as fault:
+            if self.polling or fault.errno not in _EXHAUSTED:
+                self._complain(f"the requests folder {self._folder.path} cannot be watched: {fault.strerror}")
+                return False
+            _log.warning("%s; looking every %g s instead", _EXHAUSTED[fault.errno], self._interval)
+            self.polling = True
+            try:
+                self._observer = self._begin()
+            except OSError as second:
+                self._complain(f"the requests folder {self._folder.path} cannot be polled: {second.strerror}")
+                return False
+        self._identity = identity
+        if self._complaint:
+            self._complaint = ""
+            _log.info("watching %s again", self._folder.path)
+        return True
+
+    def _begin(self) -> BaseObserver:
+        observer = PollingObserver(timeout=self._interval) if self.polling else Observer()
+        observer.schedule(self._handler, str(self._folder.path))
+        try:
+            observer.start()
+        except OSError:
+            observer.stop()
+            raise
+        return observer
+
+    def _wants_polling(self) -> bool:
+        if self._setting != "auto":
+            return self._setting == "always"
+        return mount_of(self._folder.path).is_network
+
+    def _complain(self, complaint: str) -> None:
+        if complaint != self._complaint:
+            self._complaint = complaint
+            _log.warning("%s", complaint)
+
+
+class _Handler(FileSystemEventHandler):
+    """Passes on names and nothing else, so that watchdog's thread is never held up."""
+
+    def __init__(self, folder: str, noticed: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._noticed = noticed
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Pass on the names of an event."""
+        if event.event_type in _OUR_OWN_READING:
+            return
+        for path in (event.src_path, event.dest_path):
+            parent, name = os.path.split(os.fsdecode(path))
+            if name and parent == self._folder:
+                self._noticed(name)

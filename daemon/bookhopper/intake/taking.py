@@ -1,0 +1,221 @@
+"""One settled file: taken away, read, stored, filed, so that a crash at any point loses and doubles nothing.
+
+The file is renamed to a private name first; a file that then arrives under the old name is another one.  The
+private name carries a token that the store keeps with the request, so taking a leftover again adds nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bookhopper.errors import BookhopperError, HeldError
+from bookhopper.intake import base, names
+from bookhopper.intake.base import Limits, UnreadableRequestError
+from bookhopper.intake.folder import RequestFolder
+from bookhopper.intake.parse import is_request, parse, suffixes, too_large
+from bookhopper.model import BadLine
+from bookhopper.search.normalise import identity
+from bookhopper.store.base import Entry, Intake, NewRequest, Store, Wish
+
+_log = logging.getLogger("bookhopper.intake")
+
+_AGAIN_SECONDS = 30.0
+_SOON_SECONDS = 5.0
+_PASSING = frozenset((errno.EBUSY, errno.ESTALE, errno.EAGAIN, errno.EINTR))
+"""What network file systems answer while another machine holds a file."""
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How a request file ended: stored (`intake` says what it held) or refused (then it is None)."""
+
+    name: str
+    intake: Intake | None
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The file is to be tried again under this name; `seconds` None: when it has settled anew."""
+
+    name: str
+    seconds: float | None = None
+
+
+class Taker:
+    """Takes files; used by one thread.  `told` hears how each ended and must be quick."""
+
+    def __init__(
+        self,
+        folder: RequestFolder,
+        store: Store,
+        *,
+        limits: Limits | None = None,
+        told: Callable[[Taken], None] = lambda _: None,
+    ) -> None:
+        self._folder = folder
+        self._store = store
+        self._limits = limits or Limits()
+        self._told = told
+        self._said: set[str] = set()
+        self._answered: set[str] = set()
+
+    def take(self, name: str) -> Again | None:
+        """Take a settled file, or a leftover by its private name; None: there is nothing more to do.
+
+        Never raises: what cannot be done now is to be tried again, and is said once.
+        """
+        at = name
+        try:
+            if names.from_private(name) is None:
+                if not self._may_be_taken(name):
+                    return None
+                private = names.private_name(name)
+                self._folder.rename(name, private)
+                at = private
+                self._folder.sync()
+            return self._take_private(at)
+        except FileNotFoundError:
+            return None  # somebody took it away, or the folder, which others look after
+        except HeldError as fault:
+            return self._later(at, str(fault), fault.seconds, said=str(fault))
+        except BookhopperError as fault:
+            return self._later(at, str(fault), _AGAIN_SECONDS, said=str(fault))
+        except OSError as fault:
+            seconds = _SOON_SECONDS if fault.errno in _PASSING else _AGAIN_SECONDS
+            return self._later(at, fault.strerror or str(fault), seconds)
+        except Exception as fault:  # noqa: BLE001 - a fault of ours must not end the intake of all others
+            _log.exception("%s: a fault in bookhopper", _shown(at), extra={"request": _shown(at)})
+            return self._later(at, f"a fault in bookhopper: {fault}", _AGAIN_SECONDS)
+
+    def _later(self, at: str, reason: str, seconds: float, *, said: str = "") -> Again:
+        """Say why a file waits: once a file, or once (`said`) when the reason concerns them all."""
+        key = said or f"{at}: {reason}"
+        if key not in self._said:
+            self._said.add(key)
+            _log.warning("%s waits: %s", _shown(at), reason, extra={"request": _shown(at)})
+        return Again(at, seconds)
+
+    def _may_be_taken(self, name: str) -> bool:
+        """Tell whether this is a list that can be read; if it is not, answer why."""
+        signature = self._folder.look(name)
+        if signature is None:
+            return False
+        if stat.S_ISLNK(signature.mode):
+            reason = "a symbolic link is not followed; drop the file itself, not a link to it"
+            self._refuse(name, name, reason)
+            return False
+        if not signature.is_file:
+            if is_request(name):
+                kind = _KINDS.get(stat.S_IFMT(signature.mode), "no file")
+                self._answer(name, f"this is {kind}, not a file; drop a text file")
+            return False
+        if not is_request(name):
+            self._refuse(name, name, f"no list by its name; the names of lists end in {suffixes()}")
+            return False
+        try:
+            self._folder.check_readable(name)
+        except PermissionError:
+            self._answer(name, "bookhopper may not read this file; give its user the right to (chmod a+r)")
+            return False
+        if name in self._answered:
+            self._answered.discard(name)
+            self._folder.remove(names.REJECTED, names.fitting(name) + names.ERROR_SUFFIX)
+        return True
+
+    def _take_private(self, private: str) -> Again | None:
+        token, name = names.from_private(private) or ("", private)
+        data, before, after = self._folder.read(private, self._limits.size)
+        if not before.is_file:
+            self._refuse(private, name, "not a regular file; drop a text file")
+            return None
+        if max(before.size, after.size) > self._limits.size:
+            self._refuse(private, name, f"line 1, column 1: {too_large(before.size, self._limits)}")
+            return None
+        if before.content != after.content or len(data) != after.size:
+            return self._changed(private)
+        try:
+            intake = self._store_request(token, name, data)
+        except UnreadableRequestError as fault:
+            self._refuse(private, name, str(fault))
+            return None
+        self._said.clear()
+        now = self._folder.look(private)
+        if now is not None and now.content != before.content:
+            renewed = names.private_name(name)  # another token: what is new in it is to be added
+            self._folder.rename(private, renewed)
+            return self._changed(renewed)
+        self._folder.file_away(private, names.ACCEPTED, name)
+        _log.info(
+            "%s taken: %d new, %d known, %d bad",
+            _shown(name), intake.new, intake.known, intake.bad,
+            extra={"request": _shown(name)},
+        )  # fmt: skip
+        self._told(Taken(_shown(name), intake))
+        return None
+
+    def _store_request(self, token: str, name: str, data: bytes) -> Intake:
+        entries = _with_identities(parse(name, data, self._limits))
+        shown = _shown(name)
+        notice = f"{shown}: bookhopper is reading this list ({token})\n"
+        report = self._folder.reserve(names.REPORTS, shown.replace("/", "_"), names.REPORT_SUFFIX, notice)
+        digest = hashlib.sha256(data).hexdigest()
+        try:
+            intake = self._store.add_request(NewRequest(token, shown, digest, report), entries)
+        except UnreadableRequestError:
+            self._folder.remove(names.REPORTS, report)
+            raise
+        if intake.request.report != report:  # stored by an earlier try, whose report has another name
+            self._folder.remove(names.REPORTS, report)
+        return intake
+
+    def _changed(self, private: str) -> Again:
+        _log.info("%s changed while it was read; waiting for it to settle", _shown(private))
+        return Again(private)
+
+    def _refuse(self, at: str, name: str, reason: str) -> None:
+        """Move a file that cannot be taken into rejected/, the reason beside it."""
+        shown = _shown(name)
+        answer = self._folder.reserve(
+            names.REJECTED, name, names.ERROR_SUFFIX, _answer_text(shown, reason), beside=True
+        )
+        self._folder.file_away(at, names.REJECTED, answer.removesuffix(names.ERROR_SUFFIX))
+        _log.warning("%s refused: %s", shown, reason, extra={"request": shown})
+        self._told(Taken(shown, None))
+
+    def _answer(self, name: str, reason: str) -> None:
+        """Say why something is not taken that has to stay where it is."""
+        shown = _shown(name)
+        text = _answer_text(shown, reason).splitlines()
+        self._folder.write(names.REJECTED, names.fitting(name) + names.ERROR_SUFFIX, text)
+        self._answered.add(name)
+        _log.warning("%s not taken: %s", shown, reason, extra={"request": shown})
+        self._told(Taken(shown, None))
+
+
+def _with_identities(entries: Iterator[base.Entry]) -> Iterator[Entry]:
+    for entry in entries:
+        yield entry if isinstance(entry, BadLine) else Wish(entry, identity(entry))
+
+
+def _shown(name: str) -> str:
+    private = names.from_private(name)
+    return names.display(private.name if private else name)
+
+
+def _answer_text(name: str, reason: str) -> str:
+    return (
+        f"{name} was not taken.\n\n  {reason}\n\nCorrect it, then drop it into the requests folder again.\n"
+    )

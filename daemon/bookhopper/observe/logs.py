@@ -1,0 +1,52 @@
+"""What the daemon writes to its log: one line for each thing that happened to a book."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from bookhopper.model import Change, Job, State
+
+log = logging.getLogger("bookhopper.jobs")
+
+_LEVELS = {
+    State.DONE: logging.INFO,
+    State.DUPLICATE: logging.INFO,
+    State.OWNED: logging.INFO,
+    State.QUEUED: logging.INFO,
+    State.AMBIGUOUS: logging.INFO,
+    State.MISSING: logging.INFO,
+    State.CANCELLED: logging.INFO,
+    State.FAILED: logging.WARNING,
+}
+
+
+def configure(level: str) -> None:
+    """Send the log to standard error; without the time where the journal stamps each line itself."""
+    timed = "%(asctime)s " if sys.stderr.isatty() else ""
+    logging.basicConfig(
+        level=level.upper(),
+        format=f"{timed}%(levelname)s %(name)s: %(message)s",
+        datefmt="%H:%M:%S",
+        force=True,
+    )
+    for chatty in ("apscheduler", "urllib3", "watchdog", "uvicorn", "pypdf"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+
+
+def describe(job: Job) -> str:
+    """Name a job's book for a log line, whatever its line holds."""
+    want = job.want
+    shown = want.title or want.isbn or want.raw
+    if want.authors:
+        shown += f" — {want.authors[0]}"
+    return "".join(character if character.isprintable() else "�" for character in shown)[:120]
+
+
+def log_change(change: Change) -> None:
+    """Write one line for a change that a person would want to know of."""
+    level = _LEVELS.get(change.after, logging.DEBUG)
+    if change.before is change.after:
+        level = logging.INFO if change.reason else logging.DEBUG
+    reason = f": {change.reason}" if change.reason else ""
+    log.log(level, "job %d %s: %s%s", change.job.id, change.after, describe(change.job), reason)

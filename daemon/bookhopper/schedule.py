@@ -1,0 +1,63 @@
+"""What happens by the clock: rescans, looking again, fresh catalogues, books that wait for their name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+log = logging.getLogger("bookhopper.schedule")
+
+_MISFIRE_GRACE_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Something done every so many seconds, for the first time after `delay` seconds."""
+
+    name: str
+    every: float
+    run: Callable[[], object]
+    delay: float | None = None
+
+
+class Schedule:
+    """Runs chores until it is stopped; one that is late runs once, not as often as it was missed."""
+
+    def __init__(self, chores: list[Chore], missed: Callable[[str], None]) -> None:
+        """Take the chores, and whom to tell the name of one whose run was missed."""
+        self._missed = missed
+        self._scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(4)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": _MISFIRE_GRACE_SECONDS},
+            timezone=UTC,
+        )
+        self._scheduler.add_listener(self._noticed, EVENT_JOB_MISSED | EVENT_JOB_ERROR)
+        for chore in chores:
+            delay = chore.every if chore.delay is None else chore.delay
+            self._scheduler.add_job(
+                chore.run,
+                IntervalTrigger(seconds=max(1, round(chore.every)), timezone=UTC),
+                id=chore.name,
+                next_run_time=datetime.now(UTC) + timedelta(seconds=delay),
+            )
+
+    def start(self) -> None:
+        """Begin."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Start nothing more; what runs is left to end by itself."""
+        self._scheduler.shutdown(wait=False)
+
+    def _noticed(self, event: JobExecutionEvent) -> None:
+        if event.code == EVENT_JOB_MISSED:
+            self._missed(event.job_id)
+        else:
+            log.error("the scheduled %s failed: %s", event.job_id, event.exception)

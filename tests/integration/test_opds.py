@@ -1,0 +1,398 @@
+"""The OPDS source against a catalogue on a real socket."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from xml.sax.saxutils import quoteattr
+
+import pytest
+import requests
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from bookhopper.errors import HeldError, PermanentError, TransientError
+from bookhopper.model import Candidate, Reading
+from bookhopper.net.addresses import host_and_port
+from bookhopper.net.hosts import Hosts
+from bookhopper.net.session import new_session
+from bookhopper.search.sources.base import Credentials, Query
+from bookhopper.search.sources.opds import OpdsSource, phrases
+from bookhopper.ticket import Interrupted, Reason, Ticket
+from tests.fakes.opds_server import PAGE, FakeBook, FakeCatalogue, fake_catalogue, feed
+from tests.fakes.server import free_port, serving
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeCatalogue]:
+    with fake_catalogue() as catalogue:
+        yield catalogue
+
+
+@pytest.fixture
+def catalogue(server: FakeCatalogue) -> FakeCatalogue:
+    url, fresh = server.url, FakeCatalogue()
+    for name in vars(fresh):
+        setattr(server, name, getattr(fresh, name))
+    server.url = url
+    return server
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    with new_session() as session:
+        yield session
+
+
+def source_of(
+    catalogue: FakeCatalogue, session: requests.Session, credentials: Credentials | None = None
+) -> OpdsSource:
+    hosts = Hosts(local={host_and_port(catalogue.url)})
+    return OpdsSource("home", catalogue.root, session=session, hosts=hosts, credentials=credentials)
+
+
+@pytest.fixture
+def source(catalogue: FakeCatalogue, session: requests.Session) -> OpdsSource:
+    return source_of(catalogue, session)
+
+
+def query(title: str, *authors: str, formats: tuple[str, ...] = (), limit: int = 60, isbn: str = "") -> Query:
+    readings = (Reading(title, authors),) if title or authors else ()
+    return Query(readings=readings, formats=formats, limit=limit, isbn=isbn)
+
+
+def titles(candidates: object) -> list[str]:
+    assert isinstance(candidates, tuple)
+    return [candidate.title for candidate in candidates]
+
+
+def searches(catalogue: FakeCatalogue) -> list[str]:
+    return [asked for asked in catalogue.requests if asked.startswith("/opds/search")]
+
+
+class TestSearch:
+    def test_a_candidate_says_all_that_the_feed_does(
+        self, catalogue: FakeCatalogue, source: OpdsSource
+    ) -> None:
+        found = source.search(query("Moby Dick", "Herman Melville", formats=("epub", "pdf")), Ticket(1))
+        key = "/opds/files/1/Moby%20Dick.pdf"
+        assert found[0] == Candidate(
+            source="home",
+            key=key,
+            title="Moby Dick",
+            authors=("Herman Melville",),
+            language="en",
+            format="epub",
+            size=1001,
+            urls=(f"{catalogue.url}/opds/files/1/Moby%20Dick.epub",),
+        )
+        assert [(offer.key, offer.format) for offer in found] == [(key, "epub"), (key, "pdf")]
+
+    @pytest.mark.parametrize("way", ["description", "template", "none"])
+    def test_every_way_of_searching(self, catalogue: FakeCatalogue, source: OpdsSource, way: str) -> None:
+        catalogue.search = way  # type: ignore[assignment]
+        assert titles(source.search(query("Emma", "Jane Austen"), Ticket(1)))[0] == "Emma"
+
+    def test_pages_are_followed(self, source: OpdsSource) -> None:
+        found = titles(source.search(query("", "Jane Austen"), Ticket(1)))
+        assert len(set(found)) == 5 > PAGE
+
+    def test_pages_that_go_round_end(self, catalogue: FakeCatalogue, source: OpdsSource) -> None:
+        book = FakeBook(1, "Emma").entry()
+        catalogue.answers["/opds/search"] = lambda r: feed(
+            f"{book}<link rel='next' href={quoteattr(str(r.url))}/>"
+        )
+        assert titles(source.search(query("Emma"), Ticket(1))) == ["Emma"]
+        assert len(searches(catalogue)) == 1
+
+    def test_endless_pages_end(self, catalogue: FakeCatalogue, source: OpdsSource) -> None:
+        book = FakeBook(1, "Emma").entry()
+
+        def endless(request: Request) -> Response:
+            page = int(request.query_params.get("page") or 0) + 1
+            return feed(f"{book}<link rel='next' href='search?page={page}'/>")
+
+        catalogue.answers["/opds/search"] = endless
+        assert titles(source.search(query("Emma"), Ticket(1))) == ["Emma"]
+        assert len(searches(catalogue)) == 5
+
+    def test_the_limit_bounds_candidates_and_pages(
+        self, catalogue: FakeCatalogue, source: OpdsSource
+    ) -> None:
+        assert len(source.search(query("", "Jane Austen", limit=2), Ticket(1))) == 2
+        assert len(searches(catalogue)) == 1
+
+    def test_the_title_alone_is_asked_where_nothing_has_both(
+        self, catalogue: FakeCatalogue, source: OpdsSource
+    ) -> None:
+        catalogue.exact = True
+        assert titles(source.search(query("Good Omens", "Neil Gaiman"), Ticket(1))) == ["Good Omens"]
+        assert len(searches(catalogue)) == 2
+
+    def test_a_typo_in_the_title_leaves_the_author(self, source: OpdsSource) -> None:
+        assert "Moby Dick" in titles(source.search(query("Mobi Dikc", "Melville, Herman"), Ticket(1)))
+
+    def test_what_shares_no_word_is_no_find(self, catalogue: FakeCatalogue, source: OpdsSource) -> None:
+        catalogue.answers["/opds/search"] = lambda _: feed(FakeBook(9, "Whatever").entry())
+        assert source.search(query("Emma", "Jane Austen"), Ticket(1)) == ()
+
+    def test_a_404_for_nothing_found_is_nothing_found(
+        self, catalogue: FakeCatalogue, source: OpdsSource
+    ) -> None:
+        catalogue.answers["/opds/search"] = lambda _: Response(status_code=404)
+        assert source.search(query("Emma"), Ticket(1)) == ()
+
+    def test_entries_without_files_are_followed(self, catalogue: FakeCatalogue, source: OpdsSource) -> None:
+        catalogue.partial = True
+        found = source.search(query("Persuasion"), Ticket(1))
+        assert [(offer.title, offer.format, offer.year) for offer in found] == [
+            ("Persuasion", "epub", 1817),
+            ("Persuasion", "azw3", 1817),
+        ]
+
+    def test_an_isbn_is_asked_first(self, catalogue: FakeCatalogue, source: OpdsSource) -> None:
+        book = FakeBook(2, "Emma", extra="<dc:identifier>urn:isbn:9780141439587</dc:identifier>")
+        catalogue.answers["/opds/search"] = lambda _: feed(book.entry())
+        found = source.search(query("", isbn="9780141439587"), Ticket(1))
+        assert [offer.isbns for offer in found] == [("9780141439587",)]
+        assert "q=9780141439587" in searches(catalogue)[0]
+
+    def test_odd_titles_survive_the_way(self, source: OpdsSource) -> None:
+        assert titles(source.search(query("Lady Susan & More <sic>"), Ticket(1))) == [
+            "Lady Susan & More <sic>"
+        ]
+
+
+def test_phrases_go_from_narrow_to_wide() -> None:
+    readings = (Reading("Moby Dick; or, The Whale", ("Herman Melville",)), Reading("Herman Melville", ()))
+    assert list(phrases(Query(readings=readings, isbn="9780141439587"))) == [
+        ("9780141439587", ""),
+        ("Moby Dick; or, The Whale", "Melville"),
+        ("Moby Dick; or, The Whale", ""),
+        ("Herman Melville", ""),
+        ("Moby Dick", ""),
+        ("", "Melville"),
+    ]
+
+
+class TestWalk:
+    @pytest.fixture(autouse=True)
+    def without_search(self, catalogue: FakeCatalogue) -> None:
+        catalogue.search = "none"
+
+    def test_a_typo_is_forgiven(self, source: OpdsSource) -> None:
+        assert titles(source.search(query("Persuaison"), Ticket(1)))[0] == "Persuasion"
+
+    def test_the_walk_is_done_once_until_refreshed(
+        self, catalogue: FakeCatalogue, source: OpdsSource
+    ) -> None:
+        for title in ("Emma", "Moby Dick", "Der Prozess"):
+            assert source.search(query(title), Ticket(1))
+        asked = len(catalogue.requests)
+        catalogue.books += (FakeBook(10, "Quo Vadis", ("Henryk Sienkiewicz",)),)
+        assert not source.search(query("Quo Vadis"), Ticket(1))
+        assert len(catalogue.requests) == asked
+        assert source.refresh(Ticket(1)) is False
+        assert source.search(query("Quo Vadis"), Ticket(1))
+
+    def test_a_maze_ends(self, catalogue: FakeCatalogue, source: OpdsSource) -> None:
+        def maze(request: Request) -> Response:
+            here = request.query_params.get("x", "")
+            ways = (
+                f'<entry><title>way</title><link rel="subsection" type="application/atom+xml" '
+                f'href="all?x={here}{way}"/></entry>'
+                for way in "abc"
+            )
+            return feed(FakeBook(1, f"Book {here}").entry() + "".join(ways))
+
+        catalogue.answers["/opds/all"] = maze
+        source.search(query("Book"), Ticket(1))
+        assert len(catalogue.requests) == 41  # the root is asked once for its search and once on the walk
+
+    def test_other_origins_and_broken_pages_are_left_out(
+        self, catalogue: FakeCatalogue, source: OpdsSource
+    ) -> None:
+        ways = "".join(
+            f'<entry><link rel="subsection" type="application/atom+xml" href="{way}"/></entry>'
+            for way in ("http://books.invalid/", "gone", "file:///etc/passwd", "osd", "all")
+        )
+        catalogue.answers["/opds/"] = lambda _: feed(ways)
+        assert titles(source.search(query("Emma"), Ticket(1)))[0] == "Emma"
+
+    def test_a_key_is_found_on_the_walk(self, catalogue: FakeCatalogue, session: requests.Session) -> None:
+        found = source_of(catalogue, session).lookup("/opds/files/2/Emma.epub", (), Ticket(1))
+        assert [(offer.title, offer.authors) for offer in found] == [("Emma", ("Jane Austen",))]
+
+
+class TestLookup:
+    def test_what_was_seen_is_remembered(self, catalogue: FakeCatalogue, source: OpdsSource) -> None:
+        found = source.search(query("Moby Dick"), Ticket(1))
+        asked = len(catalogue.requests)
+        assert source.lookup(found[0].key, (), Ticket(1)) == found
+        assert [offer.format for offer in source.lookup(found[0].key, ("epub",), Ticket(1))] == ["epub"]
+        assert len(catalogue.requests) == asked
+
+    def test_a_key_is_enough_after_a_restart(
+        self, catalogue: FakeCatalogue, session: requests.Session, source: OpdsSource
+    ) -> None:
+        key = source.search(query("Moby Dick"), Ticket(1))[0].key
+        (offer,) = source_of(catalogue, session).lookup(key, ("epub", "pdf"), Ticket(1))
+        assert (offer.key, offer.title, offer.authors) == (key, "Moby Dick", ("Herman Melville",))
+        assert (offer.format, offer.size, offer.urls) == ("pdf", 4, (catalogue.url + key,))
+
+    def test_an_entry_of_its_own_gives_everything(
+        self, catalogue: FakeCatalogue, session: requests.Session
+    ) -> None:
+        entry = FakeBook(3, "Persuasion", ("Jane Austen",), ("epub", "azw3")).entry()
+        own = '<link rel="self" type="application/atom+xml;type=entry" href="/opds/entries/3"/></entry>'
+        catalogue.answers["/opds/search"] = lambda _: feed(entry.replace("</entry>", own))
+        based = entry.replace("</entry>", own).replace("<entry ", '<entry xml:base="/opds/" ')
+        catalogue.answers["/opds/entries/3"] = lambda _: Response(based, media_type="application/atom+xml")
+        found = source_of(catalogue, session).search(query("Persuasion"), Ticket(1))
+        assert found[0].key == "/opds/entries/3"
+        assert source_of(catalogue, session).lookup("/opds/entries/3", (), Ticket(1)) == found
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "",
+            "12",
+            "../x",
+            "//books.invalid/x.epub",
+            "file:///etc/passwd",
+            "/gone.epub",
+            "/opds/osd",
+            "http://[::1",
+        ],
+    )
+    def test_what_is_no_key_finds_nothing(self, source: OpdsSource, key: str) -> None:
+        assert source.lookup(key, (), Ticket(1)) == ()
+
+    def test_a_key_cannot_reach_a_private_neighbour(self, source: OpdsSource) -> None:
+        assert source.lookup(f"http://127.0.0.1:{free_port()}/x.epub", (), Ticket(1)) == ()
+
+
+class TestSignIn:
+    @pytest.fixture(autouse=True)
+    def with_sign_in(self, catalogue: FakeCatalogue) -> None:
+        catalogue.sign_in = ("reader", "secret")
+
+    def test_it_opens_everything(self, catalogue: FakeCatalogue, session: requests.Session) -> None:
+        source = source_of(catalogue, session, Credentials("reader", "secret"))
+        found = source.search(query("Emma"), Ticket(1))
+        assert titles(found) == ["Emma"]
+        assert source_of(catalogue, session, Credentials("reader", "secret")).lookup(
+            found[0].key, (), Ticket(1)
+        )
+        assert source.check(Ticket(1)).ok
+
+    @pytest.mark.parametrize(
+        ("credentials", "words"),
+        [
+            (None, "it asks for a sign-in (401): set username and password_file"),
+            (
+                Credentials("reader", "wrong"),
+                "sign-in refused (401): check username and password_file of source home",
+            ),
+        ],
+    )
+    def test_a_refusal_holds_and_says_what_to_do(
+        self, catalogue: FakeCatalogue, session: requests.Session, credentials: Credentials | None, words: str
+    ) -> None:
+        source = source_of(catalogue, session, credentials)
+        with pytest.raises(HeldError) as held:
+            source.search(query("Emma"), Ticket(1))
+        assert words in str(held.value)
+        assert words in source.check(Ticket(1)).detail
+
+    def test_it_stays_at_home(self, catalogue: FakeCatalogue, session: requests.Session) -> None:
+        other = FakeCatalogue(sign_in=("nobody", ""))
+        heard: list[str | None] = []
+
+        def listen(request: Request) -> Response:
+            heard.append(request.headers.get("authorization"))
+            return feed("")
+
+        other.sign_in = None
+        other.answers["/opds/search"] = listen
+        with serving(other.app()) as url:
+            catalogue.answers["/opds/search"] = lambda _: RedirectResponse(f"{url}/opds/search?q=x")
+            hosts = Hosts(local={"127.0.0.1"})
+            source = OpdsSource(
+                "home",
+                catalogue.root,
+                session=session,
+                hosts=hosts,
+                credentials=Credentials("reader", "secret"),
+                allowed={host_and_port(url)},
+            )
+            source.search(query("Emma"), Ticket(1))
+        assert set(heard) == {None}
+
+
+class TestTrouble:
+    def test_a_server_that_is_down(self, session: requests.Session) -> None:
+        url = f"http://127.0.0.1:{free_port()}/opds"
+        source = OpdsSource("home", url, session=session, hosts=Hosts(local={"127.0.0.1"}))
+        with pytest.raises(HeldError, match="connection was refused"):
+            source.search(query("Emma"), Ticket(1))
+        health = source.check(Ticket(1))
+        assert (health.ok, "connection was refused" in health.detail) == (False, True)
+
+    @pytest.mark.parametrize("body", [b"<html>Sign in</html>", b"", b"{}", b"\xff" * 1000])
+    def test_an_answer_that_is_no_feed(
+        self, catalogue: FakeCatalogue, source: OpdsSource, body: bytes
+    ) -> None:
+        catalogue.answers["/opds/"] = lambda _: Response(body, media_type="text/html")
+        with pytest.raises(TransientError, match="source's url"):
+            source.search(query("Emma"), Ticket(1))
+        assert not source.check(Ticket(1)).ok
+
+    def test_an_answer_that_is_too_large(self, catalogue: FakeCatalogue, source: OpdsSource) -> None:
+        catalogue.answers["/opds/search"] = lambda _: Response(
+            bytes(9 << 20), media_type="application/atom+xml"
+        )
+        with pytest.raises(HeldError, match="larger than"):
+            source.search(query("Emma"), Ticket(1))
+
+    def test_a_root_that_is_gone(self, catalogue: FakeCatalogue, source: OpdsSource) -> None:
+        catalogue.answers["/opds/"] = lambda _: Response(status_code=404)
+        with pytest.raises(HeldError, match=r"source home: .*not there \(404\)"):
+            source.search(query("Emma"), Ticket(1))
+        with pytest.raises(HeldError):
+            source.lookup("/opds/files/1/x.epub", (), Ticket(1))
+
+    def test_a_description_that_is_gone_leaves_the_walk(
+        self, catalogue: FakeCatalogue, source: OpdsSource
+    ) -> None:
+        catalogue.answers["/opds/osd"] = lambda _: Response(status_code=404)
+        assert titles(source.search(query("Emma"), Ticket(1)))[0] == "Emma"
+        assert "walked through" in source.check(Ticket(1)).detail
+
+    def test_a_wait_for_another_search_can_be_interrupted(
+        self, catalogue: FakeCatalogue, source: OpdsSource
+    ) -> None:
+        go_on = threading.Event()
+
+        def slow(_: Request) -> Response:
+            go_on.wait(10)
+            return feed("")
+
+        catalogue.answers["/opds/"] = slow
+        first = threading.Thread(target=source.search, args=(query("Emma"), Ticket(1)))
+        first.start()
+        assert catalogue.entered.wait(10)
+        ticket = Ticket(2)
+        timer = threading.Timer(0.02, ticket.interrupt, (Reason.SHUTDOWN,))
+        timer.start()
+        try:
+            with pytest.raises(Interrupted):
+                source.search(query("Emma"), ticket)
+        finally:
+            go_on.set()
+            first.join(10)
+            timer.join(10)
+
+    def test_a_url_that_is_none(self, session: requests.Session) -> None:
+        with pytest.raises(PermanentError, match="no address"):
+            OpdsSource("home", "books.example/opds", session=session, hosts=Hosts())
