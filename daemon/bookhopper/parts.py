@@ -146,7 +146,7 @@ class Parts:
             log.warning("what the last run left in ingest waits: %s", error)
 
     def stop(self, deadline: float) -> None:
-        """Stop everything by a moment of the monotonic clock: who lets work in first, who tells of it last."""
+        """Stop by a moment of the monotonic clock: who lets work in first, who tells of it last."""
         self._refreshing.interrupt(Reason.SHUTDOWN)
         self._schedule.stop()
         self._core.watcher.stop()
@@ -154,7 +154,8 @@ class Parts:
         pools = (self._searchers, self._fetchers)
         for pool in pools:
             pool.stop()
-        if not all([pool.join(deadline) for pool in pools]):
+        ended = [pool.join(deadline) for pool in pools]
+        if not all(ended):
             log.warning("a worker did not end in time; what it had claimed is taken up at the next start")
         self._core.watcher.join(deadline)
         self._core.events.stop()

@@ -131,7 +131,8 @@ def test_format_of_path(path: str, expected: str) -> None:
 def test_xml_base_and_addresses_that_cannot_be_fetched() -> None:
     page = parse_feed(
         f"""{HEAD[:-1]} xml:base="https://other.example/a/"><link rel="next" href="b"/><link href="file:///etc/passwd"/>
-        <link href="javascript:x"/><link href=""/><link/><link href="http://[::1"/><link href="{"x" * 5000}"/>
+        <link href="javascript:x"/><link href=""/><link/><link href="http://[::1"/>
+        <link href="http://a:99999/"/><link href="{"x" * 5000}"/>
         </feed>""".encode(),
         URL,
     )

@@ -23,7 +23,7 @@ class Client:
         self._opener = build_opener(ProxyHandler({}))
 
     def get(self, path: str) -> Any:
-        """GET a path and decode its JSON; raises BookhopperError with what the daemon says, or if it is away."""
+        """GET a path and decode its JSON; raises BookhopperError with the daemon's word, or if it is away."""
         request = Request(self._url + path, headers={"Authorization": f"Bearer {self._token}"})  # noqa: S310 - ours
         try:
             with self._opener.open(request, timeout=_TIMEOUT_SECONDS) as answer:
@@ -32,7 +32,7 @@ class Client:
             raise BookhopperError(f"the daemon refuses {path}: {_words(error)}") from error
         except (URLError, OSError) as error:
             raise BookhopperError(
-                f"bookhopper does not answer at {self._url}: start it with `bookhopper run`, or look into its log"
+                f"bookhopper does not answer at {self._url}: start it (`bookhopper run`) or see its log"
             ) from error
 
 

@@ -19,5 +19,5 @@ Examples:
 @click.option("--keep", is_flag=True, help="Keep the temporary folder, to look around in.")
 @click.pass_context
 def command(ctx: click.Context, keep: bool) -> None:
-    """See it all work in a few seconds: a catalogue, a want-list and the real daemon, in a temporary folder."""
+    """See it all work in a few seconds: a catalogue, a want-list and the real daemon, on loopback."""
     ctx.exit(demo(Console(highlight=False), keep))

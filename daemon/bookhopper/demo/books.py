@@ -95,7 +95,7 @@ def _members(work: Work) -> dict[str, str | bytes]:
         for number, name in enumerate(chapters, start=1)
     ]
     package = _PACKAGE.format(
-        identifier=work.isbn and f"urn:isbn:{work.isbn}" or uuid.uuid5(uuid.NAMESPACE_URL, repr(work)).urn,
+        identifier=f"urn:isbn:{work.isbn}" if work.isbn else uuid.uuid5(uuid.NAMESPACE_URL, repr(work)).urn,
         title=escape(work.title),
         author=escape(work.author),
         modified=_MODIFIED,
@@ -138,10 +138,9 @@ def _cover(work: Work) -> bytes:
     for y in range(_COVER_HEIGHT):
         share = y / _COVER_HEIGHT
         colour = [round(a + (b - a) * share) for a, b in zip(top, bottom, strict=True)]
-        grain = source.randbytes(_COVER_WIDTH)
+        shades = [bytes(channel + speck for channel in colour) for speck in range(16)]
         rows.append(0)  # the row's filter: none
-        for speck in grain:
-            rows += bytes(channel + speck % 16 for channel in colour)
+        rows += b"".join(shades[speck % 16] for speck in source.randbytes(_COVER_WIDTH))
     header = struct.pack(">IIBBBBB", _COVER_WIDTH, _COVER_HEIGHT, 8, 2, 0, 0, 0)
     chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows, 6)), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(kind, data) for kind, data in chunks)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -153,7 +154,8 @@ class DaemonCollector(Collector):
         )
 
 
-Values = Mapping[tuple[str, ...], float]
+Values = Mapping[Any, float]
+"""Label values, a tuple, and the number that goes with them."""
 
 
 def _gauge(name: str, what: str, values: Values, labels: tuple[str, ...] = ()) -> Metric:

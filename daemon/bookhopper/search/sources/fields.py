@@ -41,7 +41,9 @@ def parse_xml(document: bytes, url: str = "") -> etree._Element:
 def one_line(text: str) -> str:
     """Make one line of a text: blanks folded, control characters gone, cut to a bound."""
     line = " ".join(text[: 4 * MAX_TEXT].split())
-    return "".join(character for character in line if character.isprintable())[:MAX_TEXT].strip()
+    if not line.isprintable():
+        line = "".join(character for character in line if character.isprintable())
+    return line[:MAX_TEXT].strip()
 
 
 def isbn_in(identifier: str) -> str:

@@ -36,7 +36,7 @@ CREATE VIRTUAL TABLE search USING fts5(
     words, content='', detail=none, columnsize=0,
     tokenize="unicode61 remove_diacritics 0 categories 'L* N* M* Co'");
 """
-_POSTINGS = 6_000
+_POSTINGS = 4000
 """How many index entries one search may touch before it leaves the commoner words out."""
 _MOST_WORDS = 24
 _RARE = 2

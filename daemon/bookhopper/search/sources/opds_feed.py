@@ -13,8 +13,8 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from lxml import etree
 
-from bookhopper.errors import TransientError
-from bookhopper.net.addresses import safe_url
+from bookhopper.errors import PermanentError, TransientError
+from bookhopper.net.addresses import origin, safe_url
 from bookhopper.search.sources.fields import MAX_TEXT, isbn_in, one_line, parse_xml, year_in
 
 ATOM = "http://www.w3.org/2005/Atom"
@@ -249,10 +249,10 @@ def _absolute(element: etree._Element, href: str) -> str:
         return ""
     try:
         address = urljoin(element.base or "", href)
-        usable = urlsplit(address).scheme in {"http", "https"} and bool(urlsplit(address).hostname)
-    except ValueError:
+        origin(address)
+    except (ValueError, PermanentError):
         return ""
-    return address if usable else ""
+    return address
 
 
 def _searches(template: str) -> bool:

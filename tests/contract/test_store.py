@@ -1,0 +1,395 @@
+"""What every Store keeps to, whatever keeps the queue."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bookhopper.errors import StoreError
+from bookhopper.model import BadLine, Candidate, Change, Delivery, Pick, Resume, State, Want
+from bookhopper.search.normalise import identity
+from bookhopper.store.base import (
+    DuplicateError,
+    Entry,
+    JobFilter,
+    LineNote,
+    Move,
+    NameTakenError,
+    NewRequest,
+    StaleError,
+    Store,
+    Wish,
+)
+from bookhopper.store.sqlite import SqliteStore
+
+CANDIDATE = Candidate(
+    source="shelf",
+    key="1",
+    title="Emma",
+    authors=("Jane Austen",),
+    language="en",
+    format="epub",
+    size=10,
+    urls=("http://127.0.0.1/1",),
+    checksums={"md5": "x"},
+    score=0.9,
+    parts={"title": 0.6},
+)
+
+
+class Bench:
+    """A store, the changes that it told of, and a way to open it again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "queue.db"
+        self.changes: list[Change] = []
+        self.store: Store = SqliteStore(self.path, self.changes.append)
+
+    def reopen(self) -> Store:
+        self.store.close()
+        self.store = SqliteStore(self.path, self.changes.append)
+        return self.store
+
+    def drop(self, *entries: Want | BadLine, token: str = "") -> list[int]:
+        """Store a request and give the jobs of its lines."""
+        wishes: list[Entry] = [
+            entry if isinstance(entry, BadLine) else Wish(entry, identity(entry)) for entry in entries
+        ]
+        name = token or f"list {time.monotonic_ns()}"
+        intake = self.store.add_request(NewRequest(name, f"{name}.txt", "digest", f"{name}.report.txt"), wishes)
+        return [line.job or 0 for line, _ in self.store.lines(intake.request.id)]
+
+    def downloading(self, title: str = "Emma") -> int:
+        """Bring a new job to DOWNLOADING."""
+        (job,) = self.drop(want(title))
+        claimed = self.store.claim(State.WANTED)
+        assert claimed is not None
+        self.store.move(Move(job, State.SEARCHING, State.QUEUED, candidates=(CANDIDATE,)))
+        assert self.store.claim(State.QUEUED) is not None
+        return job
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.store.close()
+
+
+def want(title: str, author: str = "Jane Austen", **fields: object) -> Want:
+    return replace(Want(title=title, authors=(author,), line=1, raw=f"{title} — {author}"), **fields)  # type: ignore[arg-type]
+
+
+def delivery(job: int, **fields: object) -> Delivery:
+    line = Delivery(
+        job=job,
+        source="shelf",
+        key=str(job),
+        name=f"{job}.epub",
+        staged=f"{job}.epub.uploading",
+        folder="here",
+        sha256=f"sha-{job}",
+        size=10,
+        format="epub",
+        placed_at=100.0,
+    )
+    return replace(line, **fields)  # type: ignore[arg-type]
+
+
+def test_a_request_makes_a_job_for_each_new_want(bench: Bench) -> None:
+    bad = BadLine(3, 1, "???", "only punctuation")
+    jobs = bench.drop(want("Emma"), want("Persuasion"), bad, want("EMMA"))
+    assert jobs[0] == jobs[3] != jobs[1]
+    assert jobs[2] == 0
+    (request,) = bench.store.unsettled_requests()
+    notes = [line.note for line, _ in bench.store.lines(request)]
+    assert notes == [LineNote.NEW, LineNote.NEW, LineNote.BAD, LineNote.KNOWN]
+    assert bench.store.counts()[State.WANTED] == 2
+
+
+def test_every_field_of_a_want_comes_back(bench: Bench) -> None:
+    full = want(
+        "Emma",
+        isbn="9780141439587",
+        year=1815,
+        language="en",
+        formats=("epub", "pdf"),
+        series="none",
+        priority=-1,
+        tags=("a", "b"),
+        force=True,
+        pick=Pick("shelf", "1"),
+    )
+    (job,) = bench.drop(full)
+    found = bench.store.job(job)
+    assert found is not None
+    assert found.want == full
+    assert found.priority == -1
+
+
+def test_a_list_dropped_again_adds_only_what_is_new(bench: Bench) -> None:
+    first = bench.drop(want("Emma"), want("Persuasion"))
+    again = bench.drop(want("Emma"), want("Sanditon"), want("Persuasion"))
+    assert again[0] == first[0]
+    assert again[2] == first[1]
+    assert bench.store.counts()[State.WANTED] == 3
+    assert len(bench.store.requests_of(first[0])) == 2
+
+
+def test_force_makes_a_new_job(bench: Bench) -> None:
+    (first,) = bench.drop(want("Emma"))
+    (second,) = bench.drop(want("Emma", force=True))
+    assert first != second
+
+
+def test_the_same_taking_stored_twice_adds_nothing(bench: Bench) -> None:
+    bench.drop(want("Emma"), token="t")
+    intake = bench.store.add_request(NewRequest("t", "other.txt", "d", "r"), [])
+    assert intake.repeated
+    assert intake.new == 1
+    assert intake.request.name == "t.txt"
+
+
+def test_entries_that_break_off_leave_nothing(bench: Bench) -> None:
+    def entries() -> Iterator[Entry]:
+        yield Wish(want("Emma"), b"1" * 16)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        bench.store.add_request(NewRequest("t", "n", "d", "r"), entries())
+    assert bench.store.counts()[State.WANTED] == 0
+    assert bench.drop(want("Emma"))
+
+
+def test_the_heap_gives_urgent_jobs_first_then_early_ones(bench: Bench) -> None:
+    late, early, urgent = bench.drop(want("A", priority=5), want("B"), want("C", priority=-1))
+    claimed = [bench.store.claim(State.WANTED) for _ in range(3)]
+    assert [job and job.id for job in claimed] == [urgent, early, late]
+    assert bench.store.claim(State.WANTED) is None
+    assert [change.after for change in bench.changes] == [State.SEARCHING] * 3
+
+
+def test_a_job_is_claimed_by_one_of_many(bench: Bench) -> None:
+    bench.drop(*(want(f"Book {number}") for number in range(200)))
+    claimed: list[int] = []
+
+    def worker() -> None:
+        while (job := bench.store.claim(State.WANTED)) is not None:
+            claimed.append(job.id)
+
+    threads = [threading.Thread(target=worker) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(claimed) == len(set(claimed)) == 200
+
+
+def test_a_move_is_recorded_once(bench: Bench) -> None:
+    (job,) = bench.drop(want("Emma"))
+    bench.store.claim(State.WANTED)
+    resume = Resume("http://127.0.0.1/1", '"tag"', 100, 40)
+    move = Move(job, State.SEARCHING, State.QUEUED, "because", 2, candidates=(CANDIDATE,), resume=resume)
+    after = bench.store.move(move)
+    assert after == bench.store.job(job)
+    assert (after.candidates, after.resume, after.attempts, after.error) == ((CANDIDATE,), resume, 2, "because")
+    with pytest.raises(StaleError):
+        bench.store.move(move)
+    assert bench.changes[-1].before is State.SEARCHING
+    assert bench.changes[-1].reason == "because"
+
+
+def test_a_job_is_not_claimed_before_its_time(bench: Bench) -> None:
+    (job,) = bench.drop(want("Emma"))
+    bench.store.claim(State.WANTED)
+    bench.store.move(Move(job, State.SEARCHING, State.WANTED, not_before=time.time() + 0.2))
+    assert bench.store.claim(State.WANTED) is None
+    deadline = time.monotonic() + 10
+    while (claimed := bench.store.claim(State.WANTED)) is None and time.monotonic() < deadline:
+        bench.store.wait(State.WANTED, 1.0)
+    assert claimed is not None
+    assert claimed.not_before is None
+
+
+def test_waiting_ends_when_a_job_comes(bench: Bench) -> None:
+    assert bench.store.claim(State.WANTED) is None
+    timer = threading.Timer(0.05, lambda: bench.drop(want("Emma")))
+    timer.start()
+    assert bench.store.wait(State.WANTED, 20.0)
+    timer.join()
+    assert bench.store.claim(State.WANTED) is not None
+
+
+def test_waiting_ends_when_woken(bench: Bench) -> None:
+    assert bench.store.claim(State.QUEUED) is None
+    threading.Timer(0.05, bench.store.wake).start()
+    assert bench.store.wait(State.QUEUED, 20.0)
+
+
+def test_what_was_not_found_comes_back_in_its_time(bench: Bench) -> None:
+    missing, later = bench.drop(want("A"), want("B"))
+    for job, moment in ((missing, 100.0), (later, 300.0)):
+        bench.store.claim(State.WANTED)
+        bench.store.move(Move(job, State.SEARCHING, State.MISSING, looks=1, not_before=moment))
+    assert bench.store.wake_due(200.0) == 1
+    woken, waiting = bench.store.job(missing), bench.store.job(later)
+    assert woken is not None
+    assert (woken.state, woken.looks, woken.not_before) == (State.WANTED, 1, None)
+    assert waiting is not None
+    assert waiting.state is State.MISSING
+
+
+def test_recovery_puts_claimed_jobs_back(bench: Bench) -> None:
+    job = bench.downloading()
+    resume = Resume("http://127.0.0.1/1", '"tag"', 100, 40)
+    bench.store.move(Move(job, State.DOWNLOADING, State.DOWNLOADING, resume=resume))
+    (other,) = bench.drop(want("Persuasion"))
+    bench.store.claim(State.WANTED)
+    store = bench.reopen()
+    assert store.recover() == 2
+    again, wanted = store.job(job), store.job(other)
+    assert again is not None
+    assert (again.state, again.attempts, again.resume) == (State.QUEUED, 0, resume)
+    assert wanted is not None
+    assert wanted.state is State.WANTED
+
+
+def test_everything_is_there_after_a_restart(bench: Bench) -> None:
+    job = bench.downloading()
+    bench.store.place(delivery(job))
+    bench.store.set_setting("a", "1")
+    store = bench.reopen()
+    assert [line.job for line in store.placed()] == [job]
+    assert store.setting("a") == "1"
+    assert store.setting("b") is None
+    assert store.counts()[State.PLACED] == 1
+
+
+def test_a_delivery_goes_from_placed_to_done(bench: Bench) -> None:
+    job = bench.downloading()
+    assert bench.store.place(delivery(job)).state is State.PLACED
+    assert bench.store.delivered("shelf", str(job), "epub") == job
+    assert bench.store.complete(job).state is State.DONE
+    assert bench.store.placed() == []
+    line = bench.store.delivery(job)
+    assert line is not None
+    assert line.done_at is not None
+    (request,) = bench.store.requests_of(job)
+    assert bench.store.names(request) == {job: f"{job}.epub"}
+    assert bench.store.unsettled_requests() == []
+    with pytest.raises(StaleError):
+        bench.store.complete(job)
+
+
+@pytest.mark.parametrize("same", [{"source": "shelf", "key": "1"}, {"sha256": "sha-1"}])
+def test_a_book_is_delivered_once(bench: Bench, same: dict[str, str]) -> None:
+    first, second = bench.downloading("A"), bench.downloading("B")
+    bench.store.place(delivery(first, key="1", sha256="sha-1"))
+    with pytest.raises(DuplicateError) as refused:
+        bench.store.place(delivery(second, **same))
+    assert refused.value.job == first
+    found = bench.store.job(second)
+    assert found is not None
+    assert found.state is State.DOWNLOADING
+    assert bench.store.place(delivery(second, **same), force=True).state is State.PLACED
+
+
+def test_the_same_book_in_another_format_is_another_delivery(bench: Bench) -> None:
+    first, second = bench.downloading("A"), bench.downloading("B")
+    bench.store.place(delivery(first, key="1"))
+    bench.store.place(delivery(second, key="1", format="pdf"))
+
+
+def test_a_name_is_given_once(bench: Bench) -> None:
+    first, second = bench.downloading("A"), bench.downloading("B")
+    bench.store.place(delivery(first, name="x.epub"))
+    with pytest.raises(NameTakenError):
+        bench.store.place(delivery(second, name="x.epub"))
+    bench.store.place(delivery(second, name="y.epub"))
+    with pytest.raises(NameTakenError):
+        bench.store.rename(second, "x.epub")
+    bench.store.rename(second, "z.epub")
+    line = bench.store.delivery(second)
+    assert line is not None
+    assert line.name == "z.epub"
+
+
+def test_a_lost_delivery_is_queued_anew(bench: Bench) -> None:
+    job = bench.downloading()
+    bench.store.place(delivery(job))
+    assert bench.store.abandon(job, "gone").state is State.QUEUED
+    assert bench.store.delivery(job) is None
+    assert bench.store.claim(State.QUEUED) is not None
+    assert bench.store.place(delivery(job)).state is State.PLACED
+
+
+def test_a_pick_settles_its_job(bench: Bench) -> None:
+    (job,) = bench.drop(want("Emma"))
+    bench.store.claim(State.WANTED)
+    bench.store.move(Move(job, State.SEARCHING, State.AMBIGUOUS, "two", looks=1, not_before=9e9))
+    line = Want(pick=Pick("shelf", "7", job), raw=f"pick: {job} shelf:7", line=1)
+    assert bench.drop(line) == [job]
+    picked = bench.store.job(job)
+    assert picked is not None
+    assert (picked.state, picked.want.pick, picked.not_before) == (State.WANTED, Pick("shelf", "7"), None)
+    assert picked.want.title == "Emma"
+    assert bench.changes[-1].after is State.WANTED
+
+
+def test_a_pick_for_no_job_is_a_bad_line(bench: Bench) -> None:
+    job = bench.downloading()
+    bench.store.place(delivery(job))
+    bench.store.complete(job)
+    bench.drop(*(Want(pick=Pick("shelf", "7", number), line=1) for number in (job, 99)), token="picks")
+    lines = [line for line, _ in bench.store.lines(2)]
+    assert [line.note for line in lines] == [LineNote.BAD] * 2
+    assert "done" in lines[0].reason
+    assert "no job 99" in lines[1].reason
+
+
+def test_lists_show_what_moves_first_and_page(bench: Bench) -> None:
+    bench.drop(want("A", priority=2), want("B", priority=1), want("C", priority=0))
+    claimed = bench.store.claim(State.WANTED)
+    assert claimed is not None
+    titles = [job.want.title for job in bench.store.jobs(JobFilter(), limit=10)]
+    assert titles == ["C", "B", "A"]
+    assert [job.want.title for job in bench.store.jobs(JobFilter(), limit=1, offset=1)] == ["B"]
+    assert [job.want.title for job in bench.store.jobs(JobFilter(), limit=5, offset=2)] == ["A"]
+    waiting = bench.store.jobs(JobFilter(frozenset((State.WANTED,)), request=1), limit=5, offset=1)
+    assert [job.want.title for job in waiting] == ["A"]
+
+
+def test_the_longest_wait_is_told(bench: Bench) -> None:
+    assert bench.store.oldest() is None
+    bench.drop(want("A"))
+    oldest = bench.store.oldest()
+    assert oldest is not None
+    assert abs(oldest - time.time()) < 60
+
+
+def test_long_lists_come_in_order(bench: Bench) -> None:
+    bench.drop(*(want(f"Book {number}", line=number) for number in range(2500)))
+    numbers = [line.number for line, _ in bench.store.lines(1)]
+    assert numbers == list(range(2500))
+
+
+def test_a_closed_store_says_so(bench: Bench) -> None:
+    bench.store.close()
+    with pytest.raises(StoreError):
+        bench.store.claim(State.WANTED)
+    with pytest.raises(StoreError):
+        bench.store.job(1)
+    bench.store.renew()
+
+
+def test_a_gone_job_is_stale(bench: Bench) -> None:
+    with pytest.raises(StaleError):
+        bench.store.move(Move(42, State.QUEUED, State.DONE))
+    assert bench.store.job(42) is None
+    assert bench.store.request(42) is None
+    assert bench.store.delivery(42) is None
