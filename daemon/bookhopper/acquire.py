@@ -55,7 +55,8 @@ class Acquire:
         part = self._parts / f"{job.id}.part"
         if not any(not candidate.fault for candidate in job.candidates):
             part.unlink(missing_ok=True)
-            raise PermanentError(_all_faults(job) or "no candidate to fetch")
+            raise PermanentError(_all_faults(job))
+        self._deliverer.ready()
         passing: list[BookhopperError] = []
         ticket.resume = job.resume
         for number, candidate in enumerate(job.candidates):
@@ -63,6 +64,7 @@ class Acquire:
                 continue
             ticket.check()
             if (double := self._double(job, candidate)) is not None:
+                part.unlink(missing_ok=True)
                 return Move(job.id, job.state, State.DUPLICATE, double)
             try:
                 self._deliver(job, candidate, part, ticket)
@@ -141,5 +143,12 @@ def _worth_waiting_for(passing: Sequence[BookhopperError]) -> BookhopperError | 
 
 
 def _all_faults(job: Job) -> str:
-    faults = [f"{candidate.source}:{candidate.key}: {candidate.fault}" for candidate in job.candidates]
-    return "; ".join(dict.fromkeys(faults))
+    """Say why no candidate is left; each one's own fault stands beside it in the report."""
+    if not job.candidates:
+        return "no candidate to fetch"
+    first = job.candidates[0].fault
+    return (
+        first
+        if len(job.candidates) == 1
+        else f"none of {len(job.candidates)} candidates is good; the first: {first}"
+    )

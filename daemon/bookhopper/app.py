@@ -17,12 +17,12 @@ from socket import socket
 from types import FrameType, ModuleType
 
 from bookhopper import __version__
-from bookhopper.api import auth, listener
+from bookhopper.api import address, listener
 from bookhopper.errors import BookhopperError
 from bookhopper.intake.base import Limits
 from bookhopper.intake.folder import RequestFolder
-from bookhopper.intake.report import Reporter
-from bookhopper.intake.taking import Taken, Taker
+from bookhopper.intake.reporter import Completed, Reporter
+from bookhopper.intake.taking import Taker
 from bookhopper.intake.tally import Tally
 from bookhopper.intake.watch import Watcher
 from bookhopper.lock import StateLock
@@ -45,7 +45,7 @@ class Core:
     def __init__(self, settings: Settings) -> None:
         """Open everything; raises BookhopperError, having let go of what was open already."""
         self.settings = settings
-        self.token = auth.new_token()
+        self.token = address.new_token()
         with ExitStack() as opened:
             folders = settings.folders
             for folder in (folders.requests, folders.state, self.parts_folder):
@@ -59,15 +59,23 @@ class Core:
             self.listener: socket = listener.bind(*split_listen(settings.server.listen))
             opened.callback(self.listener.close)
             self.url = listener.url_of(self.listener)
-            auth.leave_address(folders.state, self.url, self.token)
-            opened.callback(auth.forget_address, folders.state)
+            address.leave_address(folders.state, self.url, self.token)
+            opened.callback(address.forget_address, folders.state)
             self.request_folder = RequestFolder(folders.requests)
             self.tally = Tally()
-            self.reporter = Reporter(self.request_folder, self.store)
+            self.on_completed: Completed = _unheard
+            self.reporter = Reporter(self.store, self.request_folder, completed=self._completed)
             limits = Limits(size=settings.intake.max_size, lines=settings.intake.max_lines)
+            taker = Taker(
+                self.request_folder,
+                self.store,
+                limits=limits,
+                stored=self.reporter.stored,
+                told=self.tally.add,
+            )
             self.watcher = Watcher(
                 self.request_folder,
-                Taker(self.request_folder, self.store, limits=limits, told=self._taken).take,
+                taker.take,
                 settle=settings.intake.settle,
                 polling=settings.intake.polling,
             )
@@ -81,13 +89,11 @@ class Core:
         """Where unfinished downloads lie."""
         return self.settings.folders.state / "parts"
 
-    def _taken(self, taken: Taken) -> None:
-        self.tally.add(taken)
-        if taken.intake is not None:
-            self.reporter.added(taken.intake.request.id)
+    def _completed(self, request: int, seconds: float) -> None:
+        self.on_completed(request, seconds)
 
     def _await_watcher(self) -> None:
-        if not self.watcher.ready.wait(_WATCHER_SECONDS):
+        if not self.watcher.watching.wait(_WATCHER_SECONDS):
             log.warning("%s is not watched yet; going on", self.settings.folders.requests)
 
     def _stop_watcher(self) -> None:
@@ -97,6 +103,10 @@ class Core:
     def close(self) -> None:
         """Let go of everything, in the opposite order."""
         self._closing.close()
+
+
+def _unheard(request: int, seconds: float) -> None:
+    """Stand in until the metrics are loaded."""
 
 
 def make_folder(folder: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,7 +50,12 @@ class Deliverer:
         self._notes = notes
         self._lock = threading.Lock()
         self._under_way: set[int] = set()
+        self._revealed: set[int] = set()
         self._said = ""
+
+    def ready(self) -> None:
+        """Raise HeldError while no book can be handed over, before one is fetched for nothing."""
+        self._folder.ready()
 
     def deliver(self, job: Job, book: Book, ticket: Ticket) -> None:
         """Take a downloaded job to DONE, or to PLACED when the folder goes away in between.
@@ -89,18 +94,20 @@ class Deliverer:
                     delivery = self._restage(delivery, names)
                 else:
                     break
-        except BaseException:
+        except BaseException as error:
             self._folder.discard(delivery.staged)
             self._note(job.id).unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise _cannot_write(self._folder, error) from error
             raise
         book.path.unlink(missing_ok=True)  # it is still there when it was copied
         return delivery
 
     def _stage(self, job: Job, book: Book, identity: str, names: Iterator[str]) -> Delivery:
         for name in names:
-            if self._folder.exists(name):
+            if self._taken(name):
                 continue
-            self._note(job.id).write_text(name + STAGED_SUFFIX, encoding="utf-8")
+            self._leave_note(job.id, name + STAGED_SUFFIX)
             try:
                 staged = self._folder.stage(book.path, name)
             except FileExistsError:
@@ -125,15 +132,19 @@ class Deliverer:
     def _restage(self, delivery: Delivery, names: Iterator[str]) -> Delivery:
         """Wait under the next name that neither the folder nor, it is to be hoped, the ledger has."""
         for name in names:
-            if self._folder.exists(name):
+            if self._taken(name):
                 continue
-            self._note(delivery.job).write_text(name + STAGED_SUFFIX, encoding="utf-8")
+            self._leave_note(delivery.job, delivery.staged, name + STAGED_SUFFIX)
             try:
                 staged = self._folder.restage(delivery.staged, name)
             except FileExistsError:
                 continue
             return replace(delivery, name=name, staged=staged)
         raise PermanentError(f"every name for it is taken in {self._folder.path}: clear the folder")
+
+    def _taken(self, name: str) -> bool:
+        """Whether a book has this name, or waits for it: another one's staged file is none of ours."""
+        return self._folder.exists(name) or self._folder.exists(name + STAGED_SUFFIX)
 
     # after the ledger
 
@@ -149,6 +160,7 @@ class Deliverer:
                 self._folder.reveal(delivery.staged, name)
             except FileExistsError:
                 continue
+            self._revealed.add(delivery.job)
             self._close(delivery)
             return
         raise HeldError(f"every name for {delivery.name} is taken in {self._folder.path}: clear the folder")
@@ -160,6 +172,7 @@ class Deliverer:
 
     def _close(self, delivery: Delivery) -> None:
         self._store.complete(delivery.job)
+        self._revealed.discard(delivery.job)
         self._note(delivery.job).unlink(missing_ok=True)
 
     def finish_placed(self) -> int:
@@ -192,8 +205,8 @@ class Deliverer:
                     hours = (time.time() - delivery.placed_at) / 3600
                     reason = f"placed {hours:.0f} h ago and gone before its rename: delivered anew"
                     log.warning("job %d: %s was %s", delivery.job, delivery.name, reason)
-                    self._store.abandon(delivery.job, reason)
                     self._note(delivery.job).unlink(missing_ok=True)
+                    self._store.abandon(delivery.job, reason)
         except StaleError:
             return False
         except (BookhopperError, OSError) as error:
@@ -203,7 +216,7 @@ class Deliverer:
 
     def _was_renamed(self, delivery: Delivery, identity: str) -> bool:
         """Judge a placed file that is gone: renamed, unless it was so long ago that a consumer deleted it."""
-        if self._folder.exists(delivery.name):
+        if delivery.job in self._revealed or self._folder.exists(delivery.name):
             return True
         return identity == delivery.folder and time.time() - delivery.placed_at < CONSUMERS_KEEP_SECONDS
 
@@ -212,20 +225,43 @@ class Deliverer:
     def _note(self, job: int) -> Path:
         return self._notes / f"{job}{_NOTE_SUFFIX}"
 
+    def _leave_note(self, job: int, *staged: str) -> None:
+        """Write down under which names a job's book may lie in ingest; raises HeldError."""
+        note = self._note(job)
+        try:
+            note.write_text("\n".join(staged), encoding="utf-8")
+        except OSError as error:
+            raise HeldError(
+                f"{note.parent} cannot be written: {error.strerror}: make room or mend its rights",
+                scope="queue",
+            ) from error
+
     def clear_strays(self) -> int:
-        """Remove from ingest what a crash left there between placing and ledger; at start, before workers."""
-        cleared = 0
-        for note in self._notes.glob(f"*{_NOTE_SUFFIX}"):
-            stem = note.name.removesuffix(_NOTE_SUFFIX)
-            staged = note.read_text(encoding="utf-8", errors="replace")
-            entered = self._store.delivery(int(stem)) if stem.isdigit() else None
-            if entered is not None and entered.done_at is None:
-                continue  # it reached the ledger: `finish_placed` has it
-            if entered is None:
-                self._folder.discard(staged)
-                cleared += 1
-            note.unlink(missing_ok=True)
-        return cleared
+        """Remove from ingest what a crash left there between placing and ledger; at start, before workers.
+
+        While the folder is away the notes stay for the next start.  Returns how many jobs had left something.
+        """
+        notes = sorted(self._notes.glob(f"*{_NOTE_SUFFIX}"))
+        try:
+            if notes:
+                self._folder.ready()
+        except HeldError:
+            return 0
+        placed = {line.staged for line in self._store.placed()}
+        return sum(self._clear(note, placed) for note in notes)
+
+    def _clear(self, note: Path, placed: Collection[str]) -> bool:
+        stem = note.name.removesuffix(_NOTE_SUFFIX)
+        entered = self._store.delivery(int(stem)) if stem.isdigit() else None
+        if entered is not None and entered.done_at is None:
+            return False  # it reached the ledger: `finish_placed` has it
+        names = note.read_text(encoding="utf-8", errors="replace").splitlines()
+        left = entered is None  # else it was closed, and only its note is left
+        strays = [name for name in names if left and name not in placed and self._folder.exists(name)]
+        for staged in strays:
+            self._folder.discard(staged)
+        note.unlink(missing_ok=True)
+        return bool(strays)
 
 
 def _name_of(job: Job, book: Book) -> str:

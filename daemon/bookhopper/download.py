@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
@@ -60,7 +61,7 @@ class Downloader:
             for fault in faults:
                 if isinstance(fault, kind):
                     raise fault
-        raise PermanentError("; ".join(dict.fromkeys(map(str, faults))) or "no address to fetch it from")
+        raise PermanentError(_in_one_line(faults))
 
     def _from(self, url: str, order: Order, path: Path, resume: Resume | None) -> Downloaded:
         try:
@@ -89,16 +90,12 @@ class Downloader:
         root = self._roots.get(source)
         if root is None or not path.resolve().is_relative_to(root):
             raise PermanentError(f"{path} does not lie in a folder that is configured as a source")
-        try:
-            file = path.open("rb")
-        except OSError as error:
-            raise PermanentError(f"{path} cannot be read: {error.strerror}") from error
-        with file:
+        with _opened(path, root) as file:
             total = os.fstat(file.fileno()).st_size
             part.empty()
             part.refuse_beyond_cap(total)
             part.need(total)
-            while data := file.read(CHUNK):
+            for data in _pieces(file, path):
                 order.ticket.check()
                 part.write(data)
                 order.ticket.progress(part.size, total)
@@ -106,8 +103,45 @@ class Downloader:
         return False
 
 
+def _opened(path: Path, root: Path) -> IO[bytes]:
+    """Open a book of a folder source; one that is not there may be back with its share."""
+    try:
+        if not any(root.iterdir()):
+            raise HeldError(f"{root} is empty: mount it again, or take it out of `sources:`", scope="host")
+        if not path.is_file():
+            raise PermanentError(f"{path} is not there, or no plain file")
+        return path.open("rb")
+    except PermissionError as error:
+        raise PermanentError(f"{path} cannot be read: {error.strerror}") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _pieces(file: IO[bytes], path: Path) -> Iterator[bytes]:
+    """Read a file of a folder source, whose faults are not the part file's."""
+    try:
+        while data := file.read(CHUNK):
+            yield data
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> HeldError:
+    return HeldError(
+        f"{path} cannot be read now: {error.strerror}: look after its disk or share", scope="host"
+    )
+
+
 def _best_first(urls: Collection[str], resume: Resume | None) -> list[str]:
     """Put the mirror that a part file came from before the others."""
     if resume is None or resume.url not in urls:
         return list(urls)
     return [resume.url, *(url for url in urls if url != resume.url)]
+
+
+def _in_one_line(faults: Sequence[BookhopperError]) -> str:
+    """Say why no mirror gave the file: the first one's reason stands for the others."""
+    if not faults:
+        return "no address to fetch it from"
+    others = f" (likewise {len(faults) - 1} more addresses)" if len(faults) > 1 else ""
+    return f"{faults[0]}{others}"

@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from bookhopper.errors import HeldError
@@ -40,10 +41,13 @@ def rename_without_replacing(source: Path, target: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Put a folder's entries on the disk."""
+    """Put a folder's entries on the disk; some network filesystems know no such thing (EINVAL)."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
     finally:
         os.close(handle)
 
@@ -105,15 +109,24 @@ class IngestFolder:
             if error.errno != errno.EXDEV:
                 raise
             self._copy(book, target)
-        sync_folder(self.path)
+        self._sync_or_remove(target)
         return staged
+
+    def _sync_or_remove(self, target: Path) -> None:
+        """Make a new entry durable; what is not must not lie about under a name that nobody remembers."""
+        try:
+            sync_folder(self.path)
+        except OSError:
+            target.unlink()
+            raise
 
     def _copy(self, book: Path, target: Path) -> None:
         with book.open("rb") as source, target.open("xb") as goal:
             try:
                 shutil.copyfileobj(source, goal, 1024 * 1024)
                 goal.flush()
-                os.fchmod(goal.fileno(), self._mode)
+                with suppress(PermissionError):  # shares without modes of their own refuse any
+                    os.fchmod(goal.fileno(), self._mode)
                 os.fsync(goal.fileno())
             except BaseException:
                 target.unlink()
@@ -128,7 +141,7 @@ class IngestFolder:
         """Let a staged file wait under another name; raises FileExistsError when that is taken."""
         other = name + STAGED_SUFFIX
         rename_without_replacing(self.path / staged, self.path / other)
-        sync_folder(self.path)
+        self._sync_or_remove(self.path / other)
         return other
 
     def discard(self, staged: str) -> None:

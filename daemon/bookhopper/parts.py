@@ -128,7 +128,8 @@ class Parts:
         """Start everything: first who listens, then what was left behind, then who works."""
         reporter = self._core.reporter
         self._core.events.start(log_change, self._metrics.change, reporter.changed)
-        reporter.completed = self._metrics.request_completed
+        self._core.on_completed = self._metrics.request_completed
+        reporter.start()
         self._take_up()
         self._fetchers.start()
         self._searchers.start()
@@ -159,7 +160,8 @@ class Parts:
             log.warning("a worker did not end in time; what it had claimed is taken up at the next start")
         self._core.watcher.join(deadline)
         self._core.events.stop()
-        self._core.reporter.stop(deadline)
+        self._core.reporter.stop()
+        self._core.reporter.join(deadline)
         self._resolver.close()
         self._sources.close()
 
@@ -194,6 +196,7 @@ class Parts:
         try:
             if source.refresh(self._refreshing):
                 log.info("source %s: %s", source.name, source.check(self._refreshing).detail)
+                self._core.store.release(State.WANTED)
         except Interrupted:
             return False
         except BookhopperError as error:

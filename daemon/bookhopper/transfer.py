@@ -27,8 +27,9 @@ from bookhopper.ticket import Ticket
 _REMEMBER_FROM = 1024 * 1024
 _SLOW_SECONDS = 60.0
 _SLOW_BYTES_PER_SECOND = 256
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-_UNSATISFIABLE = requests.codes.requested_range_not_satisfiable
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+_UNSATISFIED_RANGE = re.compile(r"bytes \*/(\d{1,18})")
+_PARTIAL, _UNSATISFIABLE = 206, 416
 
 
 class Open(Protocol):
@@ -93,9 +94,13 @@ class Transfer:
     def run(self, url: str, resume: Resume | None) -> bool:
         """Fetch the file; True when it went on from an earlier part."""
         headers = self._range(url, resume)
+        known = resume if resume is not None and resume.url == url else None
         with self._get(url, headers) as response:
             if response.status_code != _UNSATISFIABLE:
-                return self._receive(url, response, self._part.size, resume)
+                return self._receive(url, response, self._part.size, known)
+            if "If-Range" in headers and _unsatisfied(response) == self._part.size:
+                self._traffic.add_resume(continued=True)
+                return True  # it is the same file, and the part was all of it
         self._traffic.add_resume(continued=False)
         self._part.empty()
         with self._get(url, {}) as response:
@@ -110,28 +115,36 @@ class Transfer:
         )
 
     def _range(self, url: str, resume: Resume | None) -> dict[str, str]:
-        """Ask for the rest where the part is provably of the same file, else begin from zero."""
-        same = resume is not None and resume.url == url and bool(resume.validator)
-        proven = self._candidate.checksums.keys() & ALGORITHMS
-        if not (same or proven) or not self._part.take_up():
-            self._part.empty()
+        """Ask for the rest where the part is provably of the same file, else for the whole.
+
+        The part stays until an answer has come: the mirror that it is from may be back before this one is.
+        """
+        if resume is None or resume.url not in self._candidate.urls:
+            return {}
+        same = resume.url == url and bool(resume.validator)
+        if not (same or self._proven()) or not self._part.take_up():
             return {}
         headers = {"Range": f"bytes={self._part.size}-"}
-        if same and resume is not None:
+        if same:
             headers["If-Range"] = resume.validator
         return headers
 
+    def _proven(self) -> bool:
+        """Whether a checksum will tell if the pieces fit together."""
+        return bool(self._candidate.checksums.keys() & ALGORITHMS)
+
     def _receive(self, url: str, response: requests.Response, begun: int, resume: Resume | None) -> bool:
-        resumed = begun > 0 and self._goes_on(response, begun, resume)
+        resumed = response.status_code == _PARTIAL
+        if resumed:
+            total = self._whole_size(url, response, begun, resume)
+        else:
+            self._part.empty()
+            total = _length(response)
         if begun:
             self._traffic.add_resume(continued=resumed)
-        if not resumed:
-            self._part.empty()
-        expected = _length(response)
-        total = None if expected is None else self._part.size + expected
-        if total is not None:
-            self._part.refuse_beyond_cap(expected or 0)
-            self._part.need(expected or 0)
+        missing = 0 if total is None else total - self._part.size
+        self._part.refuse_beyond_cap(missing)
+        self._part.need(missing)
         self._note(url, response, total)
         self._stream(url, response, total)
         if total is not None and self._part.size != total:
@@ -140,33 +153,35 @@ class Transfer:
             raise TransientError(f"{safe_url(url)}: an empty answer")
         return resumed
 
-    def _goes_on(self, response: requests.Response, begun: int, resume: Resume | None) -> bool:
-        """Whether the answer is the rest of the same file."""
-        if response.status_code != requests.codes.partial_content:
-            return False
+    def _whole_size(
+        self, url: str, response: requests.Response, begun: int, resume: Resume | None
+    ) -> int | None:
+        """Make sure that a 206 is the rest of the same file, and tell that file's size.
+
+        Otherwise the part is worth nothing: the next attempt asks for the whole file.
+        """
         match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        if match is None or int(match[1]) != begun:
-            raise TransientError(
-                f"{safe_url(response.url)}: the server sent another range than was asked for"
-            )
+        if not begun or match is None or int(match[1]) != begun:
+            self._forget()
+            raise TransientError(f"{safe_url(url)}: the server sent another range than was asked for")
         size = None if match[3] == "*" else int(match[3])
-        validator = _validator(response)
-        changed = resume is not None and (
-            (size is not None and resume.size is not None and size != resume.size)
-            or (validator and validator != resume.validator)
-        )
-        if changed:
-            self._ticket.resume = None
-            self._part.empty()
-            raise TransientError(f"{safe_url(response.url)}: the file changed while it was fetched")
-        return True
+        if resume is not None and _changed(response, size, resume):
+            self._forget()
+            raise TransientError(f"{safe_url(url)}: the file changed while it was fetched")
+        if size is None and resume is not None:
+            size = resume.size
+        return size
+
+    def _forget(self) -> None:
+        self._ticket.resume = None
+        self._part.empty()
 
     def _note(self, url: str, response: requests.Response, total: int | None) -> None:
         """Keep what a later attempt needs to go on; a small file is not worth a write to the store."""
         validator = _validator(response)
         encoded = response.headers.get("Content-Encoding", "identity") != "identity"
         self._ticket.resume = None
-        if validator and not encoded:
+        if (validator or self._proven()) and not encoded:
             self._ticket.resume = Resume(url, validator, total, self._part.size)
             if total is None or total >= _REMEMBER_FROM:
                 self._remember(self._ticket.resume)
@@ -193,6 +208,21 @@ def _length(response: requests.Response) -> int | None:
     text = response.headers.get("Content-Length", "")
     encoded = response.headers.get("Content-Encoding", "identity") != "identity"
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 and not encoded else None
+
+
+def _unsatisfied(response: requests.Response) -> int | None:
+    """Give the file's size that a 416 tells."""
+    match = _UNSATISFIED_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    return int(match[1]) if match else None
+
+
+def _changed(response: requests.Response, size: int | None, resume: Resume) -> bool:
+    """Whether a 206 is of another file than the part: by size, or by a validator of the same kind."""
+    if None not in {size, resume.size} and size != resume.size:
+        return True
+    validator = _validator(response)
+    same_kind = validator.startswith('"') == resume.validator.startswith('"')
+    return bool(validator and resume.validator) and same_kind and validator != resume.validator
 
 
 def _validator(response: requests.Response) -> str:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from bookhopper.errors import BookhopperError, HeldError, PermanentError
+from bookhopper.errors import BookhopperError, HeldError, PermanentError, StoreError
 from bookhopper.model import Job, State
 from bookhopper.store.base import Move, StaleError, Store
 from bookhopper.ticket import Interrupted, Reason, Ticket
@@ -128,7 +128,10 @@ class Pool:
             self._size = size
             for slot in range(size):
                 if slot not in self._threads or not self._threads[slot].is_alive():
-                    thread = threading.Thread(target=self._work, args=(slot,), name=f"{self.stage}-{slot}")
+                    # a daemon: one that hangs in a connection must not keep the process from ending in time
+                    thread = threading.Thread(
+                        target=self._work, args=(slot,), name=f"{self.stage}-{slot}", daemon=True
+                    )
                     self._threads[slot] = thread
                     thread.start()
         self._store.wake()
@@ -142,29 +145,41 @@ class Pool:
 
     def join(self, deadline: float) -> bool:
         """Wait for the workers until a moment of the monotonic clock; False when some still run."""
-        for thread in list(self._threads.values()):
+        with self._lock:
+            threads = list(self._threads.values())
+        for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads.values())
+        return not any(thread.is_alive() for thread in threads)
 
     # a worker's life
 
     def _work(self, slot: int) -> None:
-        while not self._stopping.is_set() and slot < self._size:
+        while not self._dismissed(slot):
             self._beat(slot)
             if remaining := self._gate.remaining():
                 self._stopping.wait(min(remaining, _IDLE_SECONDS))
                 continue
             try:
                 job = self._store.claim(self._waiting)
-            except HeldError as error:
-                self._hold_all(error)
+            except (HeldError, StoreError) as error:
+                self._hold_all(_as_held(error))
                 continue
-            if job is None:
-                self._store.wait(self._waiting, _IDLE_SECONDS)
-            else:
+            if job is not None:
                 self._run(slot, job)
+            elif (
+                not self._stopping.is_set()
+            ):  # asked again, for the claim may have eaten the wake-up of `stop`
+                self._store.wait(self._waiting, _IDLE_SECONDS)
+
+    def _dismissed(self, slot: int) -> bool:
+        """Whether a worker is to end; it is forgotten in the same breath, so that `resize` starts another."""
         with self._lock:
+            if not self._stopping.is_set() and slot < self._size:
+                return False
             self._beats.pop(slot, None)
+            if slot >= self._size:
+                del self._threads[slot]
+            return True
 
     def _beat(self, slot: int, ticket: Ticket | None = None) -> None:
         with self._lock:
@@ -191,8 +206,8 @@ class Pool:
             move = self._step(job, ticket)
         except Interrupted as interruption:
             return self._interrupted(job, ticket, interruption.reason)
-        except HeldError as error:
-            return self._held(job, ticket, error)
+        except (HeldError, StoreError) as error:
+            return self._held(job, ticket, _as_held(error))
         except PermanentError as error:
             return Move(job.id, job.state, State.FAILED, str(error))
         except StaleError as error:
@@ -250,8 +265,8 @@ class Pool:
         while True:
             try:
                 self._store.move(move)
-            except HeldError as error:
-                self._hold_all(error)
+            except (HeldError, StoreError) as error:
+                self._hold_all(_as_held(error))
                 if self._stopping.wait(_STORE_RETRY_SECONDS):
                     return
             except StaleError as error:
@@ -259,6 +274,11 @@ class Pool:
                 return
             else:
                 return
+
+
+def _as_held(error: HeldError | StoreError) -> HeldError:
+    """Take a broken database for what it is to a job: the surroundings' fault, which holds the queue."""
+    return error if isinstance(error, HeldError) else HeldError(str(error), scope="queue")
 
 
 def _looked_for_again(job: Job, move: Move) -> Move:

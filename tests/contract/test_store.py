@@ -216,6 +216,16 @@ def test_a_job_is_not_claimed_before_its_time(bench: Bench) -> None:
     assert claimed.not_before is None
 
 
+def test_a_held_job_is_released(bench: Bench) -> None:
+    (job,) = bench.drop(want("Emma"))
+    bench.store.claim(State.WANTED)
+    bench.store.move(Move(job, State.SEARCHING, State.WANTED, not_before=9e9))
+    assert bench.store.claim(State.WANTED) is None
+    assert bench.store.release(State.WANTED) == 1
+    assert bench.store.wait(State.WANTED, 20.0)
+    assert bench.store.claim(State.WANTED) is not None
+
+
 def test_waiting_ends_when_a_job_comes(bench: Bench) -> None:
     assert bench.store.claim(State.WANTED) is None
     timer = threading.Timer(0.05, lambda: bench.drop(want("Emma")))

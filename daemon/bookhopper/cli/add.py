@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 from bookhopper import config
 from bookhopper.cli import config_option
 from bookhopper.errors import BookhopperError
+from bookhopper.intake.drop import drop
 
 
 @click.command(
@@ -40,13 +40,3 @@ def command(config_path: Path | None, wishes: tuple[str, ...]) -> None:
             f"{folder}: {error.strerror}: check folders.requests and your right to write there"
         ) from error
     click.echo(f"{folder / name}: {len(wishes)} {'wish' if len(wishes) == 1 else 'wishes'}")
-
-
-def drop(folder: Path, name: str, text: str) -> None:
-    """Write a file so that it appears in the folder whole: under a name that is not taken, then renamed."""
-    temporary = folder / f".{name}.tmp"
-    with temporary.open("x", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(folder / name)

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from bookhopper import config
 from bookhopper.cli import config_option, is_terminal, json_option
-from bookhopper.cli.client import Client
+from bookhopper.client import Client
 
 _REFRESH_SECONDS = 0.5
 _ROWS = 20

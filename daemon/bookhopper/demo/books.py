@@ -81,15 +81,11 @@ def epub(work: Work) -> bytes:
 
 def protected_epub(work: Work) -> bytes:
     """Write a book that looks as if a shop had locked it, which no reader opens without the shop's leave."""
-    return _zipped(
-        _members(work) | {"META-INF/rights.xml": _RIGHTS, "META-INF/encryption.xml": _ENCRYPTION}
-    )
+    return _zipped(_members(work) | {"META-INF/rights.xml": _RIGHTS, "META-INF/encryption.xml": _ENCRYPTION})
 
 
 def _members(work: Work) -> dict[str, str | bytes]:
-    chapters = {
-        f"chapter-{number}.xhtml": chapter for number, chapter in enumerate(_chapters(work), start=1)
-    }
+    chapters = {f"chapter-{number}.xhtml": chapter for number, chapter in enumerate(_chapters(work), start=1)}
     items = [
         f'    <item id="c{number}" href="{name}" media-type="application/xhtml+xml"/>'
         for number, name in enumerate(chapters, start=1)
@@ -116,13 +112,13 @@ def _members(work: Work) -> dict[str, str | bytes]:
 
 def _chapters(work: Work) -> Iterable[tuple[str, tuple[str, ...]]]:
     yield "How it begins", (work.opening,)
-    yield "What it is about", work.story
+    yield "What it is about", tuple(work.story.splitlines())
     about = (
-        f"This is not the whole of {work.title} by {work.author}, only a taste of it.",
+        f"This is not the whole of {work.title} by {work.author}, only a taste of it.\n"
         "It was written by bookhopper's demonstration, to have something to fetch. The text itself is in the "
-        "public domain: Project Gutenberg and Standard Ebooks have it.",
+        "public domain: Project Gutenberg and Standard Ebooks have it."
     )
-    yield "About this file", about
+    yield "About this file", tuple(about.splitlines())
 
 
 def _chapter(heading: str, paragraphs: tuple[str, ...]) -> str:

@@ -75,11 +75,11 @@ class Book:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One answer for a file: the byte it began at, and the byte it broke off at (None: it came whole)."""
+    """One answer for a file: the byte it began at, and whether it went on to the end."""
 
     book: Book
     begun: int
-    broke_at: int | None
+    whole: bool
 
 
 def shelf() -> tuple[Book, ...]:
@@ -163,7 +163,7 @@ class Catalogue:
             headers["Content-Range"] = f"bytes {begun}-{total - 1}/{total}"
         headers["Content-Length"] = str(total - begun)
         end = self._end(book)
-        self.sent.append(Sent(book, begun, end if end < total else None))
+        self.sent.append(Sent(book, begun, end == total))
         return StreamingResponse(
             _dripping(book.content[begun:end]),
             206 if begun else 200,
@@ -206,7 +206,7 @@ def _entry(book: Book) -> str:
         '<entry xmlns="http://www.w3.org/2005/Atom" xmlns:dc="http://purl.org/dc/terms/">'
         f"<id>urn:bookhopper:demo:{book.number}</id><title>{escape(work.title)}</title>"
         f"<author><name>{escape(work.author)}</name></author><updated>{_UPDATED}</updated>"
-        f"<dc:language>en</dc:language>{isbn}{issued}<summary>{escape(work.story[0])}</summary>"
+        f"<dc:language>en</dc:language>{isbn}{issued}<summary>{escape(work.story.partition(chr(10))[0])}</summary>"
         f'<link rel="alternate" type="{_ENTRY}" href="/opds/books/{book.number}"/>'
         '<link rel="http://opds-spec.org/acquisition/open-access" type="application/epub+zip" '
         f'length="{len(book.content)}" href="/files/{book.number}.epub"/></entry>'

@@ -40,7 +40,7 @@ class Daemon:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices, self.log.open("wb") as log:
             notices.bind(str(self._notices))
             notices.settimeout(_LOOK_SECONDS)
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - this very program, no shell
                 [sys.executable, "-m", "bookhopper", "run", "--config", str(self._config)],
                 env={**os.environ, "NOTIFY_SOCKET": str(self._notices)},
                 stdin=subprocess.DEVNULL,

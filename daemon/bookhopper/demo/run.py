@@ -19,11 +19,11 @@ from typing import Any, NoReturn
 import humanize
 from rich.console import Console
 
-from bookhopper.cli.add import drop
-from bookhopper.cli.client import Client
+from bookhopper.intake.drop import drop
+from bookhopper.client import Client
 from bookhopper.demo.catalogue import Catalogue, shelf
 from bookhopper.demo.daemon import Daemon
-from bookhopper.demo.library import MOBY_DICK, TREASURE_ISLAND, Work
+from bookhopper.demo.library import MOBY_DICK, TREASURE_ISLAND
 from bookhopper.demo.screen import Screen
 from bookhopper.errors import BookhopperError
 from bookhopper.model import UNSETTLED, State
@@ -147,15 +147,11 @@ def _checks(
         len(whole) == len(files) == EXPECTED[State.DONE],
         f"{len(whole)} whole, readable EPUBs in ingest/, and nothing else",
     )
-    sent = [each for each in catalogue.sent if each.book.work == MOBY_DICK]
-    resumed = len(sent) == 2 and sent[0].broke_at is not None and 0 < sent[1].begun <= sent[0].broke_at
-    where = f" at {humanize.naturalsize(sent[0].broke_at)}, and went on there" if resumed else ""
-    yield resumed, f"{_short(MOBY_DICK)} broke off once{where}"
-    sent = [each for each in catalogue.sent if each.book.work == TREASURE_ISLAND]
-    whole_copy = len(sent) == 2 and sent[0].broke_at is not None and sent[1].broke_at is None
-    yield whole_copy, f"{_short(TREASURE_ISLAND)} broke off for good, and came from another copy"
+    sent = [each for each in catalogue.sent if each.book.work is MOBY_DICK]
+    resumed = len(sent) == 2 and not sent[0].whole and sent[1].whole and sent[1].begun > 0
+    where = humanize.naturalsize(sent[-1].begun) if sent else "nothing"
+    yield resumed, f"Moby Dick broke off midway and went on from there, at {where}"
+    sent = [each for each in catalogue.sent if each.book.work is TREASURE_ISLAND]
+    other_copy = len(sent) == 2 and not sent[0].whole and sent[1].whole
+    yield other_copy, "Treasure Island broke off for good and came from another copy"
     yield status == 0, "the daemon stopped in order"
-
-
-def _short(work: Work) -> str:
-    return work.title.partition(";")[0]

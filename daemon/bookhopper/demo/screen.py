@@ -97,14 +97,16 @@ class Watching:
             if state not in UNSETTLED:
                 self._settle(download, state)
             elif state is State.DOWNLOADING and download["total"]:
-                bar = self._bar(download)
-                self._progress.update(bar, completed=download["received"], total=download["total"])
+                self._move(download)
         self._progress.update(self._all, completed=len(self._settled))
 
-    def _bar(self, download: Mapping[str, Any]) -> TaskID:
-        if download["id"] not in self._bars:
-            self._bars[download["id"]] = self._progress.add_task(_fitted(_book(download)), total=None)
-        return self._bars[download["id"]]
+    def _move(self, download: Mapping[str, Any]) -> None:
+        received, total = download["received"], download["total"]
+        if (bar := self._bars.get(download["id"])) is not None:
+            self._progress.update(bar, completed=received, total=total)
+        else:
+            name = _fitted(_book(download))
+            self._bars[download["id"]] = self._progress.add_task(name, completed=received, total=total)
 
     def _settle(self, download: Mapping[str, Any], state: State) -> None:
         if download["id"] in self._settled:

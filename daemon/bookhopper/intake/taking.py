@@ -55,7 +55,11 @@ class Again:
 
 
 class Taker:
-    """Takes files; used by one thread.  `told` hears how each ended and must be quick."""
+    """Takes files; used by one thread.
+
+    `stored` is called when a request is in the store and its file not yet filed away, and again after a
+    crash in between; `told` hears how each file ended.  Neither may raise.
+    """
 
     def __init__(
         self,
@@ -63,11 +67,13 @@ class Taker:
         store: Store,
         *,
         limits: Limits | None = None,
+        stored: Callable[[Intake], None] = lambda _: None,
         told: Callable[[Taken], None] = lambda _: None,
     ) -> None:
         self._folder = folder
         self._store = store
         self._limits = limits or Limits()
+        self._stored = stored
         self._told = told
         self._said: set[str] = set()
         self._answered: set[str] = set()
@@ -152,6 +158,7 @@ class Taker:
             self._refuse(private, name, str(fault))
             return None
         self._said.clear()
+        self._stored(intake)
         now = self._folder.look(private)
         if now is not None and now.content != before.content:
             renewed = names.private_name(name)  # another token: what is new in it is to be added

@@ -34,6 +34,8 @@ _DOUBTFUL_SECONDS = 5.0
 class Watcher:
     """Watches one requests folder and hands settled files, one at a time, to `take`.
 
+    `watching` is set once the folder is observed for the first time.
+
     `settle` and `poll_interval` are seconds.  `take` gets a name in the folder, never raises, and says
     whether to come back to it.
     """
@@ -62,6 +64,7 @@ class Watcher:
         self._rescan_wanted = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
+        self.watching = threading.Event()
         self.heartbeat = time.time()
         self.last_scan = 0.0
         self.rescan_found = 0
@@ -126,6 +129,7 @@ class Watcher:
     def _round(self) -> None:
         self.heartbeat = time.time()
         if self._observer.ensure():
+            self.watching.set()
             self._adopt_leftovers()
             self._scan()
         with self._wake:

@@ -97,6 +97,10 @@ _SLAVIC_AND_OTHER = (
 """How one sound is written in different transcriptions; vowels inside a word are the least certain of all."""
 
 
+_MOST_EXTRA_NAMES = 3
+"""How many names of a person a catalogue may leave out before it is not a name that was compared."""
+
+
 @lru_cache(maxsize=8192)
 def _sound(word: str) -> str:
     """Give the consonants a word is recognised by: `turgenev` and `turgenieff` are `trgnv`."""
@@ -134,22 +138,29 @@ class Person:
 
     def is_named(self, word: str) -> bool:
         """Tell whether a word, in full, belongs to this name."""
-        return any(likeness(word, own) for own in self.words if len(own) > 1)
+        return _is_one_of(word, self.words)
 
     def is_family(self, word: str) -> bool:
-        """Tell whether a word is the one this name is known by, also as a possessive."""
+        """Tell whether a word is one that this name is known by, also as a possessive."""
         known = (self.family,) if len(self.words) < 3 else self.words[1:]
-        return any(likeness(word, own) or word == f"{own}s" for own in known if len(own) > 1)
+        return _is_one_of(word, known) or (word.endswith("s") and word[:-1] in known)
 
     def admits(self, word: str) -> bool:
         """Tell whether a word may stand in this name: in full, as an initial, as a title."""
-        return (
-            word in _TITLES
-            or word in _SUFFIXES
-            or word in _PARTICLES
-            or (len(word) == 1 and any(own[0] == word for own in self.words))
-            or self.is_named(word)
-        )
+        if len(word) == 1:
+            return any(own[0] == word for own in self.words)
+        return is_title(word) or word in _PARTICLES or self.is_named(word)
+
+
+def is_title(word: str) -> bool:
+    """Tell whether a word stands before or after names: `Sir`, `Jr.`; it may also begin a title of a book."""
+    return word in _TITLES or word in _SUFFIXES
+
+
+def _is_one_of(word: str, names: Sequence[str]) -> bool:
+    if len(word) < 2:
+        return False
+    return word in names or (len(word) > 3 and any(likeness(word, name) for name in names))
 
 
 def _alias_key(words: Sequence[str]) -> str:
@@ -222,6 +233,8 @@ def same_person(wanted: Person, offered: Person) -> float:
     matched = [(word, _take(word, pool)) for word in sorted(wanted.words, key=len, reverse=True)]
     left = [word for word, worth in matched if not worth]
     given = [worth for word, worth in matched if worth and word != wanted.family]
+    if len(left) > _MOST_EXTRA_NAMES:
+        return 0.3 * family
     if left and pool:
         if wanted.family in left or offered.family in pool:
             return 0.0

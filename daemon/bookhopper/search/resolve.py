@@ -16,9 +16,9 @@ from bookhopper.errors import BookhopperError, HeldError, PermanentError, Transi
 from bookhopper.model import Candidate, Reading, Want
 from bookhopper.search.language import language_tag, same_language
 from bookhopper.search.person import authorship
-from bookhopper.search.score import offered_titles, score, title_fit
+from bookhopper.search.score import AUTHOR_NOT_WANTED, AUTHOR_SHARE, offered_titles, score, title_fit
 from bookhopper.search.sources.base import Query, Source
-from bookhopper.search.title import title
+from bookhopper.search.title import title, word_ends
 from bookhopper.ticket import Ticket
 
 NEAREST = 8
@@ -146,7 +146,7 @@ class Resolver:
         return Resolution(Decision.ACCEPT, ranked[:_CHOSEN], ranked[:NEAREST], "picked by hand")
 
     def _decide(self, want: Want, found: Sequence[Candidate]) -> Resolution:
-        scored = [score(want, candidate) for candidate in found]
+        scored = [score(want, candidate) for candidate in _worth_scoring(want, found)]
         ranked = sorted(scored, key=lambda candidate: self._rank(want, candidate))
         near = tuple(ranked[:NEAREST])
         if not ranked or ranked[0].score < MIDDLING:
@@ -168,6 +168,8 @@ class Resolver:
         ]
         if rivals and not _prevails(same, rivals):
             return Resolution(Decision.AMBIGUOUS, (), near, "several works fit about as well")
+        if not _by_author(best) and sum(_same_work(best, other) for other in ranked if other.authors) < 2:
+            return Resolution(Decision.AMBIGUOUS, (), near, "a title alone does not tell which book is meant")
         chosen = [candidate for candidate in same if candidate.score >= self._accept]
         return Resolution(Decision.ACCEPT, tuple(chosen[:_CHOSEN]), near, "")
 
@@ -197,6 +199,19 @@ def _held(faults: Sequence[tuple[str, BookhopperError]]) -> HeldError:
     return HeldError(reasons, scope="job", seconds=seconds)
 
 
+def _worth_scoring(want: Want, found: Sequence[Candidate]) -> list[Candidate]:
+    """Leave out what shares nothing but the author with the want: scoring is the dear part of a search."""
+    readings = (Reading(want.title, want.authors), *want.readings)
+    ends = {
+        end for reading in readings if reading.authors or not want.authors for end in word_ends(reading.title)
+    }
+    near = [
+        candidate for candidate in found if candidate.isbns or not ends.isdisjoint(word_ends(candidate.title))
+    ]
+    far = [candidate for candidate in found if candidate not in near] if len(near) < NEAREST else []
+    return near + far[: NEAREST - len(near)]
+
+
 def _readable(candidate: Candidate, languages: Sequence[str]) -> bool:
     if not languages or not candidate.language:
         return True
@@ -216,10 +231,14 @@ def _same_work(one: Candidate, other: Candidate) -> bool:
 
 def _names_its_language(want: Want, best: Candidate, other: Candidate) -> bool:
     """Tell whether a subtitle shows that the edition in another language is the one that is meant."""
-    return other.score > best.score + 0.02 and bool(title(want.title).extra)
+    readings = (want.title, *(reading.title for reading in want.readings if reading.authors))
+    return other.score > best.score + 0.01 and any(title(reading).extra for reading in readings)
 
 
 def _prevails(same: Sequence[Candidate], rivals: Sequence[Candidate]) -> bool:
     """Tell whether a work is so much better known than its namesakes that a bare title means it."""
-    by_author = any(candidate.parts.get("author", 0.0) > 0.3 for candidate in same)
-    return not by_author and len(same) >= 3 * len(rivals)
+    return not _by_author(same[0]) and len(same) >= 3 * len(rivals)
+
+
+def _by_author(candidate: Candidate) -> bool:
+    return candidate.parts.get("author", 1.0) > AUTHOR_SHARE * AUTHOR_NOT_WANTED

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from bookhopper.model import Candidate, Reading, Want
 from bookhopper.search.normalise import isbn13
-from bookhopper.search.person import Person, authorship, forms_of, is_nobody
+from bookhopper.search.person import Person, authorship, forms_of, is_nobody, is_title
 from bookhopper.search.title import Title, Words, similarity, title, without_number
 from bookhopper.search.words import name_words, title_words
 
@@ -21,6 +21,7 @@ AUTHOR_SHARE = 0.4
 
 AUTHOR_BESIDE_TITLE = 0.96
 """The author's part when a bare line holds the candidate's author before or after the title."""
+SURELY_THE_AUTHOR = 0.85
 BOTH_UNKNOWN = 0.9
 AUTHOR_UNKNOWN = 0.75
 AUTHOR_NOT_WANTED = 0.7
@@ -32,12 +33,17 @@ the candidate names nobody; the line seems to name somebody, but is read as a ti
 _DERIVED = frozenset({
     "abridged", "abridgment", "abridgement", "shortened", "condensed", "simplified", "adapted",
     "adaptation", "retold", "retelling", "selections", "selected", "extracts", "excerpts", "fragment",
-    "specimens", "essay", "study", "studies", "notes", "guide", "summary", "analysis", "commentary",
-    "companion", "index", "concordance", "parody", "burlesque", "dramatized", "dramatised", "dramatization",
-    "libretto", "opera", "audio", "contents", "sequel", "continuation", "criticism", "syllable",
+    "specimens", "index", "dramatized", "dramatised", "dramatization", "libretto", "opera", "audio",
+    "contents", "sequel", "continuation", "syllable",
 })  # fmt: skip
 """Words beside a title which say that it is not the text itself, or not all of it."""
 
+
+_ABOUT = frozenset({
+    "essay", "study", "studies", "notes", "guide", "summary", "analysis", "commentary", "companion",
+    "concordance", "parody", "burlesque", "criticism",
+})  # fmt: skip
+"""Words beside a title which say that it is a book about that one, unless its own author wrote it."""
 
 _SIMPLER = frozenset({"children", "child", "young", "boys", "girls", "school", "schools", "readers"})
 """Words beside a title that may mean a simpler text: where there is another edition, that one is taken."""
@@ -98,6 +104,8 @@ def title_fit(wanted: Title, offered: Title) -> float:
 def _without_name(text: str, who: Person) -> str:
     """Take an author's name out of a title: `The Analects of Confucius`, `Aesop's Fables`."""
     tokens = text.split()
+    if not any(who.is_family(word) for word in name_words(text)):
+        return ""
     plain = ["".join(name_words(token)) for token in tokens]
     for start in range(len(tokens)):
         end = start
@@ -124,7 +132,7 @@ def offered_titles(text: str, authors: tuple[str, ...]) -> tuple[tuple[Title, fl
     return tuple(titles)
 
 
-def edition_doubt(wanted: Title, offered: Title) -> float:
+def edition_doubt(wanted: Title, offered: Title, author: float) -> float:
     """Tell what speaks against an offered book being the wanted text, and all of it."""
     doubt = 0.0
     asked, given = wanted.volume, offered.volume
@@ -135,7 +143,7 @@ def edition_doubt(wanted: Title, offered: Title) -> float:
         doubt += 0.15
     known = {*wanted.full, *wanted.extra, *wanted.remarks}
     beside = {*offered.full, *offered.remarks} - known
-    if beside & _DERIVED:
+    if beside & _DERIVED or (author < SURELY_THE_AUTHOR and beside & _ABOUT):
         doubt += 0.12
     elif beside & _SIMPLER:
         doubt += 0.03
@@ -153,9 +161,11 @@ def _author_at_edge(words: Words, who: Person) -> Iterator[Words]:
         count = 0
         while count < len(ordered) - 1 and who.admits(ordered[count]):
             count += 1
-        if any(len(word) > 2 and who.is_family(word) for word in ordered[:count]):
-            rest = ordered[count:]
-            yield rest if ordered is words else rest[::-1]
+        # `The Prince Machiavelli`, `A Little Princess Frances Burnett`: no title of a person after all.
+        for taken in {count, count - (count > 0 and is_title(ordered[count - 1]))}:
+            if any(len(word) > 2 and who.is_family(word) for word in ordered[:taken]):
+                rest = ordered[taken:]
+                yield rest if ordered is words else rest[::-1]
 
 
 def _bare_readings(reading: Reading, candidate: Candidate) -> Iterator[Title]:
@@ -182,11 +192,13 @@ def _fits(want: Want, candidate: Candidate) -> Iterator[_Fit]:
     for reading in (Reading(want.title, want.authors), *want.readings):
         author = _author_part(reading, candidate, named=bool(want.authors))
         readings = [(title(reading.title), author)]
-        if not reading.authors:
+        if not want.authors and not reading.authors:
             readings += [(bare, AUTHOR_BESIDE_TITLE) for bare in _bare_readings(reading, candidate)]
         for wanted, agreement in readings:
             for offered, worth in offers:
-                yield _Fit(worth * title_fit(wanted, offered), agreement, edition_doubt(wanted, offered))
+                yield _Fit(
+                    worth * title_fit(wanted, offered), agreement, edition_doubt(wanted, offered, agreement)
+                )
 
 
 def score(want: Want, candidate: Candidate) -> Candidate:

@@ -206,8 +206,16 @@ def _alike(one: str, other: str) -> float:
         return 0.0
     slips = OSA.distance(one, other, score_cutoff=2)
     if slips == 1:
-        return 0.85 if longer < 6 else 0.92
+        return 0.88 if longer < 6 else 0.92
     return 0.85 if slips == 2 and longer >= 8 else 0.0
+
+
+@lru_cache(maxsize=16384)
+def word_ends(text: str) -> frozenset[str]:
+    """Give the first and the last letters of a title's telling words: alike words share one of the two."""
+    telling = [word for word in title_words(text) if word not in _SMALL_WORDS] or title_words(text)
+    ends = {f"{word[:3] if len(word) > 5 else word[:2]}-" for word in telling}
+    return frozenset(ends.union(f"-{word[-3:]}" for word in telling))
 
 
 def _nearest(word: str, pool: Iterable[str]) -> tuple[float, str]:

@@ -153,6 +153,10 @@ class Store(Protocol):
         """Record a step; raises StaleError when the job is not in `move.before`."""
         ...
 
+    def release(self, state: State) -> int:
+        """Let jobs that wait in `state` for a moment be claimed now, its cause being gone; how many."""
+        ...
+
     def wake_due(self, now: float) -> int:
         """Send MISSING, AMBIGUOUS and FAILED jobs whose time has come back to WANTED; how many."""
         ...

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from bookhopper.model import DEFAULT_PRIORITY, Candidate, Pick, Reading, Resume, Want
@@ -18,6 +19,7 @@ _decode = json.JSONDecoder().decode
 
 _CANDIDATE_DEFAULTS = Candidate(source="", key="", title="")
 _CANDIDATE_FIELDS = tuple(_CANDIDATE_DEFAULTS.__dataclass_fields__)
+_KEPT = 256  # a job on its way is read again at every step
 _TUPLES = frozenset(("authors", "isbns", "urls"))
 
 
@@ -39,6 +41,7 @@ def want_to_json(want: Want) -> str:
     return _encode(out)
 
 
+@lru_cache(maxsize=_KEPT)
 def want_from_json(text: str) -> Want:
     """Read a want that `want_to_json` wrote."""
     data = _decode(text)
@@ -74,6 +77,7 @@ def candidates_to_json(candidates: Iterable[Candidate]) -> str:
     return _encode(rows) if rows else ""
 
 
+@lru_cache(maxsize=_KEPT)
 def candidates_from_json(text: str) -> tuple[Candidate, ...]:
     """Read candidates that `candidates_to_json` wrote."""
     if not text:

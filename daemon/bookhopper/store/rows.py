@@ -17,13 +17,13 @@ DELIVERY = "job, source, key, name, staged, folder, sha256, size, format, placed
 LINE = 'ordinal, number, "column", raw, note, job, reason'
 
 
-def job(row: tuple[Any, ...]) -> Job:
-    """Read a row of the columns in JOB."""
+def job(row: tuple[Any, ...], *, state: State | None = None, changed: float | None = None) -> Job:
+    """Read a row of the columns in JOB; `state` and `changed` stand for what has since been written."""
     return Job(
         id=row[0],
         request=row[1],
         want=want_from_json(row[2]),
-        state=State(row[3]),
+        state=state or State(row[3]),
         parent=row[4],
         owner=row[5],
         paused=bool(row[6]),
@@ -36,7 +36,7 @@ def job(row: tuple[Any, ...]) -> Job:
         resume=resume_from_json(row[13]),
         error=row[14],
         created=row[15],
-        changed=row[16],
+        changed=row[16] if changed is None else changed,
     )
 
 

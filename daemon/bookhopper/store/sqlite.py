@@ -5,11 +5,11 @@ The file is in WAL mode with `synchronous=FULL`, so what a call has returned fro
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ _MOST_URGENT = (
     f"SELECT {rows.JOB} FROM jobs INDEXED BY jobs_heap WHERE state IN ('wanted', 'queued') AND state = ? "
     "AND paused = 0 AND not_before IS NULL ORDER BY priority, position, id LIMIT 1"
 )
+_TAKE = "UPDATE jobs SET state = ?, changed = ? WHERE id = ?"
 
 
 class SqliteStore:
@@ -56,7 +57,7 @@ class SqliteStore:
                 "to start with an empty queue"
             ) from error
         self._events = {state: threading.Event() for state in RUNNING_OF}
-        self._due: dict[State, float | None] = dict.fromkeys(RUNNING_OF)
+        self._due = dict.fromkeys(RUNNING_OF, 0.0)  # when the next pause ends, as far as is known
         self._reader = Reader(self._connect)
         self._connection = connection
         self.writer = Writer(connection, publish)
@@ -84,7 +85,7 @@ class SqliteStore:
             self._events[State.WANTED].set()
             return stored
 
-        return self.writer.call("add_request", operation)
+        return self.writer.call("add_request", operation, guarded=True)
 
     # the heap
 
@@ -93,33 +94,32 @@ class SqliteStore:
         running = RUNNING_OF[state]
 
         def operation(transaction: Transaction) -> Job | None:
-            now = transaction.now
-            transaction.execute(
-                "UPDATE jobs SET not_before = NULL WHERE state = ? AND not_before <= ?", (state, now)
-            )
+            self._end_pauses(transaction, state)
             row = transaction.execute(_MOST_URGENT, (state,)).fetchone()
             if row is None:
                 self._events[state].clear()
-                (self._due[state],) = transaction.execute(
-                    "SELECT min(not_before) FROM jobs WHERE state = ? AND not_before IS NOT NULL", (state,)
-                ).fetchone()
                 return None
-            waiting = rows.job(row)
-            transaction.execute(
-                "UPDATE jobs SET state = ?, changed = ? WHERE id = ?", (running, now, waiting.id)
-            )
-            job = replace(waiting, state=running, changed=now)
-            self._note(transaction, waiting, job, "")
-            return job
+            transaction.execute(_TAKE, (running, transaction.now, row[0]))
+            return self._told(transaction, row, state, row[-1], state=running, changed=transaction.now)
 
         return self.writer.call("claim", operation)
 
+    def _end_pauses(self, transaction: Transaction, state: State) -> None:
+        """Put the jobs whose pause is over back into the heap."""
+        if self._due[state] <= transaction.now:
+            transaction.execute(
+                "UPDATE jobs SET not_before = NULL WHERE state = ? AND not_before <= ?",
+                (state, transaction.now),
+            )
+            (due,) = transaction.execute(
+                "SELECT min(not_before) FROM jobs WHERE state = ? AND not_before IS NOT NULL", (state,)
+            ).fetchone()
+            self._due[state] = math.inf if due is None else due
+
     def wait(self, state: State, seconds: float) -> bool:
         """Wait until a job may be waiting in `state`; a pause that ends counts as well."""
-        due = self._due[state]
-        if due is not None:
-            seconds = max(0.0, min(seconds, due - time.time()))
-        return self._events[state].wait(seconds) or due is not None
+        pause = self._due[state] - time.time()
+        return self._events[state].wait(max(0.0, min(seconds, pause))) or pause < seconds
 
     def wake(self) -> None:
         """Let every `wait` return now."""
@@ -131,53 +131,55 @@ class SqliteStore:
         return self.writer.call("move", lambda transaction: self._move(transaction, move))
 
     def _move(self, transaction: Transaction, move: Move) -> Job:
-        before = self._standing(transaction, move.job, move.before)
-        after = replace(
-            before,
-            state=move.after,
-            attempts=before.attempts if move.attempts is None else move.attempts,
-            looks=before.looks if move.looks is None else move.looks,
-            not_before=move.not_before,
-            candidates=before.candidates if move.candidates is None else move.candidates,
-            resume=move.resume,
-            paused=before.paused if move.paused is None else move.paused,
-            error=move.reason,
-            changed=transaction.now,
-        )
+        since = self._since(transaction, move.job, move.before)
         columns: dict[str, Any] = {
-            "state": after.state,
-            "attempts": after.attempts,
-            "looks": after.looks,
-            "not_before": after.not_before,
-            "resume": resume_to_json(after.resume),
-            "paused": after.paused,
-            "error": after.error,
-            "changed": after.changed,
+            "state": move.after,
+            "not_before": move.not_before,
+            "resume": resume_to_json(move.resume),
+            "error": move.reason,
+            "changed": transaction.now,
         }
+        for name in ("attempts", "looks", "paused"):
+            if (value := getattr(move, name)) is not None:
+                columns[name] = value
         if move.candidates is not None:
-            columns["candidates"] = candidates_to_json(after.candidates)
+            columns["candidates"] = candidates_to_json(move.candidates)
+        if move.not_before is not None and move.after in self._due:
+            self._due[move.after] = min(self._due[move.after], move.not_before)
         assignments = ", ".join(f"{name} = ?" for name in columns)
-        transaction.execute(f"UPDATE jobs SET {assignments} WHERE id = ?", (*columns.values(), move.job))
-        self._note(transaction, before, after, move.reason)
-        return after
+        (row,) = transaction.execute(
+            f"UPDATE jobs SET {assignments} WHERE id = ? RETURNING {rows.JOB}", (*columns.values(), move.job)
+        ).fetchall()
+        return self._told(transaction, row, move.before, since, reason=move.reason)
 
-    def _standing(self, transaction: Transaction, job: int, state: State) -> Job:
-        row = transaction.execute(f"SELECT {rows.JOB} FROM jobs WHERE id = ?", (job,)).fetchone()
+    def _since(self, transaction: Transaction, job: int, state: State) -> float:
+        """Tell since when a job has been in a state; raises StaleError when it is not in it."""
+        row = transaction.execute("SELECT state, changed FROM jobs WHERE id = ?", (job,)).fetchone()
         if row is None:
             raise StaleError(f"job {job} is gone")
-        found = rows.job(row)
-        if found.state is not state:
-            raise StaleError(f"job {job} is {found.state}, no longer {state}")
-        return found
+        if row[0] != state:
+            raise StaleError(f"job {job} is {row[0]}, no longer {state}")
+        return float(row[1])
 
-    def _note(self, transaction: Transaction, before: Job, after: Job, reason: str) -> None:
-        """Tell of a change, and wake who waits for a job in the state it went to."""
-        seconds = max(0.0, after.changed - before.changed)
-        transaction.changes.append(Change(after, before.state, after.state, seconds, reason))
-        transaction.tally[before.state] -= 1
+    def _told(
+        self,
+        transaction: Transaction,
+        row: tuple[Any, ...],
+        before: State,
+        since: float,
+        *,
+        reason: str = "",
+        **changed: Any,
+    ) -> Job:
+        """Tell of a change that was written, count it, and wake who waits for a job in the new state."""
+        after = rows.job(row, **changed)
+        seconds = max(0.0, after.changed - since)
+        transaction.changes.append(Change(after, before, after.state, seconds, reason))
+        transaction.tally[before] -= 1
         transaction.tally[after.state] += 1
         if after.state in self._events:
             self._events[after.state].set()
+        return after
 
     def _move_all(self, transaction: Transaction, where: str, values: tuple[Any, ...], after: State) -> int:
         found = transaction.execute(f"SELECT {rows.JOB} FROM jobs WHERE {where}", values).fetchall()
@@ -185,6 +187,16 @@ class SqliteStore:
             job = rows.job(row)
             self._move(transaction, Move(job.id, job.state, after, resume=job.resume))
         return len(found)
+
+    def release(self, state: State) -> int:
+        """Let jobs that wait in `state` for a moment be claimed now."""
+
+        def operation(transaction: Transaction) -> int:
+            self._events[state].set()
+            held = "UPDATE jobs SET not_before = NULL WHERE state = ? AND not_before IS NOT NULL"
+            return transaction.execute(held, (state,)).rowcount
+
+        return self.writer.call("release", operation)
 
     def wake_due(self, now: float) -> int:
         """Look again for what was not found, where its time has come."""
@@ -213,7 +225,7 @@ class SqliteStore:
         """Enter a placed book into the ledger: DOWNLOADING to PLACED."""
 
         def operation(transaction: Transaction) -> Job:
-            before = self._standing(transaction, delivery.job, State.DOWNLOADING)
+            self._since(transaction, delivery.job, State.DOWNLOADING)
             if not force:
                 self._refuse_double(transaction, delivery)
             self._refuse_name(transaction, delivery.name)
@@ -223,9 +235,9 @@ class SqliteStore:
                 f"INSERT INTO ledger ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
                 (*values, force),
             )
-            return self._settle(transaction, before, State.PLACED)
+            return self._move(transaction, Move(delivery.job, State.DOWNLOADING, State.PLACED))
 
-        return self.writer.call("place", operation)
+        return self.writer.call("place", operation, guarded=True)
 
     def _refuse_double(self, transaction: Transaction, delivery: Delivery) -> None:
         row = transaction.execute(
@@ -240,9 +252,6 @@ class SqliteStore:
         if transaction.execute("SELECT 1 FROM ledger WHERE name = ?", (name,)).fetchone():
             raise NameTakenError(f"the ledger has another book named {name}")
 
-    def _settle(self, transaction: Transaction, before: Job, state: State, reason: str = "") -> Job:
-        return self._move(transaction, Move(before.id, before.state, state, reason))
-
     def rename(self, job: int, name: str) -> None:
         """Give a PLACED book another final name."""
 
@@ -256,9 +265,9 @@ class SqliteStore:
         """Close a ledger line after the rename: PLACED to DONE."""
 
         def operation(transaction: Transaction) -> Job:
-            before = self._standing(transaction, job, State.PLACED)
+            done = self._move(transaction, Move(job, State.PLACED, State.DONE))
             transaction.execute("UPDATE ledger SET done_at = ? WHERE job = ?", (transaction.now, job))
-            return self._settle(transaction, before, State.DONE)
+            return done
 
         return self.writer.call("complete", operation)
 
@@ -266,9 +275,9 @@ class SqliteStore:
         """Strike a PLACED line whose file is lost, and queue its job anew."""
 
         def operation(transaction: Transaction) -> Job:
-            before = self._standing(transaction, job, State.PLACED)
+            queued = self._move(transaction, Move(job, State.PLACED, State.QUEUED, reason))
             transaction.execute("DELETE FROM ledger WHERE job = ? AND done_at IS NULL", (job,))
-            return self._settle(transaction, before, State.QUEUED, reason)
+            return queued
 
         return self.writer.call("abandon", operation)
 

@@ -65,10 +65,11 @@ Operation = Callable[[Transaction], T]
 class _Call(Generic[T]):
     """An operation on its way, and a lock that is free once the answer stands."""
 
-    __slots__ = ("answered", "error", "name", "operation", "result")
+    __slots__ = ("answered", "error", "guarded", "name", "operation", "result")
 
-    def __init__(self, name: str, operation: Operation[T]) -> None:
+    def __init__(self, name: str, operation: Operation[T], guarded: bool) -> None:  # noqa: FBT001 - inside
         self.name = name
+        self.guarded = guarded
         self.operation = operation
         self.answered = threading.Lock()
         self.answered.acquire()
@@ -96,14 +97,15 @@ class Writer:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
-    def call(self, name: str, operation: Operation[T]) -> T:
+    def call(self, name: str, operation: Operation[T], *, guarded: bool = False) -> T:
         """Run an operation and return its result when it is durable; what it raises is raised here.
 
         `name` is what metrics call it: `observe` is told the name and the seconds that the caller waited.
+        An operation that may raise after it has written has to be `guarded`, which costs a savepoint.
 
         Raises HeldError for a cause that may pass, StoreError for one that does not.
         """
-        call = _Call(name, operation)
+        call = _Call(name, operation, guarded)
         begun = time.perf_counter()
         with self._closing:
             if self._closed:
@@ -160,18 +162,27 @@ class Writer:
 
     def _perform(self, call: _Call[Any], transaction: Transaction) -> None:
         """Run one operation so that its failure undoes only itself."""
-        told, tally = len(transaction.changes), transaction.tally.copy()
-        transaction.execute("SAVEPOINT operation")
+        written, told, tally = (
+            self._connection.total_changes,
+            len(transaction.changes),
+            transaction.tally.copy(),
+        )
+        if call.guarded:
+            transaction.execute("SAVEPOINT operation")
         try:
             call.result = call.operation(transaction)
         except sqlite3.OperationalError:
             raise  # the surroundings' fault: it concerns the whole group
-        except BaseException as error:  # noqa: BLE001 - it belongs to the caller, who gets it
+        except BaseException as error:
+            if not call.guarded and self._connection.total_changes != written:
+                raise sqlite3.ProgrammingError(f"{call.name} broke off half-way: {error}") from error
             call.error = error
             del transaction.changes[told:]
             transaction.tally = tally
-            transaction.execute("ROLLBACK TO operation")
-        transaction.execute("RELEASE operation")
+            if call.guarded:
+                transaction.execute("ROLLBACK TO operation")
+        if call.guarded:
+            transaction.execute("RELEASE operation")
 
     def _undo(self, group: list[_Call[Any]], error: sqlite3.Error) -> None:
         if self._connection.in_transaction:

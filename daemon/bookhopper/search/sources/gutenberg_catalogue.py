@@ -28,7 +28,8 @@ MAX_TITLE = 2_000
 _COLUMNS = ("Text#", "Type", "Title", "Language", "Authors")
 _ROLE = re.compile(r"\s*\[([^\]]*)\]\s*$")
 _DATES = re.compile(
-    r",\s*(?:(?:active|approximately|born|died|fl\.|ca?\.|b\.|d\.)\s.*|-*\??\d[^,]*|-+)$", re.IGNORECASE
+    r",\s*(?:(?:active|approximately|born|died|fl\.|ca?\.|b\.|d\.)\s[^,]*\d[^,]*|-*\??\d[^,]*|-+)$",
+    re.IGNORECASE,
 )
 _BRACKETED = re.compile(r"\s*\([^)]*\)")
 _SUFFIX = re.compile(r"(?:jr|sr|esq|[ivx]+)\.?", re.IGNORECASE)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
-from bookhopper.api.auth import find_address
+from bookhopper.api.address import find_address
 from bookhopper.errors import BookhopperError
 
 _TIMEOUT_SECONDS = 10.0

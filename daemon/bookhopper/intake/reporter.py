@@ -1,0 +1,197 @@
+"""Keeps the reports up to date: hears of changes, gathers them, rewrites what they concern."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bookhopper.errors import BookhopperError
+from bookhopper.intake import names
+from bookhopper.intake.folder import RequestFolder
+from bookhopper.intake.report import Tally, render
+from bookhopper.model import UNSETTLED, Change
+from bookhopper.store.base import Intake, Store
+
+_log = logging.getLogger("bookhopper.intake")
+
+_INTERVAL_SECONDS = 2.0
+_SHARE = 20
+"""A report is rewritten at most every so many times the time that it last took: 5 % of one core."""
+
+_RETRY_SECONDS = 30.0
+_LOOK_SECONDS = 60.0
+
+Completed = Callable[[int, float], None]
+"""Hears of a request whose last want is settled, and how many seconds after it was taken; once each."""
+
+
+@dataclass(slots=True)
+class _Report:
+    """What is known of a report: when it may be written again, and how many lines were unsettled."""
+
+    dirty: bool = False
+    not_before: float = 0.0
+    unsettled: int = 1
+
+
+class Reporter:
+    """One thread that writes reports; `changed` is the observer that feeds it."""
+
+    def __init__(
+        self,
+        store: Store,
+        folder: RequestFolder,
+        *,
+        interval: float = _INTERVAL_SECONDS,
+        completed: Completed = lambda _request, _seconds: None,
+    ) -> None:
+        self._store = store
+        self._folder = folder
+        self._interval = interval
+        self._completed = completed
+        self._finished: set[int] = set()
+        self._wake = threading.Condition()
+        self._writing = threading.Lock()
+        self._changes: list[tuple[int, int, int]] = []
+        self._reports: dict[int, _Report] = {}
+        self._complaint = ""
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin, with the reports of all requests that are not settled."""
+        self._thread.start()
+
+    def changed(self, change: Change) -> None:
+        """Note a change; quick, from any thread."""
+        step = int(change.after in UNSETTLED) - int(change.before is None or change.before in UNSETTLED)
+        with self._wake:
+            self._changes.append((change.job.id, change.job.request, step))
+            if len(self._changes) == 1:
+                self._wake.notify()
+
+    def stored(self, intake: Intake) -> None:
+        """Write the first report of a request, before its file is filed away."""
+        report = self._report(intake.request.id)
+        report.dirty = True
+        self._write_safely(intake.request.id, report)
+
+    def stop(self) -> None:
+        """Ask the thread to write what is left and end."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+
+    def join(self, deadline: float) -> bool:
+        """Wait for the thread until a moment of the monotonic clock; returns whether it ended."""
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        return not self._thread.is_alive()
+
+    def _report(self, request: int) -> _Report:
+        with self._wake:
+            return self._reports.setdefault(request, _Report())
+
+    def _run(self) -> None:
+        self._begin()
+        while not self._stopping:
+            with self._wake:
+                if not self._changes:
+                    self._wake.wait(self._patience())
+            self._note_changes()
+            self._write_due()
+        self._note_changes()
+        for request, report in self._dirty():
+            self._write_safely(request, report)
+
+    def _begin(self) -> None:
+        try:
+            unsettled = self._store.unsettled_requests()
+        except BookhopperError as fault:
+            self._complain(str(fault))
+            return
+        for request in unsettled:
+            self._report(request).dirty = True
+
+    def _patience(self) -> float:
+        if self._stopping:
+            return 0.0
+        now = time.monotonic()
+        waits = [report.not_before - now for report in self._reports.values() if report.dirty]
+        return max(0.0, min(waits, default=_LOOK_SECONDS))
+
+    def _note_changes(self) -> None:
+        with self._wake:
+            changes, self._changes = self._changes, []
+        for job, request, step in changes:
+            concerned = {request}
+            # Another list may hold the same job; that is asked only when a line settles or comes back.
+            if step:
+                try:
+                    concerned |= set(self._store.requests_of(job))
+                except BookhopperError as fault:
+                    self._complain(str(fault))
+            for number in concerned:
+                report = self._report(number)
+                report.dirty = True
+                report.unsettled += step
+                if step < 0 and report.unsettled <= 0:
+                    report.not_before = 0.0  # the last line has settled: its reader waits for this
+
+    def _dirty(self) -> list[tuple[int, _Report]]:
+        with self._wake:
+            return [(number, report) for number, report in self._reports.items() if report.dirty]
+
+    def _write_due(self) -> None:
+        for request, report in self._dirty():
+            if self._stopping:
+                return  # all of them are written at the end
+            if report.not_before <= time.monotonic():
+                self._write_safely(request, report)
+
+    def _write_safely(self, request: int, report: _Report) -> None:
+        """Write a report; what cannot be written now stays dirty, and the reason is said once."""
+        started = time.monotonic()
+        report.dirty = False
+        try:
+            with self._writing:
+                self._write(request, report)
+        except (OSError, BookhopperError) as fault:
+            reason = fault.strerror if isinstance(fault, OSError) else str(fault)
+            self._complain(reason or str(fault))
+            report.dirty = True
+            report.not_before = time.monotonic() + _RETRY_SECONDS
+            return
+        except Exception:  # noqa: BLE001 - one report's fault must not end all others
+            _log.exception("the report of request %d cannot be made: a fault in bookhopper", request)
+        else:
+            self._complain("")
+        ended = time.monotonic()
+        report.not_before = ended + max(self._interval, _SHARE * (ended - started))
+
+    def _write(self, number: int, report: _Report) -> None:
+        request = self._store.request(number)
+        if request is None:
+            return
+        tally = Tally()
+        now = time.time()
+        lines = render(request, self._store.lines(number), self._store.names(number), now, tally)
+        self._folder.write(names.REPORTS, request.report, lines)
+        report.unsettled = tally.unsettled
+        if not tally.unsettled and number not in self._finished:
+            self._finished.add(number)
+            self._completed(number, max(0.0, now - request.created))
+
+    def _complain(self, complaint: str) -> None:
+        if complaint and complaint != self._complaint:
+            _log.warning("reports cannot be written: %s; trying again", complaint)
+        elif self._complaint and not complaint:
+            _log.info("reports are written again")
+        self._complaint = complaint

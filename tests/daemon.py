@@ -1,0 +1,200 @@
+"""The real daemon as a process, for end-to-end tests: started, watched, stopped and killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from signal import SIGKILL, SIGTERM, Signals
+from typing import Any
+from urllib.request import ProxyHandler, Request, build_opener
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+DEADLINE = 45.0
+"""Seconds after which a condition that should long hold counts as failed, on a slow machine too."""
+
+_LOOK_SECONDS = 0.02
+_opener = build_opener(ProxyHandler({}))
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = DEADLINE) -> None:
+    """Wait until something holds; fails with `what` when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}"
+        time.sleep(_LOOK_SECONDS)
+
+
+class Daemon:
+    """One set of folders and the daemon that works in them; it may be started again and again.
+
+    `settings` adds sections to the configuration or replaces them.
+    """
+
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], *, ingest: Path | None = None, name: str = "daemon"
+    ) -> None:
+        folder.mkdir(exist_ok=True)
+        self.requests = folder / "requests"
+        self.ingest = ingest or folder / "ingest"
+        self.state = folder / "state"
+        self.notices: list[str] = []
+        self._config = folder / f"{name}.yaml"
+        self._log = folder / f"{name}.log"
+        self._notify = folder / f"{name}.notify"
+        self._process: subprocess.Popen[bytes] | None = None
+        for place in (self.requests, self.ingest):
+            place.mkdir(exist_ok=True)
+        folders = {"requests": str(self.requests), "ingest": str(self.ingest), "state": str(self.state)}
+        whole = {
+            "folders": folders,
+            "intake": {"settle": "0.1 s"},
+            "download": {"keep_free": 0},
+            "server": {"listen": "127.0.0.1:0"},
+            "log_level": "debug",
+            **settings,
+        }
+        self._config.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
+
+    # the process
+
+    def start(self) -> None:
+        """Start it and wait until it says READY=1 on its NOTIFY_SOCKET."""
+        process = self.spawn()
+        until(
+            lambda: "READY=1" in self.notices or process.poll() is not None,
+            f"the daemon's READY=1\n{self.log}",
+        )
+        assert process.poll() is None, f"the daemon ended instead of starting:\n{self.log}"
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """Start it and wait for nothing."""
+        assert self._process is None or self._process.poll() is not None, "it runs already"
+        self.notices = []
+        self._process = None
+        self._listen()
+        path = os.pathsep.join(filter(None, (str(ROOT / "daemon"), os.environ.get("PYTHONPATH"))))
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "bookhopper", "run", "--config", str(self._config)],
+                env={**os.environ, "PYTHONPATH": path, "NOTIFY_SOCKET": str(self._notify)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        return self._process
+
+    def _listen(self) -> None:
+        """Collect what the process tells its service manager, until it has ended."""
+        self._notify.unlink(missing_ok=True)
+        channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        channel.bind(str(self._notify))
+        channel.settimeout(_LOOK_SECONDS)
+        notices = self.notices
+
+        def collect() -> None:
+            with channel:
+                ended = False
+                while not ended:
+                    # what it said last still lies in the socket when it is gone
+                    ended = self._process is not None and self._process.poll() is not None
+                    try:
+                        while True:
+                            notices.extend(channel.recv(65536).decode().splitlines())
+                    except TimeoutError:
+                        continue
+
+        self._collector = threading.Thread(target=collect, name="notices", daemon=True)
+        self._collector.start()
+
+    def signal(self, number: Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait until it has ended; returns its exit status, negative for a signal."""
+        assert self._process is not None
+        try:
+            status = self._process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise AssertionError(f"the daemon did not end:\n{self.log}") from None
+        self._collector.join()
+        return status
+
+    def stop(self, number: Signals = SIGTERM) -> int:
+        """Ask it to stop; returns its exit status."""
+        self.signal(number)
+        return self.wait()
+
+    def kill(self) -> None:
+        """End it without a word, as a power failure would."""
+        self.stop(SIGKILL)
+
+    def close(self) -> None:
+        """End it if a test has left it running."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    # what it works on
+
+    @property
+    def log(self) -> str:
+        """What it has logged, over all its lives."""
+        return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
+
+    def drop(self, name: str, text: str) -> None:
+        """Put a request file into its folder, as one rename."""
+        hidden = self.requests / f".{name}.tmp"
+        hidden.write_text(text, encoding="utf-8")
+        hidden.rename(self.requests / name)
+
+    def report(self, name: str) -> str:
+        """Read a request file's report; empty while there is none."""
+        path = self.requests / "reports" / f"{name}.report.txt"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def delivered(self) -> list[str]:
+        """List the names in the ingest folder."""
+        return sorted(path.name for path in self.ingest.iterdir())
+
+    def get(self, path: str) -> Any:
+        """Ask its HTTP server for JSON."""
+        address = json.loads((self.state / "server.json").read_text(encoding="utf-8"))
+        request = Request(address["url"] + path, headers={"Authorization": f"Bearer {address['token']}"})
+        with _opener.open(request, timeout=DEADLINE) as answer:
+            return json.load(answer)
+
+    def counts(self) -> dict[str, int]:
+        """Count its jobs by state, those states only that have any."""
+        counts: dict[str, int] = self.get("/api/downloads/status")["counts"]
+        return {state: number for state, number in counts.items() if number}
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """List its jobs."""
+        items: list[dict[str, Any]] = self.get("/api/downloads?limit=1000")["items"]
+        return items
+
+    def await_counts(self, **expected: int) -> None:
+        """Wait until its jobs stand so, and no other ones."""
+        last: dict[str, int] = {}
+
+        def reached() -> bool:
+            nonlocal last
+            last = self.counts()
+            return last == expected
+
+        try:
+            until(reached, "")
+        except AssertionError:
+            raise AssertionError(f"expected {expected}, and it stays at {last}:\n{self.log}") from None

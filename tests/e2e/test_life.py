@@ -1,0 +1,305 @@
+"""How the daemon starts, stops, dies and goes on: real processes, real signals, real files."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers.inotify import InotifyObserver
+
+from tests.daemon import Daemon, until
+from tests.e2e.conftest import LARGE, TITLES, MakeDaemon, digest, number_in, path_of
+from tests.fakes.mirror import Break, Mirror, Refuse
+
+MOBY_DICK = "Moby Dick — Herman Melville"
+LARGE_PATH = path_of(LARGE)
+TWINS = (31, 14322)
+LIST = "\n".join(
+    f"{title} — {author.partition(',')[0]}" for title, author in TITLES.values() if title != "Electra"
+)
+EACH = set(TITLES) - set(TWINS)
+
+
+# stopping in order
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_signal_stops_an_idle_daemon(daemon: Daemon, number: signal.Signals) -> None:
+    daemon.start()
+    assert daemon.stop(number) == 0
+    assert "STOPPING=1" in daemon.notices
+    assert not (daemon.state / "server.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_signal_in_a_slow_download_keeps_what_came_and_the_next_start_goes_on(
+    daemon: Daemon, shelf: Mirror, number: signal.Signals
+) -> None:
+    slow = shelf.hold(LARGE_PATH, 1_500_000, drips=True)
+    daemon.start()
+    daemon.drop("list.txt", MOBY_DICK)
+    until(lambda: _received(daemon) >= slow.at, "the first part of the book")
+    assert daemon.stop(number) == 0
+    assert "STOPPING=1" in daemon.notices
+    assert daemon.delivered() == []
+
+    daemon.start()
+    daemon.await_counts(done=1)
+    first, second = shelf.requests(LARGE_PATH)
+    assert first.range is None
+    assert (second.status, second.range) == (206, f"bytes={second.begun}-")
+    assert second.begun >= 1_500_000
+    assert second.if_range == f'"{digest(shelf.content(LARGE_PATH))[:16]}"'
+    (book,) = daemon.ingest.iterdir()
+    assert digest(book.read_bytes()) == digest(shelf.content(LARGE_PATH))
+    assert daemon.jobs()[0]["attempts"] == 0
+    assert daemon.stop() == 0
+
+
+def test_a_host_that_says_nothing_does_not_keep_it_beyond_the_grace_time(
+    make_daemon: MakeDaemon, shelf: Mirror
+) -> None:
+    stalled = shelf.hold(LARGE_PATH, 1_500_000)
+    daemon = make_daemon(grace="2 s", download={"timeout": "10 m", "keep_free": 0})
+    daemon.start()
+    daemon.drop("list.txt", MOBY_DICK)
+    assert stalled.reached.wait(30)
+    assert daemon.stop() == 0
+    assert "STOPPING=1" in daemon.notices
+    daemon.start()
+    daemon.await_counts(done=1)
+    assert len(daemon.delivered()) == 1
+
+
+def test_a_search_that_never_ends_does_not_keep_it_beyond_the_grace_time(
+    make_daemon: MakeDaemon, shelf: Mirror
+) -> None:
+    stalled = shelf.hold("/opds", 0)
+    opds = {"kind": "opds", "name": "home", "url": f"{shelf.url}/opds"}
+    folder = {"kind": "folder", "name": "disk", "path": "/nowhere"}
+    daemon = make_daemon(grace="2 s", sources=[opds, folder])
+    daemon.start()
+    daemon.drop("list.txt", MOBY_DICK)
+    assert stalled.reached.wait(30)
+    assert daemon.stop() == 0
+
+
+def test_a_second_daemon_on_the_same_state_is_refused_in_one_line(make_daemon: MakeDaemon) -> None:
+    daemon, other = make_daemon(), make_daemon(name="other")
+    daemon.start()
+    other.spawn()
+    assert other.wait() == 1
+    (line,) = [line for line in other.log.splitlines() if not line.startswith("INFO")]
+    assert "another bookhopper" in line
+    assert str(daemon.state) in line
+    assert daemon.counts() == {}
+    assert daemon.stop() == 0
+
+
+# dying without a word
+
+
+class Eater(FileSystemEventHandler):
+    """Takes books from the ingest folder at once, as Calibre-Web-Automated does, and counts them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.eaten: Counter[int] = Counter()
+        self.names: list[str] = []
+        self.trigger: Callable[[str, str], bool] = lambda _kind, _name: False
+        self.pull: Callable[[], None] = lambda: None
+        self.pulled = threading.Event()
+        self._folder = folder
+
+    def arm(self, pull: Callable[[], None], trigger: Callable[[str, str], bool]) -> threading.Event:
+        """Call `pull` once at the first event that `trigger` knows."""
+        self.pulled = threading.Event()
+        self.pull, self.trigger = pull, trigger
+        return self.pulled
+
+    def on_created(self, event: FileSystemEvent) -> None:
+        self._consider("placed", Path(str(event.src_path)).name)
+
+    def on_moved(self, event: FileSystemEvent) -> None:
+        self._consider("named", Path(str(event.dest_path)).name)
+
+    def _consider(self, kind: str, name: str) -> None:
+        if not self.pulled.is_set() and self.trigger(kind, name):
+            self.pull()
+            self.pulled.set()
+        if kind == "named":
+            self.eat(name)
+
+    def eat(self, name: str) -> None:
+        book = self._folder / name
+        self.eaten[number_in(book)] += 1
+        self.names.append(name)
+        book.unlink()
+
+
+@contextmanager
+def eating(folder: Path) -> Iterator[Eater]:
+    eater = Eater(folder)
+    observer = InotifyObserver()
+    observer.schedule(eater, str(folder))
+    observer.start()
+    try:
+        yield eater
+    finally:
+        observer.stop()
+        observer.join()
+
+
+def _part_files(daemon: Daemon) -> list[Path]:
+    return list((daemon.state / "parts").glob("*.part"))
+
+
+def _received(daemon: Daemon) -> int:
+    """Tell how far the download is that is under way."""
+    return max((int(job["received"]) for job in daemon.jobs()), default=0)
+
+
+def _private_lists(daemon: Daemon) -> list[Path]:
+    return list(daemon.requests.glob(".bookhopper-*"))
+
+
+def test_kill_at_any_moment_loses_nothing_and_doubles_nothing(daemon: Daemon, shelf: Mirror) -> None:
+    holds = [shelf.hold(LARGE_PATH, at) for at in (300_000, 1_200_000)]
+    with eating(daemon.ingest) as eater:
+        daemon.start()
+        daemon.drop("list.txt", LIST)
+        daemon.kill()  # about when the list is taken
+
+        for moment in ("placed", "named", "placed", "placed", "named"):
+            pulled = eater.arm(lambda: daemon.signal(signal.SIGKILL), lambda kind, _, m=moment: kind == m)  # type: ignore[misc]
+            daemon.start()
+            until(pulled.is_set, f"a book {moment}")
+            daemon.wait()
+
+        for hold in holds:
+            daemon.start()
+            until(lambda at=hold.at: _received(daemon) >= at, f"{hold.at:,} bytes\n{daemon.log}")  # type: ignore[misc]
+            daemon.kill()
+
+        for hold in holds:
+            hold.go.set()
+        daemon.start()
+        until(lambda: daemon.counts() == {"done": len(EACH)}, f"the rest of the books\n{daemon.log}")
+        until(lambda: set(eater.eaten) == EACH, "the last book's event")
+        assert daemon.stop() == 0
+
+    assert eater.eaten == Counter(EACH)
+    assert daemon.delivered() == []
+    assert _part_files(daemon) == []
+    assert _private_lists(daemon) == []
+    assert any(seen.begun > 0 for seen in shelf.requests(LARGE_PATH)), "the large book was to go on"
+
+
+def test_kill_while_a_list_is_taken_takes_it_once(daemon: Daemon) -> None:
+    lines = 20_000
+    text = "".join(f"No Such Book {number} — Nobody {number}\n" for number in range(lines))
+    daemon.start()
+    for _ in range(3):
+        daemon.drop("long.txt", text)
+        until(lambda: _private_lists(daemon) or daemon.counts(), "the list being taken")
+        daemon.kill()
+        daemon.start()
+    until(lambda: sum(daemon.counts().values()) == lines, "every line stored once")
+    until(lambda: not _private_lists(daemon), "the lists filed")
+    assert sum(daemon.counts().values()) == lines
+    daemon.kill()
+
+
+# lists that meet
+
+
+def test_a_list_that_is_edited_and_dropped_again_adds_what_is_new(daemon: Daemon, shelf: Mirror) -> None:
+    daemon.start()
+    daemon.drop("list.txt", "Dracula — Bram Stoker\n")
+    daemon.await_counts(done=1)
+    daemon.drop("list.txt", "Dracula — Bram Stoker\nJane Eyre — Charlotte Brontë\n")
+    daemon.await_counts(done=2)
+    until(lambda: "Jane Eyre" in daemon.report("list (2).txt") + daemon.report("list.txt"), "its report")
+    assert len(daemon.delivered()) == 2
+    assert len(shelf.requests(path_of(345))) == 1
+    assert daemon.stop() == 0
+
+
+def test_two_wants_that_come_to_one_book_deliver_one(daemon: Daemon, shelf: Mirror) -> None:
+    daemon.start()
+    daemon.drop(
+        "list.txt", "Moby Dick — Herman Melville\nmoby dick or the whale, melville\npick: gutenberg:2701\n"
+    )
+    daemon.await_counts(done=1, duplicate=2)
+    assert len(daemon.delivered()) == 1
+    assert daemon.stop() == 0
+
+
+def test_what_is_missing_says_when_it_is_looked_for_again(daemon: Daemon) -> None:
+    daemon.start()
+    daemon.drop("list.txt", "Love's Labour's Won — William Shakespeare\n")
+    daemon.await_counts(missing=1)
+    tomorrow = (datetime.datetime.now() + datetime.timedelta(days=1)).date()  # noqa: DTZ005 - as people read it
+    until(lambda: "again" in daemon.report("list.txt"), "a report that says so")
+    report = daemon.report("list.txt")
+    days = {str(tomorrow + datetime.timedelta(days=shift)) for shift in (-1, 0, 1)}  # a test at midnight
+    assert any(day in report for day in days), report
+    assert daemon.stop() == 0
+
+
+def test_a_pick_from_the_report_settles_an_ambiguous_want(daemon: Daemon) -> None:
+    daemon.start()
+    daemon.drop("list.txt", "Electra\n")
+    daemon.await_counts(ambiguous=1)
+    until(lambda: "pick:" in daemon.report("list.txt"), "a report with picks")
+    picks = re.findall(r"pick: \d+ \S+:\S+", daemon.report("list.txt"))
+    assert {int(pick.rpartition(":")[2]) for pick in picks} == set(TWINS)
+    daemon.drop("answer.txt", f"{picks[0]}\n")
+    daemon.await_counts(done=1)
+    (book,) = daemon.ingest.iterdir()
+    assert number_in(book) == int(picks[0].rpartition(":")[2])
+    assert daemon.stop() == 0
+
+
+# what goes wrong on the way
+
+
+def test_what_breaks_on_the_way_is_tried_again_from_where_it_broke(daemon: Daemon, shelf: Mirror) -> None:
+    shelf.add_fault(LARGE_PATH, Break(700_000))
+    shelf.add_fault(LARGE_PATH, Refuse(500))
+    daemon.start()
+    daemon.drop("list.txt", MOBY_DICK)
+    daemon.await_counts(done=1)
+    (book,) = daemon.ingest.iterdir()
+    assert digest(book.read_bytes()) == digest(shelf.content(LARGE_PATH))
+    assert [seen.begun for seen in shelf.requests(LARGE_PATH)][-1] > 0
+    assert daemon.stop() == 0
+
+
+def test_an_ingest_folder_on_another_filesystem_gets_whole_books(
+    make_daemon: MakeDaemon, other_filesystem: Path | None
+) -> None:
+    if other_filesystem is None:
+        pytest.skip("there is no second filesystem to write to")
+    daemon = make_daemon(ingest=other_filesystem)
+    daemon.start()
+    daemon.drop("list.txt", LIST)
+    daemon.await_counts(done=len(EACH))
+    assert {number_in(book) for book in other_filesystem.iterdir()} == EACH
+    assert next(other_filesystem.iterdir()).stat().st_mode & 0o777 == 0o664 & ~_umask()
+    assert _part_files(daemon) == []
+    assert daemon.stop() == 0
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
