@@ -120,11 +120,11 @@ class Daemon:
         assert self._process is not None
         self._process.send_signal(number)
 
-    def wait(self) -> int:
+    def wait(self, within: float = DEADLINE) -> int:
         """Wait until it has ended; returns its exit status, negative for a signal."""
         assert self._process is not None
         try:
-            status = self._process.wait(DEADLINE)
+            status = self._process.wait(within)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -132,10 +132,10 @@ class Daemon:
         self._collector.join()
         return status
 
-    def stop(self, number: Signals = SIGTERM) -> int:
+    def stop(self, number: Signals = SIGTERM, within: float = DEADLINE) -> int:
         """Ask it to stop; returns its exit status."""
         self.signal(number)
-        return self.wait()
+        return self.wait(within)
 
     def kill(self) -> None:
         """End it without a word, as a power failure would."""

@@ -16,13 +16,15 @@ from pathlib import Path
 from bookhopper.deliver import Book, Deliverer
 from bookhopper.download import Downloaded, Downloader
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
-from bookhopper.model import Candidate, Job, Resume, State
+from bookhopper.model import UNSETTLED, Candidate, Job, Resume, State
 from bookhopper.store.base import DuplicateError, Move, Store
 from bookhopper.ticket import Ticket
 from bookhopper.transfer import Order
 from bookhopper.verify import Verdict, verify
 
 log = logging.getLogger("bookhopper.acquire")
+
+_PART_SUFFIX = ".part"
 
 
 class Acquire:
@@ -52,7 +54,7 @@ class Acquire:
 
     def __call__(self, job: Job, ticket: Ticket) -> Move | None:
         """Deliver the first good candidate; raises what keeps all of them from it."""
-        part = self._parts / f"{job.id}.part"
+        part = self._parts / f"{job.id}{_PART_SUFFIX}"
         if not any(not candidate.fault for candidate in job.candidates):
             part.unlink(missing_ok=True)
             raise PermanentError(_all_faults(job))
@@ -74,6 +76,7 @@ class Acquire:
             except PermanentError as error:
                 job = self._give_up(job, number, str(error))
                 part.unlink(missing_ok=True)
+                ticket.resume = None
             except (TransientError, HeldError) as error:
                 if isinstance(error, HeldError) and error.scope == "queue":
                     raise
@@ -81,6 +84,17 @@ class Acquire:
             else:
                 return None
         raise _worth_waiting_for(passing) or PermanentError(_all_faults(job))
+
+    def clear_parts(self) -> int:
+        """Remove part files that no job goes on with, as a crash leaves them; at start, before workers."""
+        cleared = 0
+        for part in self._parts.glob(f"*{_PART_SUFFIX}"):
+            stem = part.name.removesuffix(_PART_SUFFIX)
+            job = self._store.job(int(stem)) if stem.isdecimal() else None
+            if job is None or job.state is State.PLACED or job.state not in UNSETTLED:
+                part.unlink(missing_ok=True)
+                cleared += 1
+        return cleared
 
     def _double(self, job: Job, candidate: Candidate) -> str | None:
         """Tell of the ledger's line for the same book, before anything is fetched."""
@@ -113,13 +127,13 @@ class Acquire:
             part.unlink(missing_ok=True)
             got = self._downloader.fetch(order, part, None)
             verdict = self._verify(got, candidate)
-        ticket.resume = None
         if not verdict.ok:
             part.unlink(missing_ok=True)
             raise PermanentError(verdict.reason)
         self._refuse_format(job, verdict)
         ticket.stage = "deliver"
         self._deliverer.deliver(job, Book(part, verdict.format, got.sha256, got.size, candidate), ticket)
+        ticket.resume = None
 
     def _verify(self, got: Downloaded, candidate: Candidate) -> Verdict:
         verdict = verify(got.path, candidate.format)
@@ -130,7 +144,7 @@ class Acquire:
     def _refuse_format(self, job: Job, verdict: Verdict) -> None:
         wanted = job.want.formats or self._formats
         if verdict.format not in wanted:
-            raise PermanentError(f"it is a {verdict.format} file, and wanted is {', '.join(wanted)}")
+            raise PermanentError(f"its format is {verdict.format}, and wanted is {', '.join(wanted)}")
 
 
 def _worth_waiting_for(passing: Sequence[BookhopperError]) -> BookhopperError | None:

@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 import shutil
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -60,6 +61,7 @@ class IngestFolder:
         self._mode = mode & ~_umask()
         self._require_mount = require_mount
         self.expected = expected
+        self._seen: tuple[int, int] | None = None
 
     def identity(self) -> str:
         """Name the folder and the mount it lies on, in a form that stays the same across restarts."""
@@ -67,12 +69,24 @@ class IngestFolder:
 
     def ready(self) -> str:
         """Return the folder's identity; raises HeldError while it is away or another than it was."""
-        if not self.path.is_dir():
+        try:
+            status = self.path.stat()
+        except OSError:
+            status = None
+        if status is None or not stat.S_ISDIR(status.st_mode):
             raise _away(f"the ingest folder {self.path} is not there: create it, or mount it again")
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise _away(
                 f"the ingest folder {self.path} cannot be written to: give bookhopper's user the right"
             )
+        seen = (status.st_dev, status.st_ino)
+        if seen != self._seen:  # the mount table is long, and the same folder lies on the same mount
+            self._recognise()
+            self._seen = seen
+        return self.expected
+
+    def _recognise(self) -> None:
+        """Take the folder as it lies there now for ours, unless its mount is gone."""
         found = self.identity()
         if self.expected and found != self.expected and self._lost_its_mount():
             raise _away(
@@ -80,7 +94,6 @@ class IngestFolder:
                 "mount it again, or set deliver.require_mount: false if this is meant"
             )
         self.expected = found
-        return found
 
     def _lost_its_mount(self) -> bool:
         """Whether the folder lay on a mount of its own that is gone; a move to a new mount is taken."""

@@ -143,6 +143,7 @@ class Parts:
                 log.info("%d half-placed books of the last run removed; they are fetched again", cleared)
             if finished := self._finish_placed():
                 log.info("%d placed books of the last run taken up", finished)
+            self._acquire.clear_parts()
         except (BookhopperError, OSError) as error:
             log.warning("what the last run left in ingest waits: %s", error)
 

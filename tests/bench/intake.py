@@ -37,17 +37,23 @@ def run(data: Path) -> int:
         for number, (title, author) in enumerate(titles)
     ).encode()
     print(f"intake: {LINES:,} wants, medians of {RUNS}")
-    for kind, name, content in (("text lines", "list.txt", text), ("YAML mappings", "list.yaml", mappings)):
-        parsed = _median(lambda: _exhaust(parse(name, content)))
-        identified = _median(lambda: _exhaust(_wishes(name, content)))
-        whole = _median(lambda: _commit(name, content))
-        print(f"  {kind}: parse {parsed:.2f} s, with identity {identified:.2f} s", end=", ")
-        print(f"to the durable commit {whole:.2f} s" + (f" (budget {BUDGET} s)" if name == "list.txt" else ""))
+    _report("text lines", "list.txt", text, f" (budget {BUDGET} s)")
+    _report("YAML mappings", "list.yaml", mappings, "")
     rows = [(number, want.raw, want.title) for number, want in enumerate(_wants("list.txt", text))]
-    print(f"  peer: one executemany of the bare lines into a table: {_median(lambda: _bare_insert(rows)):.2f} s")
-    print(f"  peer: yaml.load with CSafeLoader: {_median(lambda: _peer_load(mappings), runs=1):.2f} s (one run)")
+    print(f"  peer: one executemany of the bare lines: {_median(lambda: _bare_insert(rows)):.2f} s")
+    print(
+        f"  peer: yaml.load with CSafeLoader: {_median(lambda: _peer_load(mappings), runs=1):.2f} s (one run)"
+    )
     print(f"  the report of all of them written anew: {_report_seconds(text):.2f} s")
     return 0
+
+
+def _report(kind: str, name: str, content: bytes, remark: str) -> None:
+    parsed = _median(lambda: _exhaust(parse(name, content)))
+    identified = _median(lambda: _exhaust(_wishes(name, content)))
+    whole = _median(lambda: _commit(name, content))
+    print(f"  {kind}: parse {parsed:.2f} s, with identity {identified:.2f} s, ", end="")
+    print(f"to the durable commit {whole:.2f} s{remark}")
 
 
 def _titles(data: Path) -> list[tuple[str, str]]:
@@ -85,16 +91,18 @@ def _commit(name: str, content: bytes) -> float:
 
 
 def _bare_insert(rows: list[tuple[int, str, str]]) -> float:
-    with tempfile.TemporaryDirectory(prefix="bookhopper-bench-") as folder:
-        with closing(sqlite3.connect(Path(folder, "bare.sqlite"), isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("CREATE TABLE lines (number INTEGER PRIMARY KEY, raw TEXT, title TEXT)")
-            started = time.perf_counter()
-            connection.execute("BEGIN")
-            connection.executemany("INSERT INTO lines VALUES (?, ?, ?)", rows)
-            connection.execute("COMMIT")
-            return time.perf_counter() - started
+    with (
+        tempfile.TemporaryDirectory(prefix="bookhopper-bench-") as folder,
+        closing(sqlite3.connect(Path(folder, "bare.sqlite"), isolation_level=None)) as connection,
+    ):
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("CREATE TABLE lines (number INTEGER PRIMARY KEY, raw TEXT, title TEXT)")
+        started = time.perf_counter()
+        connection.execute("BEGIN")
+        connection.executemany("INSERT INTO lines VALUES (?, ?, ?)", rows)
+        connection.execute("COMMIT")
+        return time.perf_counter() - started
 
 
 def _peer_load(content: bytes) -> None:

@@ -8,10 +8,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from bookhopper.demo import run as demo_run
+from bookhopper.model import State
 from tests.daemon import DEADLINE, ROOT, until
 
 BOOKS = (
@@ -38,7 +43,7 @@ def _command(*options: str) -> list[str]:
 
 
 @pytest.fixture
-def short_folder() -> object:
+def short_folder() -> Iterator[Path]:
     # the path of a socket has room for some hundred bytes, less than pytest's own folders may take
     with tempfile.TemporaryDirectory(prefix="bh-") as folder:
         yield Path(folder)
@@ -59,7 +64,7 @@ def test_it_shows_the_whole_way_and_leaves_nothing_behind(short_folder: Path) ->
         assert f"  {name}  " in done.stdout
     assert "9 done, 1 failed, 1 ambiguous, 1 missing" in done.stdout
     assert "✗" not in done.stdout
-    assert len(re.findall(r"pick: \d+ demo:/opds/books/\d+", done.stdout)) == 2
+    assert len(re.findall(r"pick: \d+ demo:/opds/books/\d+ +# Electra", done.stdout)) == 2
     assert list(short_folder.iterdir()) == []
 
 
@@ -96,3 +101,40 @@ def test_ctrl_c_cleans_up(short_folder: Path, number: signal.Signals) -> None:
     assert running.returncode == 130, said
     assert "Traceback" not in said
     assert list(short_folder.iterdir()) == []
+
+
+@pytest.fixture
+def here(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let the demonstration run in this process, its temporary folder in ours."""
+    for name, value in _environment(short_folder).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(tempfile, "tempdir", str(short_folder))
+    return short_folder
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_on_a_terminal_it_shows_bars_and_no_line_is_too_long(here: Path, width: int) -> None:
+    screen = StringIO()
+    assert demo_run.demo(Console(file=screen, force_terminal=True, width=width, no_color=True), False) == 0
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue()).splitlines()
+    assert any("━" in line and "Moby Dick" in line for line in shown)
+    assert max(map(len, shown)) <= width
+    assert list(here.iterdir()) == []
+
+
+def test_it_says_so_when_something_else_came_out(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_run, "EXPECTED", {**demo_run.EXPECTED, State.MISSING: 0, State.FAILED: 2})
+    screen = StringIO()
+    assert demo_run.demo(Console(file=screen, width=100), False) == 1
+    assert "✗ 12 wants, each with an answer: 9 done, 1 failed, 1 ambiguous, 1 missing" in screen.getvalue()
+    assert "This is not what should have come out" in screen.getvalue()
+
+
+def test_a_daemon_that_does_not_start_is_told_in_one_line(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    screen = StringIO()
+    assert demo_run.demo(Console(file=screen, width=100), False) == 1
+    assert screen.getvalue().splitlines()[-1].startswith("the daemon did not start: ")
+    assert list(here.iterdir()) == []

@@ -83,14 +83,14 @@ def test_a_host_that_says_nothing_does_not_keep_it_beyond_the_grace_time(
 def test_a_search_that_never_ends_does_not_keep_it_beyond_the_grace_time(
     make_daemon: MakeDaemon, shelf: Mirror
 ) -> None:
-    stalled = shelf.hold("/opds", 0)
-    opds = {"kind": "opds", "name": "home", "url": f"{shelf.url}/opds"}
+    stalled = shelf.hold(LARGE_PATH, 0)
+    opds = {"kind": "opds", "name": "home", "url": f"{shelf.url}{LARGE_PATH}"}
     folder = {"kind": "folder", "name": "disk", "path": "/nowhere"}
     daemon = make_daemon(grace="2 s", sources=[opds, folder])
     daemon.start()
     daemon.drop("list.txt", MOBY_DICK)
     assert stalled.reached.wait(30)
-    assert daemon.stop() == 0
+    assert daemon.stop(within=20) == 0  # the search itself would wait for 30 seconds
 
 
 def test_a_second_daemon_on_the_same_state_is_refused_in_one_line(make_daemon: MakeDaemon) -> None:
@@ -171,7 +171,13 @@ def _private_lists(daemon: Daemon) -> list[Path]:
     return list(daemon.requests.glob(".bookhopper-*"))
 
 
-def test_kill_at_any_moment_loses_nothing_and_doubles_nothing(daemon: Daemon, shelf: Mirror) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["by rename", "by copy"])
+def test_kill_at_any_moment_loses_nothing_and_doubles_nothing(
+    make_daemon: MakeDaemon, shelf: Mirror, elsewhere: bool, other_filesystem: Path | None
+) -> None:
+    if elsewhere and other_filesystem is None:
+        pytest.skip("there is no second filesystem to write to")
+    daemon = make_daemon(ingest=other_filesystem if elsewhere else None)
     holds = [shelf.hold(LARGE_PATH, at) for at in (300_000, 1_200_000)]
     with eating(daemon.ingest) as eater:
         daemon.start()
@@ -216,6 +222,23 @@ def test_kill_while_a_list_is_taken_takes_it_once(daemon: Daemon) -> None:
     until(lambda: not _private_lists(daemon), "the lists filed")
     assert sum(daemon.counts().values()) == lines
     daemon.kill()
+
+
+def test_a_start_removes_the_part_files_that_no_job_goes_on_with(daemon: Daemon, shelf: Mirror) -> None:
+    shelf.hold(LARGE_PATH, 1_500_000, drips=True)
+    daemon.start()
+    daemon.drop("list.txt", f"Dracula — Bram Stoker\n{MOBY_DICK}\n")
+    until(lambda: _received(daemon) >= 1_500_000 and daemon.counts().get("done"), "one done, one half-way")
+    numbers = {job["state"]: job["id"] for job in daemon.jobs()}
+    assert daemon.stop() == 0
+    parts = daemon.state / "parts"
+    for number in (numbers["done"], 999):
+        (parts / f"{number}.part").write_bytes(b"left over")
+    shelf.hold(LARGE_PATH, 1_600_000, drips=True)
+    daemon.start()
+    until(lambda: _received(daemon) >= 1_600_000, "the half-way one going on")
+    assert _part_files(daemon) == [parts / f"{numbers['downloading']}.part"]
+    assert daemon.stop() == 0
 
 
 # lists that meet

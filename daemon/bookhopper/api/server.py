@@ -37,7 +37,7 @@ class Server:
     def __init__(self, app: Starlette, listener: socket.socket) -> None:
         self._listener = listener
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
+            app, ws="none", log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(

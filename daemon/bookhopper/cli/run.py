@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import threading
+import time
 from pathlib import Path
 
 import click
 
 from bookhopper import app, config
 from bookhopper.cli import config_option
+
+_LAST_SECONDS = 1.0
 
 
 @click.command(
@@ -25,3 +31,15 @@ Examples:
 def command(config_path: Path | None) -> None:
     """Run the daemon."""
     app.run(config.load(config_path))
+    _leave()
+
+
+def _leave() -> None:
+    """End now: the interpreter would wait for the pools' threads, one of which may wait for a silent host."""
+    deadline = time.monotonic() + _LAST_SECONDS
+    others = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    for thread in others:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    if any(thread.is_alive() for thread in others):
+        logging.shutdown()
+        os._exit(0)

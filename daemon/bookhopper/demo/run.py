@@ -19,13 +19,13 @@ from typing import Any, NoReturn
 import humanize
 from rich.console import Console
 
-from bookhopper.intake.drop import drop
 from bookhopper.client import Client
 from bookhopper.demo.catalogue import Catalogue, shelf
 from bookhopper.demo.daemon import Daemon
 from bookhopper.demo.library import MOBY_DICK, TREASURE_ISLAND
 from bookhopper.demo.screen import Screen
 from bookhopper.errors import BookhopperError
+from bookhopper.intake.drop import drop
 from bookhopper.model import UNSETTLED, State
 from bookhopper.verify import verify
 

@@ -35,10 +35,17 @@ class Screen:
         text = Text.assemble((title, "bold cyan"), "  " if remark else "", (remark, "dim"))
         self._console.print(text, soft_wrap=True)
 
-    def lines(self, lines: Iterable[str], style: str = "") -> None:
-        """Show lines as they are, a little indented."""
+    def lines(self, lines: Iterable[str]) -> None:
+        """Show lines as they are, a little indented; a terminal that is too narrow cuts them."""
         for line in lines:
-            self._console.print(Text(f"  {line}".rstrip(), style), soft_wrap=True)
+            text = Text(f"  {line}".rstrip())
+            text.highlight_regex(r"^ +#.*|^ +-+$|^ +=+$|(?<=  )# .*", "dim")
+            text.highlight_regex(r"pick: \d+ [^ ]+", "cyan")
+            for state, style in _STYLES.items():
+                text.highlight_regex(rf"^ +\d+  {state.value}\b", style)
+            self._console.print(
+                text, no_wrap=True, overflow="ellipsis" if self._console.is_terminal else "ignore", crop=False
+            )
 
     def files(self, folder: Path) -> None:
         """List a folder's files with their sizes."""
@@ -65,10 +72,11 @@ class Screen:
 
 
 class Watching:
-    """The jobs as they come along: bars while they move, a line for each that is settled."""
+    """The jobs as they come along: bars on a terminal, elsewhere a line for each that is settled."""
 
     def __init__(self, console: Console, wants: int) -> None:
         self._console = console
+        self._wants = wants
         self._settled: set[int] = set()
         self._bars: dict[int, TaskID] = {}
         self._progress = Progress(
@@ -89,6 +97,7 @@ class Watching:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+        self._console.print(f"  {len(self._settled)} of {self._wants} wants have their answer")
 
     def update(self, downloads: Sequence[Mapping[str, Any]]) -> None:
         """Show the jobs as the daemon's API gives them."""
@@ -114,8 +123,8 @@ class Watching:
         self._settled.add(download["id"])
         if (bar := self._bars.pop(download["id"], None)) is not None:
             self._progress.remove_task(bar)
-        word = (f"{state.value:<10}", _STYLES.get(state, ""))
-        self._console.print(Text.assemble("  ", word, _book(download)), soft_wrap=True)
+        if not self._console.is_terminal:
+            self._console.print(f"  {state.value:<10}{_book(download)}", soft_wrap=True, markup=False)
 
 
 def _book(download: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ _SHOWN = 200
 """How much of an overlong or broken entry is kept to show it by, in characters."""
 
 _UNSEEN = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\uffff]"
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\ufffb\ufffe\uffff]"
 )
 """Controls, marks that turn the direction of writing, halves of surrogate pairs: never part of a name."""
 

@@ -15,6 +15,8 @@ def to_isbn13(digits: str) -> str:
     number = digits.upper()
     if len(number) not in {10, 13}:
         raise IsbnError(f"an ISBN has 10 or 13 digits, {number} has {len(number)}")
+    if len(number) == 13 and not number.startswith(("978", "979")):
+        raise IsbnError(f"{number} is no ISBN: an ISBN-13 begins with 978 or 979")
     try:
         return str(isbn.to_isbn13(isbn.validate(number)))
     except InvalidChecksum as fault:
@@ -22,8 +24,7 @@ def to_isbn13(digits: str) -> str:
             f"{number} is no ISBN: its last digit should be {_check_digit(number)}, or another is mistyped"
         ) from fault
     except ValidationError as fault:
-        hint = "an ISBN-13 begins with 978 or 979" if len(number) == 13 else "only its last place may be an X"
-        raise IsbnError(f"{number} is no ISBN: {hint}") from fault
+        raise IsbnError(f"{number} is no ISBN: only the last place of an ISBN-10 may be an X") from fault
 
 
 def _check_digit(number: str) -> str:

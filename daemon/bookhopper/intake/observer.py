@@ -25,6 +25,9 @@ from bookhopper.mounts import mount_of
 Polling = Literal["auto", "always", "never"]
 
 _log = logging.getLogger("bookhopper.intake")
+# It calls a thread that ends in the middle of a read an error; what matters of it is said here.
+logging.getLogger("watchdog.observers").setLevel(logging.CRITICAL)
+
 _JOIN_SECONDS = 5.0
 _OUR_OWN_READING = frozenset((EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE))
 _EXHAUSTED = {

@@ -19,7 +19,7 @@ _MOST = 6
 
 _SEPARATOR = re.compile(rf" (?:[{DASHES}]{{1,3}}|[/|]) ")
 _TIGHT_DASH = re.compile(r"(?<=\w{2})[—―](?=\w{2})")
-_BY = re.compile(r",? by (?=\S)", re.IGNORECASE)
+_BY = re.compile(r",? (?:by|By|BY) (?=\S)")
 _COMMA = re.compile(r"[,;] ")
 _COLON = re.compile(r": ")
 _SENTENCE = re.compile(r"(?<=\w{3})\. (?=\w)")
@@ -34,7 +34,7 @@ _INVERTED = re.compile(
     re.IGNORECASE,
 )
 _JOINT = re.compile(r"\s*(?:;|&|\+|\b(?:and|und|et|with)\b)\s*", re.IGNORECASE)
-_MANY = re.compile(r"[,;&+]| (?:and|und|et|with) ", re.IGNORECASE)
+_MANY = re.compile(r"[,;&+]| (?:and|AND|And|und|et|with) ")
 _ET_AL = re.compile(r",? (?:et al\.?|and others)$", re.IGNORECASE)
 _QUOTES = {
     '"': '"',
@@ -53,8 +53,10 @@ _LOOSE = " ,;:"
 
 def readings_of(text: str) -> tuple[Reading, ...]:
     """Give the readings of one plain line without mark-up, likeliest first and at least one."""
-    parts = _SEPARATOR.split(text)
-    has_by = " by " in text or " by " in text.lower()
+    parts = text.split(" — ")
+    if len(parts) != 2:
+        parts = _SEPARATOR.split(text)
+    has_by = " by " in text or " BY " in text or " By " in text
     if len(parts) == 2 and not has_by:  # nearly every line of a real list: no detours
         left, right = parts
         by_title = Reading(unquoted(left), split_authors(right))
@@ -74,7 +76,10 @@ def readings_of(text: str) -> tuple[Reading, ...]:
 
 def split_authors(text: str) -> tuple[str, ...]:
     """Give the names in `A & B`, `A, B and C`; `Surname, Given` stays one name."""
-    plain_names = _REMARK.sub("", text).strip(_LOOSE) if "(" in text else text
+    plain_names = text
+    if "(" in text:
+        last = text[-1] == ")" and text.count("(") == 1
+        plain_names = (text[: text.index("(")] if last else _REMARK.sub("", text)).strip(_LOOSE)
     if not _MANY.search(plain_names):
         return (plain_names or text,)
     names: list[str] = []
@@ -100,14 +105,16 @@ def unquoted(title: str) -> str:
 def _author_first(left: str, right: str) -> bool:
     if "," in left and _INVERTED.fullmatch(left):
         return True
-    if _ARTICLE.match(right) or _SERIES.search(right):
+    if _ARTICLE.match(right) or ("#" in right and _SERIES.search(right)):
         return not _ARTICLE.match(left) and "(" not in left
     return False
 
 
 def _dashed(parts: list[str], text: str) -> Iterator[tuple[str, str]]:
     first, last = parts[0], parts[-1]
-    if _BY.search(last) or last.lower().startswith("by "):
+    if last[:3].lower() == "by ":
+        yield text[: -len(last)].rstrip(DASHES + " /|"), last[3:]
+    elif _BY.search(last):
         yield from _split_at_last(_BY, text)
     if len(parts) == 2:
         yield first, last

@@ -92,7 +92,8 @@ class Reporter:
 
     def join(self, deadline: float) -> bool:
         """Wait for the thread until a moment of the monotonic clock; returns whether it ended."""
-        self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._thread.ident is not None:  # else it was never started
+            self._thread.join(max(0.0, deadline - time.monotonic()))
         return not self._thread.is_alive()
 
     def _report(self, request: int) -> _Report:

@@ -30,6 +30,7 @@ _NOT_ISBN = re.compile(r"[^0-9Xx]")
 _PICK = re.compile(
     r"pick\s*:\s*(?:(?P<job>\d{1,18})\s+)?(?P<source>[\w.-]{1,64})\s*:\s*(?P<key>\S.*)", re.IGNORECASE
 )
+_PICK_START = re.compile(r"pick\s*:", re.IGNORECASE)
 _PICK_REMARK = re.compile(r"\s+#(?:\s.*)?$")
 
 
@@ -69,10 +70,10 @@ def read_line(line: str, number: int) -> Want:
             numbered = mark["number"] is not None
     if not _WORD.search(text):
         raise WantError("there is no title in this line, only punctuation")
-    if text[:4].lower() == "pick" and text[4:].lstrip().startswith(":"):
+    if text[0] in "pP" and _PICK_START.match(text):
         return Want(priority=priority, pick=read_pick(text), line=number, raw=line)
     isbn, year, series = "", None, ""
-    if "97" in text or text[0].isdigit() or "isbn" in text.lower():
+    if "97" in text or text[0].isdigit() or "ISBN" in text or "isbn" in text or "Isbn" in text:
         isbn, text = _take_isbn(text)
         if not _WORD.search(text):
             return Want(isbn=isbn, priority=priority, line=number, raw=line)
@@ -136,7 +137,7 @@ def _take_isbn(text: str) -> tuple[str, str]:
 
 def _take_year_and_series(text: str) -> tuple[str, int | None, str]:
     """Take `(1925)` out of the text; leave `(Dune, #1)` where it is, but say which series it names."""
-    series = _SERIES.search(text)
+    series = _SERIES.search(text) if "#" in text else None
     name = series["name"].strip() if series else ""
     year = _YEAR.search(text)
     if year is None:

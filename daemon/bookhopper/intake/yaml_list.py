@@ -30,6 +30,7 @@ from bookhopper.model import DEFAULT_PRIORITY, BadLine, Want
 Fields = dict[str, Any]
 """The fields of a Want that a mapping gives."""
 
+_NOTHING_SAID = Want()
 _MOST_SHOWN = 12
 _TOP_KEYS = ("defaults", "wants")
 
@@ -137,10 +138,8 @@ class _Reader:
             want = replace(want, priority=min(want.priority, DEFAULT_PRIORITY - 1), raw=f"! {line}")
         if not self._defaults:
             return want
-        missing = {name: value for name, value in self._defaults.items() if not getattr(want, name)}
-        if want.priority == DEFAULT_PRIORITY and "priority" in self._defaults:
-            missing["priority"] = self._defaults["priority"]
-        return replace(want, **missing)
+        said = {name for name in self._defaults if getattr(want, name) != getattr(_NOTHING_SAID, name)}
+        return replace(want, **{name: value for name, value in self._defaults.items() if name not in said})
 
     def _from_mapping(self, node: Mapping) -> Want:
         fields = self._defaults.copy()

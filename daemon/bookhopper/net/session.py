@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urljoin
 
 import requests
@@ -50,8 +51,20 @@ class Fetched:
 class _Session(requests.Session):
     """A session that leaves redirects to `open_stream`.
 
-    Even when told not to follow one, requests would read its body to the end, however long that is.
+    Even when told not to follow one, requests would read its body to the end, however long that is.  And the
+    environment's proxies and CA bundle are looked up once for each origin, not for each request: that took
+    longer than the request.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._environment: dict[str, Any] = {}
+
+    def merge_environment_settings(self, url: Any, *others: Any) -> Any:
+        place = origin(url)
+        if place not in self._environment:
+            self._environment[place] = super().merge_environment_settings(url, *others)
+        return self._environment[place]
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - requests names it
         return None

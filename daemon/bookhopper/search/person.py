@@ -70,7 +70,6 @@ _ALSO_KNOWN_AS = (
     ("livy", "titus livius"),
     ("pliny the younger", "pliny the younger", "gaius plinius caecilius secundus"),
     (
-        "baruch spinoza",
         "benedict spinoza",
         "benedictus de spinoza",
         "baruch de spinoza",
@@ -248,6 +247,8 @@ def same_person(wanted: Person, offered: Person) -> float:
 
 def _run_together(wanted: Person, offered: Person) -> float:
     """Compare names whose words are split differently: `Lao Tzu`, `Laotzu`."""
+    if len(wanted.words) == len(offered.words):
+        return 0.0
     one, other = "".join(wanted.words), "".join(offered.words)
     return 0.9 * (likeness(one, other) if len(one) > 5 else one == other)
 

@@ -18,7 +18,7 @@ from bookhopper.search.language import language_tag, same_language
 from bookhopper.search.person import authorship
 from bookhopper.search.score import AUTHOR_NOT_WANTED, AUTHOR_SHARE, offered_titles, score, title_fit
 from bookhopper.search.sources.base import Query, Source
-from bookhopper.search.title import title, word_ends
+from bookhopper.search.title import is_telling, title, word_ends
 from bookhopper.ticket import Ticket
 
 NEAREST = 8
@@ -30,6 +30,8 @@ MIDDLING = 0.7
 _CHOSEN = 8
 _AGAIN_SECONDS = 30.0
 _SAME_TITLE = 0.8
+_HINT = 0.6
+"""From this score on a candidate whose author a line names shows that the line is no bare title."""
 
 
 class Decision(StrEnum):
@@ -157,7 +159,7 @@ class Resolver:
             if ranked[0].score >= self._accept:
                 return Resolution(Decision.AMBIGUOUS, (), near, f"found only in {ranked[0].language}")
             return Resolution(Decision.AMBIGUOUS, (), near, "nothing fits well enough to be taken unattended")
-        best = readable[0]
+        best = self._leading(readable)
         if _names_its_language(want, best, ranked[0]):
             return Resolution(Decision.AMBIGUOUS, (), near, f"fits better in {ranked[0].language}")
         same = [candidate for candidate in readable if _same_work(best, candidate)]
@@ -168,10 +170,18 @@ class Resolver:
         ]
         if rivals and not _prevails(same, rivals):
             return Resolution(Decision.AMBIGUOUS, (), near, "several works fit about as well")
-        if not _by_author(best) and sum(_same_work(best, other) for other in ranked if other.authors) < 2:
+        if not _by_author(best) and not _is_known_by_title(want, best, ranked):
             return Resolution(Decision.AMBIGUOUS, (), near, "a title alone does not tell which book is meant")
         chosen = [candidate for candidate in same if candidate.score >= self._accept]
         return Resolution(Decision.ACCEPT, tuple(chosen[:_CHOSEN]), near, "")
+
+    def _leading(self, readable: Sequence[Candidate]) -> Candidate:
+        """Give the best candidate; among equal titles, the most printed work."""
+        first = readable[0]
+        if _by_author(first):
+            return first
+        close = [other for other in readable if other.score > first.score - self._margin]
+        return max(close, key=lambda one: sum(_same_work(one, other) for other in close))
 
     def _rank(self, want: Want, candidate: Candidate) -> tuple[float, int, int, int, int]:
         languages = self._wanted_languages(want)
@@ -213,7 +223,8 @@ def _worth_scoring(want: Want, found: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _readable(candidate: Candidate, languages: Sequence[str]) -> bool:
-    if not languages or not candidate.language:
+    """Tell whether a candidate may be taken as for its language; an ISBN names one edition anyway."""
+    if not languages or not candidate.language or "isbn" in candidate.parts:
         return True
     return any(same_language(tag, candidate.language) for tag in languages)
 
@@ -241,4 +252,13 @@ def _prevails(same: Sequence[Candidate], rivals: Sequence[Candidate]) -> bool:
 
 
 def _by_author(candidate: Candidate) -> bool:
-    return candidate.parts.get("author", 1.0) > AUTHOR_SHARE * AUTHOR_NOT_WANTED
+    """Tell whether the author took part in the decision, be it as somebody unknown."""
+    return candidate.parts.get("author", 1.0) > AUTHOR_SHARE * AUTHOR_NOT_WANTED + 0.001
+
+
+def _is_known_by_title(want: Want, best: Candidate, ranked: Sequence[Candidate]) -> bool:
+    """Tell whether a bare title is enough: it says much or has several editions, and no other author fits."""
+    if any(_by_author(other) and other.score > _HINT for other in ranked):
+        return False
+    editions = sum(_same_work(best, other) for other in ranked if other.authors)
+    return editions > 1 or is_telling(title(want.title).full)

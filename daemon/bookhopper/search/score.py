@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from bookhopper.model import Candidate, Reading, Want
-from bookhopper.search.normalise import isbn13
+from bookhopper.search.normalise import fold, isbn13
 from bookhopper.search.person import Person, authorship, forms_of, is_nobody, is_title
 from bookhopper.search.title import Title, Words, similarity, title, without_number
 from bookhopper.search.words import name_words, title_words
@@ -29,6 +29,9 @@ AUTHOR_NOT_OFFERED = 0.4
 AUTHOR_IGNORED = 0.4
 """The same when there is nothing to compare: `Anonymous` on both sides; on the want's; the want names nobody;
 the candidate names nobody; the line seems to name somebody, but is read as a title alone."""
+
+ISBN_ALONE = 0.75
+"""What an ISBN is worth whose title is another one."""
 
 _DERIVED = frozenset({
     "abridged", "abridgment", "abridgement", "shortened", "condensed", "simplified", "adapted",
@@ -140,7 +143,7 @@ def edition_doubt(wanted: Title, offered: Title, author: float) -> float:
         if given.first != (asked.first if asked else wanted.place):
             doubt += 0.2
     elif asked is not None and given is None:
-        doubt += 0.15
+        doubt += 0.2
     known = {*wanted.full, *wanted.extra, *wanted.remarks}
     beside = {*offered.full, *offered.remarks} - known
     if beside & _DERIVED or (author < SURELY_THE_AUTHOR and beside & _ABOUT):
@@ -209,10 +212,14 @@ def score(want: Want, candidate: Candidate) -> Candidate:
         parts = {"title": TITLE_SHARE * fit.title, "author": AUTHOR_SHARE * fit.author}
         if fit.doubt:
             parts["edition"] = -fit.doubt
-    if want.isbn and want.isbn in map(isbn13, candidate.isbns):
-        parts["isbn"] = 1.0 - sum(parts.values())
+    if want.isbn and isbn13(want.isbn) in map(isbn13, candidate.isbns):
+        # An ISBN of quite another title is a slip in one of the two.
+        worth = 1.0 if not want.title or parts["title"] > TITLE_SHARE / 3 else ISBN_ALONE
+        parts["isbn"] = max(0.0, worth - sum(parts.values()))
     if want.year and candidate.year and abs(want.year - candidate.year) > 1:
         parts["year"] = -0.02
+    if want.series and candidate.series and fold(want.series) == fold(candidate.series):
+        parts["series"] = 0.02
     total = min(1.0, max(0.0, sum(parts.values())))
     return replace(
         candidate,

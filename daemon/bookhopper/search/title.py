@@ -145,7 +145,7 @@ def _weigh(words: Iterable[str]) -> float:
     return sum(map(_weight, words))
 
 
-def _is_telling(words: Words) -> bool:
+def is_telling(words: Words) -> bool:
     """Tell whether the first words of a title are enough to know it by: two of meaning, or a long one."""
     return _weigh(words) >= 1.7 or any(len(word) > 9 and word not in _COMMON_WORDS for word in words)
 
@@ -155,7 +155,7 @@ def _core(text: str) -> Words:
     head = _HEAD.match(" ".join(words))
     core = _without_article(words[head[0].count(" ") :] if head else words)
     joint = next((place for place, word in enumerate(core) if word in _JOINTS), 0)
-    return core[:joint] if _is_telling(core[:joint]) else core
+    return core[:joint] if is_telling(core[:joint]) else core
 
 
 @lru_cache(maxsize=16384)
@@ -182,7 +182,7 @@ def title(text: str) -> Title:
         lead=_form(lead[0]) if len(lead) > 1 else (),
         others=tuple(_form(_BREAK.split(part)[0]) or _form(part) for part in works[1:]),
         extra=_form(" ".join(sections[1:])),
-        first=first if _is_telling(first) else (),
+        first=first if is_telling(first) else (),
         remarks=_flat(part for part in inside if part not in series),
         series=_form(without_number(" ".join(series))),
         place=next((match[1] for part in series if (match := _PLACE.search(part))), ""),

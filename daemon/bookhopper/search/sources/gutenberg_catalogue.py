@@ -5,6 +5,7 @@ Source of the facts: https://www.gutenberg.org/ebooks/offline_catalogs.html
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
@@ -62,11 +63,16 @@ def _bounded_lines(stream: IO[bytes]) -> Iterator[str]:
     """Decode lines of at most MAX_LINE characters; a longer one comes in pieces."""
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
     characters = 0
-    while line := text.readline(MAX_LINE):
-        characters += len(line)
-        if characters > MAX_CHARACTERS:
-            raise _TooLargeError
-        yield line
+    try:
+        while line := text.readline(MAX_LINE):
+            characters += len(line)
+            if characters > MAX_CHARACTERS:
+                raise _TooLargeError
+            yield line
+    finally:
+        # The stream is the caller's to close, be it closed already.
+        with contextlib.suppress(ValueError):
+            text.detach()
 
 
 def natural_name(name: str) -> str:

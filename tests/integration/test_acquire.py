@@ -1,0 +1,338 @@
+"""From a queued job to a book in ingest: candidates in turn, over real sockets and a real store."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bookhopper.acquire import Acquire
+from bookhopper.deliver import Deliverer
+from bookhopper.download import Downloader
+from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
+from bookhopper.ingest import IngestFolder
+from bookhopper.model import Candidate, Job, Resume, State, Want
+from bookhopper.net.hosts import UNPACED, Hosts
+from bookhopper.part import Limits
+from bookhopper.search.sources.registry import Opener, SourceSet
+from bookhopper.store.base import Move, StaleError
+from bookhopper.ticket import Interrupted, Reason, Ticket
+from tests import books
+from tests.fakes.faulty import Answer, Faulty, after, cut, faulty, rest, status, whole
+from tests.fakes.server import free_port
+from tests.queues import Queue, candidate, want
+
+EPUB = books.epub()
+BROKEN = EPUB[: len(EPUB) // 2]
+PROTECTED = books.epub(files={"META-INF/license.lcpl": b"{}"})
+TAG = '"one"'
+
+
+class Bench:
+    """All that the fetchers' step works with."""
+
+    def __init__(self, base: Path, server: Faulty, *, keep_free: int = 0) -> None:
+        self.server = server
+        self.queue = Queue(base)
+        self.ingest = base / "ingest"
+        self.parts = base / "parts"
+        for folder in (self.ingest, self.parts):
+            folder.mkdir()
+        sources = SourceSet((), Hosts(default=UNPACED), {}, {}, {"shelf": frozenset({"127.0.0.1"})})
+        downloader = Downloader(Opener(sources, (10, 10)), Limits(10**8, keep_free), {})
+        folder = IngestFolder(self.ingest, mode=0o664, require_mount=True)
+        self.deliverer = Deliverer(self.queue.store, folder, self.parts)
+        self.acquire = Acquire(
+            self.queue.store, downloader, self.deliverer, parts=self.parts, formats=("epub", "pdf")
+        )
+
+    def offer(self, *answers: Answer) -> list[Candidate]:
+        """Offer a candidate for each answer."""
+        return [
+            candidate(str(number), f"Tale {number}", self.server.at(f"/{number}", answer))
+            for number, answer in enumerate(answers)
+        ]
+
+    def job(self, *candidates: Candidate, wish: Want | None = None) -> Job:
+        return self.queue.downloading(wish or want(), *candidates)
+
+    def listed(self) -> list[str]:
+        return sorted(path.name for path in self.ingest.iterdir())
+
+    def left(self) -> list[str]:
+        return sorted(path.name for path in self.parts.iterdir())
+
+    def asked(self) -> list[str]:
+        return [asked.path for asked in self.server.asked]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with faulty() as server:
+        bench = Bench(tmp_path, server)
+        yield bench
+        bench.queue.close()
+
+
+def test_the_first_good_candidate_is_delivered(bench: Bench) -> None:
+    job = bench.job(*bench.offer(whole(EPUB), whole(EPUB)))
+    ticket = Ticket(job.id)
+    assert bench.acquire(job, ticket) is None
+    assert bench.listed() == ["Tale 0 - Ann Author.epub"]
+    assert bench.left() == []
+    assert bench.queue.job(job.id).state is State.DONE
+    assert bench.asked() == ["/0"]
+    assert (ticket.stage, ticket.resume) == ("deliver", None)
+    assert bench.acquire.verifications() == {("book", "passed"): 1}
+
+
+@pytest.mark.parametrize(
+    ("bad", "word"),
+    [
+        (whole(BROKEN), "epub|cut|end|zip"),
+        (whole(PROTECTED), "protect"),
+        (whole(books.html(), Content_Type="application/epub+zip"), "web page|HTML"),
+        (whole(books.mobi()), "its format is mobi, and wanted is epub, pdf"),
+        (status(404), r"not there \(404\)"),
+    ],
+)
+def test_a_bad_book_is_given_up_for_good_and_the_next_one_tried(bench: Bench, bad: Answer, word: str) -> None:
+    job = bench.job(*bench.offer(bad, whole(EPUB)))
+    assert bench.acquire(job, Ticket(job.id)) is None
+    assert bench.listed() == ["Tale 1 - Ann Author.epub"]
+    first, second = bench.queue.job(job.id).candidates
+    assert pytest.raises(AssertionError, match=word).matches(AssertionError(first.fault)), first.fault
+    assert second.fault == ""
+    assert any(f"shelf:0 is no good: {first.fault}" == change.reason for change in bench.queue.changes)
+
+
+def test_what_was_given_up_is_not_fetched_again(bench: Bench) -> None:
+    first, second = bench.offer(whole(EPUB), whole(EPUB))
+    job = bench.job(replace(first, fault="it is torn"), second)
+    assert bench.acquire(job, Ticket(job.id)) is None
+    assert bench.asked() == ["/1"]
+
+
+def test_all_bad_is_the_end(bench: Bench) -> None:
+    job = bench.job(*bench.offer(status(404), status(410)))
+    with pytest.raises(PermanentError) as failed:
+        bench.acquire(job, Ticket(job.id))
+    reason = f"none of 2 candidates is good; the first: {bench.server.url}/0: not there (404)"
+    assert str(failed.value) == reason
+    assert bench.left() == bench.listed() == []
+    again = bench.queue.job(job.id)
+    asked = bench.asked()
+    with pytest.raises(PermanentError, match="none of 2 candidates is good"):
+        bench.acquire(again, Ticket(job.id))
+    assert bench.asked() == asked
+
+
+def test_no_candidate_is_the_end(bench: Bench) -> None:
+    job = bench.job()
+    (bench.parts / f"{job.id}.part").write_bytes(b"old")
+    with pytest.raises(PermanentError, match="no candidate to fetch"):
+        bench.acquire(job, Ticket(job.id))
+    assert bench.left() == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind"),
+    [
+        ((cut(EPUB, 99), status(404)), TransientError),
+        ((status(503), status(404)), HeldError),
+    ],
+)
+def test_what_may_pass_is_tried_again(
+    bench: Bench, answers: tuple[Answer, ...], kind: type[BookhopperError]
+) -> None:
+    job = bench.job(*bench.offer(*answers))
+    with pytest.raises(kind):
+        bench.acquire(job, Ticket(job.id))
+    assert bench.queue.job(job.id).state is State.DOWNLOADING
+
+
+def test_the_job_s_own_fault_counts_before_the_surroundings(bench: Bench) -> None:
+    (broken,) = bench.offer(cut(EPUB, 99))
+    job = bench.job(candidate("away", "Away", f"http://127.0.0.1:{free_port()}/book"), broken)
+    with pytest.raises(TransientError):
+        bench.acquire(job, Ticket(job.id))
+
+
+def test_a_host_that_is_down_sends_to_another(bench: Bench) -> None:
+    (good,) = bench.offer(whole(EPUB))
+    away = candidate("away", "Away", f"http://127.0.0.1:{free_port()}/book")
+    job = bench.job(away, good)
+    assert bench.acquire(job, Ticket(job.id)) is None
+    assert [each.fault for each in bench.queue.job(job.id).candidates] == ["", ""]
+
+
+def test_one_candidate_s_part_is_not_another_s(bench: Bench) -> None:
+    job = bench.job(*bench.offer(cut(books.epub("Other"), 99, ETag=TAG), rest(EPUB, ETag=TAG)))
+    assert bench.acquire(job, Ticket(job.id)) is None
+    (name,) = bench.listed()
+    assert (bench.ingest / name).read_bytes() == EPUB
+
+
+# broken off, gone on with
+
+
+def test_a_broken_off_download_goes_on_where_it_was(bench: Bench) -> None:
+    url = bench.server.at("/0", cut(EPUB, 99, ETag=TAG), rest(EPUB, ETag=TAG))
+    job = bench.job(candidate("0", "A Tale", url))
+    ticket = Ticket(job.id)
+    with pytest.raises(TransientError):
+        bench.acquire(job, ticket)
+    assert ticket.resume == Resume(url, TAG, len(EPUB), 0)
+    assert bench.acquire(replace(job, resume=ticket.resume), Ticket(job.id)) is None
+    assert [asked.range for asked in bench.server.asked] == [None, "bytes=99-"]
+    assert (bench.ingest / "A Tale - Ann Author.epub").read_bytes() == EPUB
+
+
+def test_pieces_that_do_not_fit_together_are_fetched_in_one_go(bench: Bench) -> None:
+    """The server says that it is the same file, and it is not."""
+    url = bench.server.at("/0", cut(bytes(len(EPUB)), 99, ETag=TAG), rest(EPUB, ETag=TAG))
+    job = bench.job(candidate("0", "A Tale", url))
+    ticket = Ticket(job.id)
+    with pytest.raises(TransientError):
+        bench.acquire(job, ticket)
+    assert bench.acquire(replace(job, resume=ticket.resume), Ticket(job.id)) is None
+    assert [asked.range for asked in bench.server.asked] == [None, "bytes=99-", None]
+    assert (bench.ingest / "A Tale - Ann Author.epub").read_bytes() == EPUB
+    assert sum(bench.acquire.verifications().values()) == 2
+
+
+def test_the_store_knows_how_a_large_download_goes_on(bench: Bench) -> None:
+    big = books.epub(files={"OEBPS/p0.jpg": books.jpeg(1024 * 1024)})
+    url = bench.server.at("/0", cut(big, 5000, ETag=TAG))
+    job = bench.job(candidate("0", "A Tale", url))
+    with pytest.raises(TransientError):
+        bench.acquire(job, Ticket(job.id))
+    bench.queue.reopen()
+    bench.queue.store.recover()
+    assert bench.queue.job(job.id).resume == Resume(url, TAG, len(big), 0)
+
+
+def test_a_cancelled_download_ends_when_it_is_noted(bench: Bench) -> None:
+    big = books.epub(files={"OEBPS/p0.jpg": books.jpeg(1024 * 1024)})
+    job = bench.job(candidate("0", "A Tale", bench.server.at("/0", whole(big, ETag=TAG))))
+    bench.queue.store.move(Move(job.id, State.DOWNLOADING, State.CANCELLED))
+    with pytest.raises(StaleError):
+        bench.acquire(job, Ticket(job.id))
+    assert bench.listed() == []
+
+
+def test_an_interruption_keeps_the_part(bench: Bench) -> None:
+    ticket = Ticket(1)
+
+    class Stop:
+        """An event that has come, and stops the job as it is looked at."""
+
+        def wait(self, _: float) -> None:
+            ticket.interrupt(Reason.SHUTDOWN)
+
+    job = bench.job(*bench.offer(after(Stop(), whole(EPUB, ETag=TAG))))  # type: ignore[arg-type]
+    with pytest.raises(Interrupted):
+        bench.acquire(job, ticket)
+    assert bench.left() == [f"{job.id}.part"]
+    assert ticket.resume is not None
+
+
+# the same book twice
+
+
+def test_a_book_that_the_ledger_has_is_not_fetched(bench: Bench) -> None:
+    (good,) = bench.offer(whole(EPUB))
+    first = bench.job(good)
+    bench.acquire(first, Ticket(first.id))
+    second = bench.job(good, wish=want("Another line"))
+    (bench.parts / f"{second.id}.part").write_bytes(b"begun")
+    move = bench.acquire(second, Ticket(second.id))
+    reason = f"the same book as job {first.id} brought"
+    assert move == Move(second.id, State.DOWNLOADING, State.DUPLICATE, reason)
+    assert bench.asked() == ["/0"]
+    assert bench.left() == []
+
+
+def test_the_same_bytes_from_elsewhere_are_a_duplicate(bench: Bench) -> None:
+    one, two = bench.offer(whole(EPUB), whole(EPUB))
+    first = bench.job(one)
+    bench.acquire(first, Ticket(first.id))
+    second = bench.job(two, wish=want("Another line"))
+    move = bench.acquire(second, Ticket(second.id))
+    assert move is not None
+    assert (move.after, move.reason) == (
+        State.DUPLICATE,
+        f"the same book as job {first.id} brought (Tale 0 - Ann Author.epub)",
+    )
+    assert bench.listed() == ["Tale 0 - Ann Author.epub"]
+    assert bench.left() == []
+
+
+def test_force_brings_it_again(bench: Bench) -> None:
+    (good,) = bench.offer(whole(EPUB))
+    for wish in (want(), want(force=True)):
+        job = bench.job(good, wish=wish)
+        assert bench.acquire(job, Ticket(job.id)) is None
+    assert len(bench.listed()) == 2
+
+
+def test_a_want_s_own_formats_count(bench: Bench) -> None:
+    offered = bench.offer(whole(EPUB), whole(books.mobi()))
+    job = bench.job(*offered, wish=replace(want(), formats=("mobi",)))
+    assert bench.acquire(job, Ticket(job.id)) is None
+    assert bench.listed() == ["Tale 1 - Ann Author.mobi"], "named by what it is"
+    assert bench.queue.job(job.id).candidates[0].fault == "its format is epub, and wanted is mobi"
+
+
+# the surroundings
+
+
+def test_nothing_is_fetched_while_ingest_is_away(bench: Bench) -> None:
+    job = bench.job(*bench.offer(whole(EPUB)))
+    bench.ingest.rmdir()
+    with pytest.raises(HeldError, match="ingest folder") as held:
+        bench.acquire(job, Ticket(job.id))
+    assert held.value.scope == "queue"
+    assert bench.asked() == []
+
+
+def test_an_ingest_folder_that_goes_away_meanwhile_loses_nothing(bench: Bench) -> None:
+    class Unmount:
+        def wait(self, _: float) -> None:
+            shutil.rmtree(bench.ingest)
+
+    url = bench.server.at("/0", after(Unmount(), whole(EPUB, ETag=TAG)), rest(EPUB, ETag=TAG))  # type: ignore[arg-type]
+    job = bench.job(candidate("0", "A Tale", url))
+    ticket = Ticket(job.id)
+    with pytest.raises(HeldError):
+        bench.acquire(job, ticket)
+    assert bench.left() == [f"{job.id}.part"]
+    bench.ingest.mkdir()
+    assert bench.acquire(replace(job, resume=ticket.resume), Ticket(job.id)) is None
+    assert [asked.range for asked in bench.server.asked] == [None, f"bytes={len(EPUB)}-"]
+    assert bench.listed() == ["A Tale - Ann Author.epub"]
+
+
+def test_a_full_disk_holds_the_queue_and_marks_no_candidate(tmp_path: Path) -> None:
+    with faulty() as server:
+        bench = Bench(tmp_path, server, keep_free=10**18)
+        job = bench.job(*bench.offer(whole(EPUB), whole(EPUB)))
+        with pytest.raises(HeldError, match="is full") as held:
+            bench.acquire(job, Ticket(job.id))
+        assert held.value.scope == "queue"
+        assert bench.asked() == ["/0"]
+        assert [each.fault for each in bench.queue.job(job.id).candidates] == ["", ""]
+        bench.queue.close()
+
+
+def test_parts_that_no_job_goes_on_with_are_cleared(bench: Bench) -> None:
+    going_on = bench.job(*bench.offer(whole(EPUB)))
+    settled = bench.job(*bench.offer(whole(EPUB)), wish=want("Settled"))
+    bench.queue.store.move(Move(settled.id, State.DOWNLOADING, State.CANCELLED))
+    for name in (going_on.id, settled.id, 99, "x"):
+        (bench.parts / f"{name}.part").write_bytes(b"begun")
+    assert bench.acquire.clear_parts() == 3
+    assert bench.left() == [f"{going_on.id}.part"]

@@ -1,0 +1,249 @@
+"""Decisions: what is taken unattended, what a person has to choose, what waits for a source."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from bookhopper.errors import HeldError, PermanentError, TransientError
+from bookhopper.model import Candidate, Pick, Want
+from bookhopper.search.resolve import Decision, Resolution, Resolver
+from bookhopper.search.sources.base import Health, Query
+from bookhopper.ticket import Interrupted, Reason, Ticket
+
+EMMA = Want(title="Emma", authors=("Jane Austen",))
+
+
+class Shelf:
+    """A source that offers what it was given, or fails as it was told."""
+
+    kind = "shelf"
+
+    def __init__(self, name: str, *books: Candidate, fault: Exception | None = None) -> None:
+        self.name = name
+        self.books = books
+        self.fault = fault
+        self.queries: list[Query] = []
+
+    def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:  # noqa: ARG002
+        self.queries.append(query)
+        if self.fault:
+            raise self.fault
+        return self.books
+
+    def lookup(self, key: str, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:  # noqa: ARG002
+        if self.fault:
+            raise self.fault
+        return [book for book in self.books if book.key == key and book.format in formats]
+
+    def check(self, ticket: Ticket) -> Health:  # noqa: ARG002
+        return Health(ok=True)
+
+    def refresh(self, ticket: Ticket) -> bool:  # noqa: ARG002
+        return False
+
+    def close(self) -> None:
+        pass
+
+
+def book(key: str, title: str, *authors: str, language: str = "en", form: str = "epub") -> Candidate:
+    return Candidate("shelf", key, title, authors, language, form)
+
+
+def resolver(*sources: Shelf, languages: Sequence[str] = ("en",)) -> Resolver:
+    return Resolver(sources, accept=0.85, margin=0.05, languages=languages, formats=("epub", "pdf"))
+
+
+def resolve(want: Want, *books: Candidate, languages: Sequence[str] = ("en",)) -> Resolution:
+    return resolver(Shelf("shelf", *books), languages=languages).resolve(want, Ticket(1))
+
+
+def keys(candidates: Sequence[Candidate]) -> list[str]:
+    return [candidate.key for candidate in candidates]
+
+
+def test_one_book_that_fits_is_accepted_and_the_rest_is_shown() -> None:
+    found = resolve(EMMA, book("1", "Persuasion", "Jane Austen"), book("2", "Emma", "Jane Austen"))
+    assert found.decision is Decision.ACCEPT
+    assert keys(found.chosen) == ["2"]
+    assert keys(found.near) == ["2", "1"]
+    assert found.near[0].parts["title"] > found.near[1].parts["title"]
+
+
+def test_equal_editions_come_after_the_pick_in_order_of_format() -> None:
+    found = resolve(
+        EMMA,
+        book("1", "Emma", "Jane Austen", form="pdf"),
+        book("2", "Emma", "Austen, Jane"),
+        book("3", "Emma", "Jane Austen", language="fr"),
+        book("4", "Emma, Volume 1", "Jane Austen"),
+        book("5", "Emma", "Jane Austen"),
+    )
+    assert keys(found.chosen) == ["5", "2", "1"]
+
+
+def test_fewer_other_names_on_the_title_page_are_better() -> None:
+    found = resolve(EMMA, book("1", "Emma", "Jane Austen"), book("9", "Emma", "Jane Austen", "An Adapter"))
+    assert keys(found.chosen) == ["1", "9"]
+
+
+def test_nothing_close_is_missing() -> None:
+    found = resolve(EMMA, book("1", "Ivanhoe", "Walter Scott"))
+    assert (found.decision, found.chosen) == (Decision.MISSING, ())
+    assert keys(found.near) == ["1"]
+    assert resolve(EMMA).reason
+
+
+def test_a_middling_score_is_for_a_person() -> None:
+    found = resolve(EMMA, book("1", "Emma, Volume 2", "Jane Austen"))
+    assert (found.decision, found.chosen) == (Decision.AMBIGUOUS, ())
+
+
+def test_works_of_two_authors_with_one_title_are_for_a_person() -> None:
+    want = Want(title="The Pilgrim Fathers")
+    found = resolve(
+        want, book("1", "The Pilgrim Fathers", "A. Brown"), book("2", "The Pilgrim Fathers", "C. Gray")
+    )
+    assert found.decision is Decision.AMBIGUOUS
+
+
+def test_a_bare_title_means_the_work_that_everybody_prints() -> None:
+    editions = [book(str(number), "Macbeth", "William Shakespeare") for number in range(3)]
+    found = resolve(Want(title="MACBETH"), *editions, book("9", "Macbeth", "Ann Other"))
+    assert (found.decision, len(found.chosen)) == (Decision.ACCEPT, 3)
+
+
+def test_a_bare_title_that_says_little_needs_more_than_one_edition() -> None:
+    assert resolve(Want(title="Winter"), book("1", "Winter", "Ann Other")).decision is Decision.AMBIGUOUS
+    found = resolve(Want(title="Treasure Island"), book("1", "Treasure Island", "R. L. Stevenson"))
+    assert found.decision is Decision.ACCEPT
+
+
+def test_a_line_that_seems_to_name_an_author_is_no_bare_title() -> None:
+    found = resolve(
+        Want(title="homer the odyssey"),
+        book("1", "Homer: The Odyssey", "A. Commentator"),
+        book("2", "The Odyssey", "Homer"),
+    )
+    assert keys(found.chosen) in (["2"], [])
+
+
+def test_other_languages_are_shown_and_not_taken() -> None:
+    found = resolve(EMMA, book("1", "Emma", "Jane Austen", language="fi"))
+    assert (found.decision, found.chosen, found.reason) == (Decision.AMBIGUOUS, (), "found only in fi")
+
+
+def test_a_want_that_names_its_language_gets_it() -> None:
+    want = Want(title="Emma", authors=("Jane Austen",), language="fi")
+    found = resolve(want, book("1", "Emma", "Jane Austen", language="fi"), book("2", "Emma", "Jane Austen"))
+    assert keys(found.chosen) == ["1"]
+
+
+def test_the_order_of_languages_is_the_preference() -> None:
+    books = [book("1", "Faust", "Goethe"), book("2", "Faust", "Goethe", language="de")]
+    want = Want(title="Faust", authors=("Goethe",))
+    assert keys(resolve(want, *books, languages=("de", "en")).chosen) == ["2", "1"]
+    assert keys(resolve(want, *books, languages=("en", "de")).chosen) == ["1", "2"]
+    assert len(resolve(want, *books, languages=()).chosen) == 2
+
+
+def test_a_subtitle_tells_the_language_that_is_meant() -> None:
+    want = Want(title="Demian. Die Geschichte einer Jugend", authors=("Hermann Hesse",))
+    found = resolve(
+        want,
+        book("1", "Demian", "Hermann Hesse"),
+        book("2", "Demian: Die Geschichte einer Jugend", "Hermann Hesse", language="de"),
+    )
+    assert found.decision is Decision.AMBIGUOUS
+
+
+def test_an_isbn_asks_by_isbn_and_takes_the_edition_in_any_language() -> None:
+    shelf = Shelf("shelf", Candidate("shelf", "1", "Emma", language="fi", isbns=("9780743273565",)))
+    found = resolver(shelf).resolve(Want(isbn="9780743273565"), Ticket(1))
+    assert keys(found.chosen) == ["1"]
+    assert shelf.queries[0].isbn == "9780743273565"
+    assert shelf.queries[0].readings == ()
+
+
+def test_a_pick_is_looked_up_in_its_source_only() -> None:
+    mine, other = Shelf("mine", book("7", "Emma")), Shelf("other", fault=TransientError("down"))
+    both = resolver(mine, other)
+    found = both.resolve(Want(pick=Pick("mine", "7")), Ticket(1))
+    assert (found.decision, keys(found.chosen)) == (Decision.ACCEPT, ["7"])
+    assert (
+        both.resolve(Want(pick=Pick("mine", "8")), Ticket(1)).reason
+        == "mine has no book 8 in a wanted format"
+    )
+    assert "mine, other" in both.resolve(Want(pick=Pick("nowhere", "8")), Ticket(1)).reason
+    assert mine.queries == []
+    with pytest.raises(HeldError, match="other"):
+        both.resolve(Want(pick=Pick("other", "8")), Ticket(1))
+    both.close()
+
+
+def test_a_source_that_refuses_a_pick_makes_it_missing() -> None:
+    found = resolver(Shelf("mine", fault=PermanentError("gone"))).resolve(
+        Want(pick=Pick("mine", "8")), Ticket(1)
+    )
+    assert (found.decision, found.reason) == (Decision.MISSING, "mine refuses 8: gone")
+
+
+def test_without_sources_the_reason_says_so() -> None:
+    found = resolver().resolve(EMMA, Ticket(1))
+    assert found.decision is Decision.MISSING
+    assert "sources" in found.reason
+
+
+def test_a_source_that_fails_does_not_spoil_what_another_finds() -> None:
+    both = resolver(
+        Shelf("down", fault=HeldError("down", seconds=7)), Shelf("up", book("1", "Emma", "Jane Austen"))
+    )
+    assert both.resolve(EMMA, Ticket(1)).decision is Decision.ACCEPT
+    both.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds"),
+    [
+        (HeldError("busy", scope="host", seconds=7), 7),
+        (TransientError("odd"), 30),
+        (PermanentError("no"), 30),
+    ],
+)
+def test_nothing_found_while_a_source_fails_is_asked_again(fault: Exception, seconds: float) -> None:
+    both = resolver(Shelf("down", fault=fault), Shelf("up"))
+    with pytest.raises(HeldError, match="source down cannot be asked") as held:
+        both.resolve(EMMA, Ticket(1))
+    assert (held.value.scope, held.value.seconds) == ("job", seconds)
+    both.close()
+
+
+def test_several_sources_are_asked_at_once() -> None:
+    barrier = threading.Barrier(2, timeout=10)
+
+    class Meeting(Shelf):
+        def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:  # noqa: ARG002
+            barrier.wait()
+            return self.books
+
+    both = resolver(Meeting("one", book("1", "Emma", "Jane Austen")), Meeting("two"))
+    assert both.resolve(EMMA, Ticket(1)).decision is Decision.ACCEPT
+    both.close()
+
+
+@pytest.mark.parametrize("sources", [1, 2])
+def test_an_interrupted_ticket_stops_the_search(sources: int) -> None:
+    ticket = Ticket(1)
+    ticket.interrupt(Reason.CANCEL)
+
+    class Obedient(Shelf):
+        def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:  # noqa: ARG002
+            ticket.check()
+            return self.books
+
+    asked = resolver(*(Obedient(f"shelf{number}") for number in range(sources)))
+    with pytest.raises(Interrupted):
+        asked.resolve(EMMA, ticket)
+    asked.close()

@@ -1,0 +1,212 @@
+"""Persons, titles and scores: what counts as the same, and what speaks against a candidate."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bookhopper.model import Candidate, Reading, Want
+from bookhopper.search.person import authorship, is_nobody, person, same_person
+from bookhopper.search.score import score, title_fit
+from bookhopper.search.title import title
+
+ACCEPT = 0.85
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Robert R. McCammon", "McCammon, Robert R."),
+        ("Robert R. McCammon", "Robert McCammon"),
+        ("Martin L. King Jr.", "Martin King"),
+        ("J.R.R. Tolkien", "Tolkien, John Ronald Reuel"),
+        ("charlotte bronte", "Charlotte Brontë"),
+        ("Mark Twain", "Samuel Langhorne Clemens"),
+        ("Lao Tzu", "Laozi"),
+        ("Fyodor Dostoevsky", "Fyodor Dostoyevsky"),
+        ("Ivan Turgenieff", "Ivan Sergeevich Turgenev"),
+        ("Anton Tchekhov", "Anton Pavlovich Chekhov"),
+        ("Cervantes", "Miguel de Cervantes Saavedra"),
+        ("General Lew Wallace", "Lewis Wallace"),
+        ("Wilkie Colins", "Wilkie Collins"),
+        ("E. Nesbit", "Edith Nesbit"),
+    ],
+)
+def test_one_person(one: str, other: str) -> None:
+    assert same_person(person(one), person(other)) > 0.8
+    assert same_person(person(other), person(one)) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Paul Auster", "Thomas Hobbes"),
+        ("Charlotte Brontë", "Emily Brontë"),
+        ("Stephen King", "Stephen Marlowe"),
+        ("Robert Burns", "Robert Barnes"),
+        ("David Axton", "Owen Davis"),
+        ("James Patterson", "A. B. Patterson"),
+        ("One Two Three Four Five Homer", "Homer"),
+        ("", "Homer"),
+    ],
+)
+def test_two_persons(one: str, other: str) -> None:
+    assert same_person(person(one), person(other)) < 0.6
+
+
+def test_a_second_author_counts_a_little_less() -> None:
+    assert 0.9 < authorship(["Somebody Else", "Jane Austen"], ["Jane Austen"]) < 1.0
+
+
+def test_names_that_name_nobody() -> None:
+    assert is_nobody("Anonymous")
+    assert is_nobody("Various")
+    assert not is_nobody("Ann Onymus")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offered"),
+    [
+        ("The Hunger Games (The Hunger Games, #1)", "The Hunger Games"),
+        ("The Martian (Unabridged)", "The Martian"),
+        ("Moby-Dick or, The Whale", "Moby Dick; Or, The Whale"),
+        ("Moby Dick", "Moby Dick; Or, The Whale"),
+        ("Walden, or Life in the Woods", "Walden"),
+        ("Ivanhoe", "Ivanhoe: A Romance"),
+        ("Ivanhoe: a romance", "Ivanhoe"),
+        ("Northhanger Abbey", "Northanger Abbey"),
+        ("The Picture of Dorian Grey", "The Picture of Dorian Gray"),
+        ("Uncle Toms Cabin", "Uncle Tom's Cabin"),
+        ("Around the World in 80 Days", "Around the World in Eighty Days"),
+        ("Ben Hur", "Ben-Hur: A Tale of the Christ"),
+        ("Ben Hur", "Benhur"),
+        ("Robinson Crusoe", "The Life and Adventures of Robinson Crusoe"),
+        ("The Pilgrim's Progress", "The Pilgrim's Progress from this world to that which is to come"),
+        ("The Cuckoo's Egg: Tracking a Spy", "The Cuckoo's Egg"),
+        ("Mistborn: The Final Empire", "The Final Empire"),
+        ("The Mantle", "The Mantle, and Other Stories"),
+        ("Jekyll and Hyde", "The Strange Case of Dr. Jekyll and Mr. Hyde"),
+    ],
+)
+def test_titles_that_agree(wanted: str, offered: str) -> None:
+    assert title_fit(title(wanted), title(offered)) > 0.75
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offered"),
+    [
+        ("Little Women", "Little Men"),
+        ("The Jungle Book", "The Second Jungle Book"),
+        ("Henry IV", "Henry V"),
+        ("The Lost World", "The Lost Girl"),
+        ("Poirot Investiga", "Poirot Investigates"),
+        ("Tarzan of the Apes", "The Return of Tarzan"),
+    ],
+)
+def test_titles_that_differ(wanted: str, offered: str) -> None:
+    assert title_fit(title(wanted), title(offered)) < 0.75
+
+
+def _score(want: Want, title: str, *authors: str, **more: object) -> float:
+    return score(want, Candidate("shelf", "1", title, authors, **more)).score  # type: ignore[arg-type]
+
+
+def test_the_parts_add_up_to_the_score() -> None:
+    want = Want(title="Les Misérables", authors=("Victor Hugo",), year=1862)
+    candidate = score(want, Candidate("shelf", "1", "Les Misérables, Volume 1", ("V. Hugo",), year=1900))
+    assert set(candidate.parts) == {"title", "author", "edition", "year"}
+    assert candidate.score == pytest.approx(sum(candidate.parts.values()), abs=0.001)
+
+
+DON_QUIXOTE = Want(title="Don Quixote", authors=("Cervantes",))
+
+
+@pytest.mark.parametrize(
+    "lesser",
+    [
+        "Don Quixote, Volume 1 (of 2)",
+        "Don Quixote (Part II)",
+        "Don Quixote: Abridged",
+        "Don Quixote: in Words of One Syllable",
+        "Index of Don Quixote",
+    ],
+)
+def test_less_than_the_whole_text_is_not_taken_for_it(lesser: str) -> None:
+    assert _score(DON_QUIXOTE, "Don Quixote", "Miguel de Cervantes") > ACCEPT
+    assert _score(DON_QUIXOTE, lesser, "Miguel de Cervantes") < ACCEPT
+
+
+def test_all_volumes_together_are_the_whole_text() -> None:
+    assert _score(DON_QUIXOTE, "Don Quixote, Volumes 1-2 (of 2)", "Miguel de Cervantes") > ACCEPT
+
+
+def test_the_volume_that_is_asked_for() -> None:
+    want = Want(title="Modern Painters, Volume 3", authors=("John Ruskin",))
+    assert _score(want, "Modern Painters, Volume 3 (of 5)", "John Ruskin") > ACCEPT
+    assert _score(want, "Modern Painters, Volume 2 (of 5)", "John Ruskin") < ACCEPT
+    assert _score(want, "Modern Painters", "John Ruskin") < ACCEPT
+
+
+def test_a_collection_is_more_than_the_story_that_names_it() -> None:
+    want = Want(title="The Metamorphosis and Other Stories", authors=("Franz Kafka",))
+    assert _score(want, "The Metamorphosis", "Franz Kafka") < ACCEPT
+
+
+def test_the_authors_name_in_a_title_is_no_part_of_it() -> None:
+    want = Want(title="Medea", authors=("Euripides",))
+    assert _score(want, "The Medea of Euripides", "Euripides") > ACCEPT
+    assert _score(Want(title="Fables", authors=("Aesop",)), "Aesop's Fables", "Aesop") > ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("line", "offered", "author"),
+    [
+        ("the great gatsby fitzgerald", "The Great Gatsby", "F. Scott Fitzgerald"),
+        ("sun tzu the art of war", "The Art of War", "Sunzi"),
+        ("Hobbes' Leviathan", "Leviathan", "Thomas Hobbes"),
+        ("women in love d.h. lawrence", "Women in Love", "D. H. Lawrence"),
+        ("the prince machiavelli", "The Prince", "Niccolò Machiavelli"),
+        ("tarzan of the apes #1 e.r. burroughs", "Tarzan of the Apes", "Edgar Rice Burroughs"),
+    ],
+)
+def test_a_bare_line_is_read_by_the_candidates_author(line: str, offered: str, author: str) -> None:
+    assert _score(Want(title=line), offered, author) > ACCEPT
+
+
+def test_the_better_reading_counts() -> None:
+    want = Want(
+        title="Jane Austen", authors=("Emma",), readings=(Reading(title="Emma", authors=("Jane Austen",)),)
+    )
+    assert _score(want, "Emma", "Jane Austen") == 1.0
+
+
+def test_the_same_title_by_another_author() -> None:
+    assert _score(Want(title="Leviathan", authors=("Paul Auster",)), "Leviathan", "Thomas Hobbes") < 0.7
+
+
+def test_nobody_named_on_either_side() -> None:
+    beowulf = Want(title="Beowulf", authors=("Unknown",))
+    assert _score(beowulf, "Beowulf") > ACCEPT
+    assert _score(Want(title="Beowulf", authors=("Jane Austen",)), "Beowulf") < ACCEPT
+
+
+def test_an_isbn_that_agrees_decides_unless_the_title_is_another() -> None:
+    isbn = "9780743273565"
+    assert _score(Want(isbn=isbn), "Anything", "Anybody", isbns=("0-7432-7356-7",)) == 1.0
+    assert _score(Want(isbn=isbn), "Anything", "Anybody") == 0.0
+    other = Want(title="Emma", authors=("Jane Austen",), isbn=isbn)
+    assert _score(other, "The Great Gatsby", "F. Scott Fitzgerald", isbns=(isbn,)) < ACCEPT
+
+
+def test_a_series_that_agrees_helps() -> None:
+    want = Want(title="Dune Mesiah", authors=("Frank Herbert",), series="Dune")
+    assert _score(want, "Dune Messiah", "Frank Herbert", series="dune") > _score(
+        want, "Dune Messiah", "Frank Herbert"
+    )
+
+
+@given(st.text(max_size=60), st.text(max_size=40), st.text(max_size=60), st.text(max_size=40))
+def test_any_text_gets_a_score(wanted: str, author: str, offered: str, writer: str) -> None:
+    assert 0.0 <= _score(Want(title=wanted, authors=(author,)), offered, writer) <= 1.0
+    assert 0.0 <= _score(Want(title=wanted), offered, writer) <= 1.0

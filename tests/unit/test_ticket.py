@@ -1,0 +1,109 @@
+"""The ticket: who stops a job, and what is seen of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from bookhopper import ticket as module
+from bookhopper.ticket import Interrupted, Reason, Ticket
+
+
+class Clock:
+    """A clock that goes as far as it is told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def test_the_first_reason_stays() -> None:
+    ticket = Ticket(1)
+    ticket.check()
+    ticket.interrupt(Reason.PAUSE)
+    ticket.interrupt(Reason.SHUTDOWN)
+    with pytest.raises(Interrupted) as interrupted:
+        ticket.check()
+    assert interrupted.value.reason is Reason.PAUSE
+
+
+def test_no_plugin_swallows_it() -> None:
+    assert not issubclass(Interrupted, Exception)
+
+
+def test_waiting_ends_at_once() -> None:
+    ticket = Ticket(1)
+    ticket.wait(0.001)
+    timer = threading.Timer(0.02, ticket.interrupt, (Reason.CANCEL,))
+    timer.start()
+    with pytest.raises(Interrupted):
+        ticket.wait(60)
+    timer.join()
+
+
+def test_a_shield_lets_nothing_through() -> None:
+    ticket = Ticket(1)
+    ticket.interrupt(Reason.SHUTDOWN)
+    with ticket.shield():
+        ticket.check()
+        ticket.wait(0.001)
+    with pytest.raises(Interrupted):
+        ticket.check()
+
+
+def test_checking_is_a_sign_of_life(clock: Clock) -> None:
+    ticket = Ticket(1)
+    clock.now += 5
+    ticket.check()
+    assert ticket.heartbeat == 1005
+
+
+def test_speed_and_eta(clock: Clock) -> None:
+    ticket = Ticket(1)
+    assert ticket.eta is None
+    ticket.progress(0, 1000)
+    assert ticket.eta is None
+    clock.now += 1
+    ticket.progress(100, 1000)
+    seen: tuple[object, ...] = (ticket.received, ticket.total, ticket.speed, ticket.eta)
+    assert seen == (100, 1000, 100, 9)
+    clock.now += 0.1
+    ticket.progress(500, 1000)
+    assert ticket.speed == 100, "too soon to tell"
+    clock.now += 0.9
+    ticket.progress(700, 1000)
+    assert ticket.speed == pytest.approx(100 + (600 - 100) / 3)
+    ticket.progress(2000, 1000)
+    assert ticket.eta == 0
+    ticket.progress(5)
+    assert ticket.eta is None
+
+
+def test_a_file_that_begins_again_gives_no_negative_speed(clock: Clock) -> None:
+    ticket = Ticket(1)
+    clock.now += 1
+    ticket.progress(1000, 2000)
+    clock.now += 1
+    ticket.progress(0, 2000)
+    assert ticket.speed == 1000
+    clock.now += 1
+    ticket.progress(1000, 2000)
+    assert ticket.speed == 1000
+
+
+def test_a_new_ticket_is_alive_now() -> None:
+    assert time.time() - Ticket(1).heartbeat < 60
