@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -16,6 +16,22 @@ from bookhopper.errors import ConfigError
 from bookhopper.settings import OpdsSettings, Settings
 
 _MAX_BYTES = 1024 * 1024
+_WORDS = {
+    "bool_parsing": "true or false is expected here",
+    "bool_type": "true or false is expected here",
+    "float_parsing": "a number is expected here",
+    "float_type": "a number is expected here",
+    "int_from_float": "a whole number is expected here",
+    "int_parsing": "a whole number is expected here",
+    "int_type": "a whole number is expected here",
+    "model_attributes_type": "a mapping is expected here",
+    "model_type": "a mapping is expected here",
+    "path_type": "a path is expected here: put it in quotes",
+    "string_type": "a text is expected here: put it in quotes",
+    "too_short": "at least one is expected here",
+    "tuple_type": "a list is expected here",
+}
+"""What pydantic's errors mean to somebody who writes YAML; the others read well enough."""
 
 Location = Sequence[str | int]
 
@@ -54,6 +70,8 @@ def _parsed(text: bytes, path: Path) -> Settings:
         loader = yaml.CSafeLoader(text)
         try:
             root = loader.get_single_node()
+            if doubled := _doubled(root, path):
+                raise ConfigError(doubled)
             data = loader.construct_document(root) if root is not None else {}
         finally:
             loader.dispose()
@@ -68,9 +86,41 @@ def _parsed(text: bytes, path: Path) -> Settings:
     return _validated({key: value for key, value in data.items() if value is not None}, root, path)
 
 
+def _doubled(root: yaml.Node | None, path: Path) -> list[str]:
+    """Find the keys that a mapping has twice, of which YAML would silently take the last."""
+    faults: list[str] = []
+    nodes, seen = [root], set[int]()
+    while nodes:
+        node = nodes.pop()
+        if id(node) in seen:  # an alias, perhaps of what it lies in
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            faults += _doubled_keys(node, path)
+            nodes += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+    return faults
+
+
+def _doubled_keys(node: yaml.MappingNode, path: Path) -> Iterator[str]:
+    lines: dict[str, int] = {}
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            continue
+        line, column = key.start_mark.line + 1, key.start_mark.column + 1
+        if key.value in lines:
+            yield f"{path}:{line}:{column}: `{key.value}` stands here twice, first in line {lines[key.value]}"
+        lines.setdefault(key.value, line)
+
+
 def _validated(data: dict[Any, Any], root: yaml.Node | None, path: Path) -> Settings:
     try:
         settings = Settings.model_validate(data)
+    except RuntimeError as error:  # pathlib's word for a user without a home
+        raise ConfigError(
+            [f"{path}: no home folder is known: set HOME, or name all three folders"]
+        ) from error
     except ValidationError as error:
         raise ConfigError(
             [_fault(fault["type"], fault["loc"], fault["msg"], root, path) for fault in error.errors()]
@@ -105,7 +155,8 @@ def _fault(kind: str, location: Location, message: str, root: yaml.Node | None, 
         return f"{place}: a source needs `kind: gutenberg`, `kind: opds` or `kind: folder`"
     if kind == "missing":
         return f"{place}: `{location[-1]}` is missing"
-    return f"{place}: {names}: {message.removeprefix('Value error, ')}"
+    words = _WORDS.get(kind, message.removeprefix("Value error, ").replace("Input should be", "it must be"))
+    return f"{place}: {names}: {words}"
 
 
 def _child(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:

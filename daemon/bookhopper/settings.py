@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
-    StringConstraints,
     field_validator,
     model_validator,
 )
@@ -40,18 +40,42 @@ def _size(value: object) -> object:
 
 
 def _path(value: object) -> object:
-    return Path(os.path.expandvars(value)).expanduser().absolute() if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    expanded = os.path.expandvars(value)
+    if not expanded or "\0" in expanded:
+        raise ValueError("write the path of a folder or file")
+    if unknown := _VARIABLE.search(expanded):
+        raise ValueError(f"{unknown[0]} is not set in the environment")
+    try:
+        return Path(expanded).expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError(f"the home folder in {expanded} is not known") from error
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,31}", value):
+        raise ValueError("write a name of lower-case letters, digits, - and _, at most 32 of them")
+    return value
+
+
+def _mode(value: str) -> str:
+    if not re.fullmatch(r"0?[0-7]{3}", value):
+        raise ValueError('write a mode such as "0664", in quotes')
+    return value
 
 
 def _listed(value: object) -> object:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
-Duration = Annotated[float, BeforeValidator(_duration), Field(ge=0)]
+_VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
+
+Duration = Annotated[float, BeforeValidator(_duration), Field(ge=0, allow_inf_nan=False)]
 Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
 Folder = Annotated[Path, BeforeValidator(_path)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Name = Annotated[str, AfterValidator(_name)]
 
 
 class Section(BaseModel):
@@ -80,7 +104,7 @@ class Folders(Section):
                 raise ValueError(
                     f"{inner} must not lie inside ingest: its consumer deletes what it does not know"
                 )
-        if self.ingest.is_relative_to(self.requests) or self.state == self.requests:
+        if self.ingest.is_relative_to(self.requests) or self.state.is_relative_to(self.requests):
             raise ValueError("ingest and state must not lie inside requests")
         return self
 
@@ -182,7 +206,7 @@ class DownloadSettings(Section):
 class DeliverSettings(Section):
     """How a book appears in the ingest folder."""
 
-    mode: str = Field(default="0664", pattern=r"^0?[0-7]{3}$")
+    mode: Annotated[str, AfterValidator(_mode)] = "0664"
     require_mount: bool = True
 
     @property
@@ -224,7 +248,7 @@ def _web_address(url: str) -> str:
 class Settings(Section):
     """The whole configuration; only `app` sees it."""
 
-    folders: Folders = Folders()
+    folders: Folders = Field(default_factory=Folders)
     sources: tuple[SourceSettings, ...] = (GutenbergSettings(kind="gutenberg"),)
     formats: Annotated[Words, Field(min_length=1)] = ("epub", "azw3", "mobi", "pdf", "fb2", "cbz", "txt")
     languages: Words = ("en",)

@@ -39,8 +39,8 @@ class Bench:
         self.queue = Queue(base)
         self.ingest = base / "ingest"
         self.parts = base / "parts"
-        for folder in (self.ingest, self.parts):
-            folder.mkdir()
+        for each in (self.ingest, self.parts):
+            each.mkdir()
         sources = SourceSet((), Hosts(default=UNPACED), {}, {}, {"shelf": frozenset({"127.0.0.1"})})
         downloader = Downloader(Opener(sources, (10, 10)), Limits(10**8, keep_free), {})
         folder = IngestFolder(self.ingest, mode=0o664, require_mount=True)

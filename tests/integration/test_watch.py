@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from bookhopper.mounts import Mount
 from bookhopper.store.base import Entry, NewRequest
 from bookhopper.store.base import Intake as Stored
 from bookhopper.store.sqlite import SqliteStore
-from tests.requests_folder import eventually, running_intake
+from tests.requests_folder import Intake, eventually, running_intake
 
 
 def file(size: int = 1, modified: int = 1) -> Signature:
@@ -149,18 +150,19 @@ def test_moved_in_and_renamed_files_count(tmp_path: Path) -> None:
         assert intake.wanted() == 2
 
 
+def _has_beaten_since(intake: Intake, beat: float) -> bool:
+    return intake.watcher.heartbeat > beat
+
+
 def test_a_file_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
     with running_intake(tmp_path, settle=1.0) as intake:
         eventually(lambda: intake.watcher.last_scan)
-        rounds = 0
         with (intake.path / "slow.txt").open("w") as written:
-            beat = intake.watcher.heartbeat
-            while rounds < 20:  # each line wakes the watcher, and none of its looks may take the file
-                written.write(f"Title {rounds}\n")
-                written.flush()
-                eventually(lambda before=beat: intake.watcher.heartbeat > before)
+            for number in range(20):  # each line wakes the watcher, and none of its looks may take the file
                 beat = intake.watcher.heartbeat
-                rounds += 1
+                written.write(f"Title {number}\n")
+                written.flush()
+                eventually(partial(_has_beaten_since, intake, beat))
             assert not intake.taken
         intake.accepted("slow.txt")
         assert intake.wanted() == 20

@@ -9,7 +9,6 @@ from bookhopper.intake.base import Limits, UnreadableRequestError
 from bookhopper.intake.parse import parse
 from bookhopper.model import BadLine, Pick, Want
 
-
 WHOLE = "must be a whole number (lower is more urgent)"
 NO_ISBN = "is no ISBN: its last digit should be 7, or another is mistyped"
 NO_TAG = "means nothing here; put a text that begins with `!` in quotes"

@@ -227,8 +227,8 @@ def test_completion_is_told_once_when_the_last_want_settles(place: Place) -> Non
     reporter.stored(place.add("a.txt", "Emma\nDune\n"))
     place.settle()
     place.settle()
-    eventually(lambda: "2 missing" in place.report())
-    assert completed == [1]
+    eventually(lambda: completed == [1])
+    assert "2 missing" in place.report()
     reporter.stop()
     assert reporter.join(time.monotonic() + DEADLINE)
     assert completed == [1]

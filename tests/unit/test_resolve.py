@@ -121,6 +121,13 @@ def test_a_bare_title_that_says_little_needs_more_than_one_edition() -> None:
     assert found.decision is Decision.ACCEPT
 
 
+def test_many_editions_of_a_lesser_fit_never_lead_to_an_empty_choice() -> None:
+    lesser = [book(str(number), "Treasure Islands", "Ann Other") for number in range(3)]
+    found = resolve(Want(title="Treasure Island"), book("9", "Treasure Island", "R. L. Stevenson"), *lesser)
+    assert (found.decision is Decision.ACCEPT) == bool(found.chosen)
+    assert all(candidate.score >= 0.85 for candidate in found.chosen)
+
+
 def test_a_line_that_seems_to_name_an_author_is_no_bare_title() -> None:
     found = resolve(
         Want(title="homer the odyssey"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import NamedTuple
@@ -49,7 +48,7 @@ class Private(NamedTuple):
 
 def private_name(name: str) -> str:
     """Make a name that nobody else uses and that watchers ignore."""
-    return f".bookhopper-{secrets.token_hex(8)}-{fitting(name)}"
+    return f".bookhopper-{os.urandom(8).hex()}-{fitting(name)}"
 
 
 def from_private(name: str) -> Private | None:

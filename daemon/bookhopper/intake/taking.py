@@ -101,7 +101,7 @@ class Taker:
             return self._later(at, str(fault), _AGAIN_SECONDS, said=str(fault))
         except OSError as fault:
             seconds = _SOON_SECONDS if fault.errno in _PASSING else _AGAIN_SECONDS
-            return self._later(at, fault.strerror or str(fault), seconds)
+            return self._later(at, _reason(fault), seconds)
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not end the intake of all others
             _log.exception("%s: a fault in bookhopper", _shown(at), extra={"request": _shown(at)})
             return self._later(at, f"a fault in bookhopper: {fault}", _AGAIN_SECONDS)
@@ -220,6 +220,12 @@ def _with_identities(entries: Iterator[base.Entry]) -> Iterator[Entry]:
 def _shown(name: str) -> str:
     private = names.from_private(name)
     return names.display(private.name if private else name)
+
+
+def _reason(fault: OSError) -> str:
+    """Say what the system refused, and about which file when that is another than the list itself."""
+    about = f" ({names.display(fault.filename)})" if isinstance(fault.filename, str) else ""
+    return f"{fault.strerror or fault}{about}"
 
 
 def _answer_text(name: str, reason: str) -> str:

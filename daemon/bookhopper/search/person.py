@@ -69,12 +69,6 @@ _ALSO_KNOWN_AS = (
     ("cicero", "marcus tullius cicero"),
     ("livy", "titus livius"),
     ("pliny the younger", "pliny the younger", "gaius plinius caecilius secundus"),
-    (
-        "benedict spinoza",
-        "benedictus de spinoza",
-        "baruch de spinoza",
-        "benedict de spinoza",
-    ),
     ("saint augustine", "augustine of hippo", "saint augustine of hippo", "st augustine"),
     ("thomas aquinas", "saint thomas aquinas", "st thomas aquinas"),
     ("erasmus", "desiderius erasmus"),

@@ -180,7 +180,8 @@ class Resolver:
         first = readable[0]
         if _by_author(first):
             return first
-        close = [other for other in readable if other.score > first.score - self._margin]
+        least = max(self._accept, first.score - self._margin)
+        close = [other for other in readable if other.score >= least]
         return max(close, key=lambda one: sum(_same_work(one, other) for other in close))
 
     def _rank(self, want: Want, candidate: Candidate) -> tuple[float, int, int, int, int]:

@@ -1,0 +1,135 @@
+"""What the README and the example configuration say holds."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bookhopper.config import load
+from bookhopper.intake.parse import parse
+from bookhopper.model import BadLine, Want
+from bookhopper.settings import Settings
+from tests.bench.__main__ import NAMES
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLE = ROOT / "config" / "bookhopper.example.yaml"
+
+
+def block(kind: str, containing: str) -> str:
+    """Find the README's code block of a kind that contains a text."""
+    blocks = re.findall(rf"^```{kind}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    (found,) = [text for text in blocks if containing in text]
+    return str(found)
+
+
+def run(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command line with a home folder of its own."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+    return subprocess.run(
+        [sys.executable, "-m", "bookhopper", *arguments],
+        env=environment | {"HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_example_shows_every_default() -> None:
+    assert load(EXAMPLE) == Settings()
+
+
+def test_the_example_names_every_key() -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    for name, section in Settings.model_fields.items():
+        assert re.search(rf"^{name}:", text, re.MULTILINE), name
+        for key in getattr(section.default, "__class__", Settings).__dict__.get("model_fields", {}):
+            assert re.search(rf"^\s+(# )?(- )?{key}:", text, re.MULTILINE), f"{name}.{key}"
+
+
+def test_the_commented_sources_are_right(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    text = re.sub(r"^(\s+)# (- kind|  \w+:)", r"\1\2", text, flags=re.MULTILINE)
+    text = re.sub(r"password_file: \S+", f"password_file: {tmp_path}/secret", text)
+    (tmp_path / "secret").write_text("x")
+    config = tmp_path / "all.yaml"
+    config.write_text(text)
+    assert [source.kind for source in load(config).sources] == ["gutenberg", "opds", "folder"]
+
+
+def test_the_text_list_is_understood() -> None:
+    listed = block("text", "# a comment")
+    lines = "\n".join(re.sub(r" {3,}.*", "", line) for line in listed.splitlines())
+    entries = list(parse("list.txt", lines.encode()))
+    assert len(entries) == 10
+    wants = [entry for entry in entries if isinstance(entry, Want)]
+    assert len(wants) == 10
+    assert [want.priority for want in wants] == [1, 1, 1, 1, 1, 1, 0, -1, 1, 1]
+    assert wants[5].isbn == "9780141441146"
+    assert wants[9].pick is not None
+    assert wants[9].pick.job == 17
+
+
+def test_the_yaml_list_is_understood() -> None:
+    entries = list(parse("list.yaml", block("yaml", "wants:").encode()))
+    assert not [entry for entry in entries if isinstance(entry, BadLine)]
+    assert len(entries) == 3
+
+
+def test_the_table_of_commands_is_whole(tmp_path: Path) -> None:
+    named = set(re.findall(r"^\| `bookhopper (\w+)", README, re.MULTILINE))
+    shown = run("--help", home=tmp_path).stdout
+    assert named == set(
+        re.findall(r"^  ([a-z]+)  +\S", shown.split("Commands:")[1].split("\n\n")[0], re.MULTILINE)
+    )
+
+
+@pytest.mark.parametrize("command", ["run", "check", "add", "status", "search", "verify", "demo"])
+def test_every_command_has_examples(command: str, tmp_path: Path) -> None:
+    shown = run(command, "--help", home=tmp_path)
+    assert shown.returncode == 0
+    assert f"bookhopper {command}" in shown.stdout.split("Examples:")[1]
+
+
+def test_the_set_up_works(tmp_path: Path) -> None:
+    """The lines after the installation, with a folder for ingest and no source that needs a network."""
+    steps = block("sh", "bookhopper check")
+    assert "cp config/bookhopper.example.yaml ~/.config/bookhopper/bookhopper.yaml" in steps
+    (tmp_path / ".config" / "bookhopper").mkdir(parents=True)
+    text = EXAMPLE.read_text(encoding="utf-8")
+    text = re.sub(r"^sources:.*?(?=^# What is taken)", "sources: [{kind: folder, name: shelf, path: ~/shelf}]\n", text,
+                  flags=re.MULTILINE | re.DOTALL)  # fmt: skip
+    (tmp_path / ".config" / "bookhopper" / "bookhopper.yaml").write_text(text)
+    (tmp_path / "shelf").mkdir()
+    before = run("check", home=tmp_path)
+    assert before.returncode == 1
+    assert "ingest is not there: create it, or mount it" in " ".join(before.stdout.split())
+    (tmp_path / ".local" / "share" / "bookhopper" / "ingest").mkdir(parents=True)
+    assert run("check", home=tmp_path).returncode == 0
+    added = run("add", "Jane Eyre — Charlotte Brontë", home=tmp_path)
+    assert added.returncode == 0
+    requests = tmp_path / ".local" / "share" / "bookhopper" / "requests"
+    (dropped,) = requests.iterdir()
+    assert dropped.read_text(encoding="utf-8") == "Jane Eyre — Charlotte Brontë\n"
+    status = run("status", home=tmp_path)
+    assert status.returncode == 1
+    assert "start it with `bookhopper run`" in status.stderr
+
+
+def test_the_promises_are_tested_where_they_say() -> None:
+    table = README.split("## Promises")[1].split("## Figures")[0]
+    paths = re.findall(r"`(tests/[^`]+)`", table)
+    assert paths
+    for path in paths:
+        assert list(ROOT.glob(path)), path
+
+
+def test_the_benchmarks_exist() -> None:
+    for name in NAMES:
+        assert (ROOT / "tests" / "bench" / f"{name}.py").is_file()
