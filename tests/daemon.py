@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
@@ -22,6 +23,7 @@ DEADLINE = 45.0
 """Seconds after which a condition that should long hold counts as failed, on a slow machine too."""
 
 _LOOK_SECONDS = 0.02
+_numbers = itertools.count()
 _opener = build_opener(ProxyHandler({}))
 
 
@@ -49,7 +51,7 @@ class Daemon:
         self.notices: list[str] = []
         self._config = folder / f"{name}.yaml"
         self._log = folder / f"{name}.log"
-        self._notify = folder / f"{name}.notify"
+        self._notify = f"bookhopper-test-{os.getpid()}-{next(_numbers)}"
         self._process: subprocess.Popen[bytes] | None = None
         for place in (self.requests, self.ingest):
             place.mkdir(exist_ok=True)
@@ -85,7 +87,12 @@ class Daemon:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bookhopper", "run", "--config", str(self._config)],
-                env={**os.environ, "PYTHONPATH": path, "NOTIFY_SOCKET": str(self._notify)},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": path,
+                    "NOTIFY_SOCKET": f"@{self._notify}",
+                    "no_proxy": "127.0.0.1",
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -94,9 +101,8 @@ class Daemon:
 
     def _listen(self) -> None:
         """Collect what the process tells its service manager, until it has ended."""
-        self._notify.unlink(missing_ok=True)
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        channel.bind(str(self._notify))
+        channel.bind(f"\0{self._notify}")  # abstract, for a path could be too long
         channel.settimeout(_LOOK_SECONDS)
         notices = self.notices
 

@@ -10,6 +10,7 @@ import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -240,7 +241,12 @@ def split_listen(listen: str) -> tuple[str, int]:
 
 
 def _web_address(url: str) -> str:
-    if not re.match(r"https?://[^/\s]+", url):
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"\s", url):
         raise ValueError("write an address that begins with http:// or https://")
     return url
 

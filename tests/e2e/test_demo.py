@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
@@ -35,7 +34,13 @@ BOOKS = (
 def _environment(folder: Path) -> dict[str, str]:
     path = os.pathsep.join(filter(None, (str(ROOT / "daemon"), os.environ.get("PYTHONPATH"))))
     nowhere = {f"XDG_{name}_HOME": str(folder / "xdg") for name in ("CONFIG", "DATA", "STATE")}
-    return {**os.environ, "PYTHONPATH": path, "TMPDIR": str(folder), **nowhere}
+    return {
+        **os.environ,
+        **nowhere,
+        "PYTHONPATH": path,
+        "TMPDIR": str(folder),
+        "http_proxy": "http://192.0.2.1:9",  # nobody: it must not be asked
+    }
 
 
 def _command(*options: str) -> list[str]:
@@ -43,16 +48,17 @@ def _command(*options: str) -> list[str]:
 
 
 @pytest.fixture
-def short_folder() -> Iterator[Path]:
-    # the path of a socket has room for some hundred bytes, less than pytest's own folders may take
-    with tempfile.TemporaryDirectory(prefix="bh-") as folder:
-        yield Path(folder)
+def temporary(tmp_path: Path) -> Path:
+    """Where the demonstration makes its folder: a name longer than the path of a socket may be."""
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    return folder
 
 
-def test_it_shows_the_whole_way_and_leaves_nothing_behind(short_folder: Path) -> None:
+def test_it_shows_the_whole_way_and_leaves_nothing_behind(temporary: Path) -> None:
     done = subprocess.run(
         _command(),
-        env=_environment(short_folder),
+        env=_environment(temporary),
         capture_output=True,
         text=True,
         timeout=DEADLINE,
@@ -65,51 +71,51 @@ def test_it_shows_the_whole_way_and_leaves_nothing_behind(short_folder: Path) ->
     assert "9 done, 1 failed, 1 ambiguous, 1 missing" in done.stdout
     assert "✗" not in done.stdout
     assert len(re.findall(r"pick: \d+ demo:/opds/books/\d+ +# Electra", done.stdout)) == 2
-    assert list(short_folder.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
-def test_keep_leaves_the_folder_and_names_it(short_folder: Path) -> None:
+def test_keep_leaves_the_folder_and_names_it(temporary: Path) -> None:
     done = subprocess.run(
         _command("--keep"),
-        env=_environment(short_folder),
+        env=_environment(temporary),
         capture_output=True,
         text=True,
         timeout=DEADLINE,
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    (folder,) = short_folder.iterdir()
+    (folder,) = temporary.iterdir()
     assert str(folder) in done.stdout
     assert sorted(book.name for book in (folder / "ingest").iterdir()) == sorted(BOOKS)
     assert (folder / "bookhopper.yaml").is_file()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_ctrl_c_cleans_up(short_folder: Path, number: signal.Signals) -> None:
+def test_ctrl_c_cleans_up(temporary: Path, number: signal.Signals) -> None:
     running = subprocess.Popen(
         _command(),
-        env=_environment(short_folder),
+        env=_environment(temporary),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     assert running.stdout is not None
     with running, running.stdout as output:
-        until(lambda: list(short_folder.glob("*/state/parts/*.part")), "a download")
+        until(lambda: list(temporary.glob("*/state/parts/*.part")), "a download")
         running.send_signal(number)
         said = output.read()
     assert running.returncode == 130, said
     assert "Traceback" not in said
-    assert list(short_folder.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.fixture
-def here(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let the demonstration run in this process, its temporary folder in ours."""
-    for name, value in _environment(short_folder).items():
+    for name, value in _environment(temporary).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(tempfile, "tempdir", str(short_folder))
-    return short_folder
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    return temporary
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -128,6 +134,16 @@ def test_it_says_so_when_something_else_came_out(here: Path, monkeypatch: pytest
     assert demo_run.demo(Console(file=screen, width=100), False) == 1
     assert "✗ 12 wants, each with an answer: 9 done, 1 failed, 1 ambiguous, 1 missing" in screen.getvalue()
     assert "This is not what should have come out" in screen.getvalue()
+
+
+def test_no_room_for_a_temporary_folder_is_told_in_one_line(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(here / "absent"))
+    screen = StringIO()
+    assert demo_run.demo(Console(file=screen, width=300), False) == 1
+    (line,) = screen.getvalue().splitlines()
+    assert "set TMPDIR" in line
 
 
 def test_a_daemon_that_does_not_start_is_told_in_one_line(

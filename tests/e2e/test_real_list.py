@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,11 @@ def test_a_hundred_real_wants_become_the_right_books(library: Mirror, tmp_path: 
         daemon.close()
 
     report = daemon.report("wants.txt")
+    answers = {
+        int(number): state for number, state in re.findall(r"^ *(\d+)  ([a-z]+) ", report, re.MULTILINE)
+    }
+    assert sorted(answers) == list(range(1, len(wants) + 1))
+    assert set(answers.values()) <= SETTLED
     unanswered = [want["raw_line"] for want in wants if want["raw_line"] not in report]
     assert unanswered == []
 

@@ -29,7 +29,7 @@ class Daemon:
         self.state = folder / "state"
         self.log = folder / "daemon.log"
         self._config = folder / "bookhopper.yaml"
-        self._notices = folder / "notify"
+        self._notices = f"bookhopper-{os.getpid()}-{folder.name}"
         self._process: subprocess.Popen[bytes] | None = None
         for place in (self.requests, self.ingest, self.state):
             place.mkdir()
@@ -38,11 +38,11 @@ class Daemon:
     def __enter__(self) -> Self:
         """Start the daemon and wait until it is ready; raises BookhopperError when it does not come up."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices, self.log.open("wb") as log:
-            notices.bind(str(self._notices))
+            notices.bind(f"\0{self._notices}")  # abstract: a path could be too long (unix(7))
             notices.settimeout(_LOOK_SECONDS)
             self._process = subprocess.Popen(  # noqa: S603 - this very program, no shell
                 [sys.executable, "-m", "bookhopper", "run", "--config", str(self._config)],
-                env={**os.environ, "NOTIFY_SOCKET": str(self._notices)},
+                env={**os.environ, "NOTIFY_SOCKET": f"@{self._notices}", "no_proxy": "127.0.0.1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -60,14 +60,18 @@ def demo(console: Console, keep: bool) -> int:  # noqa: FBT001 - the command's o
     With `keep` the folder stays, and is named at the end.
     """
     screen = Screen(console)
-    folder = Path(tempfile.mkdtemp(prefix="bookhopper-demo-"))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="bookhopper-demo-"))
+    except OSError as error:
+        screen.fault(f"no temporary folder: {error}: set TMPDIR to a folder that can be written to")
+        return 1
     try:
         with _ended_by_sigterm():
             good = _show(screen, folder)
     except KeyboardInterrupt:
         screen.fault("Interrupted.")
         return _INTERRUPTED
-    except BookhopperError as error:
+    except (BookhopperError, OSError) as error:
         screen.fault(str(error))
         return 1
     finally:

@@ -1,0 +1,385 @@
+"""Bad configurations and their exact messages; good ones and what they mean; the example."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bookhopper import config, settings
+from bookhopper.config import load
+from bookhopper.errors import ConfigError
+from bookhopper.settings import FolderSettings, GutenbergSettings, OpdsSettings, Settings, split_listen
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "bookhopper.example.yaml"
+
+OPDS = "sources:\n  - {kind: opds, name: a, url: http://x"
+
+BAD: list[tuple[str, list[str]]] = [
+    # what is no YAML, or no mapping
+    ("a: b: c", ["1:5: mapping values are not allowed in this context: mend it there"]),
+    ("- a\n\t- b", ["2:1: found a tab character that violates indentation: mend it there"]),
+    ("? [a]\n: 1", ["1:3: found unhashable key: mend it there"]),
+    ("a: *b", ["1:4: found undefined alias: mend it there"]),
+    ("a: {b: 1", ["1:9: did not find expected ',' or '}': mend it there"]),
+    (
+        "!!python/object/apply:os.system [x]",
+        [
+            "1:1: could not determine a constructor for the tag "
+            "'tag:yaml.org,2002:python/object/apply:os.system': mend it there"
+        ],
+    ),
+    ("[1, 2]", ["1:1: a mapping is expected here, such as `folders:`"]),
+    ("just words", ["1:1: a mapping is expected here, such as `folders:`"]),
+    ("--- {}\n--- {}", ["2:1: but found another document: mend it there"]),
+    # keys
+    ("1: 2", ["1:1: 1: Keys should be strings"]),
+    ("sourcs: []", ["1:1: unknown key `sourcs`: did you mean `sources`?"]),
+    ("folders:\n  request: /x", ["2:3: unknown key `request`: did you mean `requests`?"]),
+    ("intake:\n  settle: 1s\n  settel: 2s", ["3:3: unknown key `settel`: did you mean `settle`?"]),
+    ("deliver: {xyzzy: 1}", ["1:11: unknown key `xyzzy`: known here: mode, require_mount"]),
+    (OPDS + ", pasword: y}", ["2:42: unknown key `pasword`: did you mean `password`?"]),
+    (OPDS + ", path: /x}", ["2:42: unknown key `path`: did you mean `pace`?"]),
+    (OPDS + ", pace: {delays: 1}}", ["2:49: unknown key `delays`: did you mean `delay`?"]),
+    ("sources: [{kind: folder, name: b}]", ["1:11: `path` is missing"]),
+    ("sources:\n  - {kind: opds}", ["2:5: `name` is missing", "2:5: `url` is missing"]),
+    (
+        "download: {}\nserver: {listen: '127.0.0.1:1'}\ndownload: {workers: 1}",
+        ["3:1: `download` stands here twice, first in line 1"],
+    ),
+    (
+        "sources:\n  - &a {kind: folder, name: b,\n     name: c, path: /x}",
+        ["3:6: `name` stands here twice, first in line 2"],
+    ),
+    # kinds of sources
+    (
+        "sources: [{name: x}]",
+        ["1:11: a source needs `kind: gutenberg`, `kind: opds` or `kind: folder`"],
+    ),
+    (
+        "sources:\n  - kind: opdz\n    name: a",
+        ["2:5: a source needs `kind: gutenberg`, `kind: opds` or `kind: folder`"],
+    ),
+    ("sources: 3", ["1:1: sources: a list is expected here"]),
+    ("sources: [3]", ["1:11: sources.0: a mapping is expected here"]),
+    ("sources: &a [*a]", ["1:10: sources.0: a mapping is expected here"]),
+    (
+        "sources:\n  - {kind: gutenberg, mirrors: []}",
+        ["2:23: sources.0.mirrors: at least one is expected here"],
+    ),
+    (
+        "sources:\n  - {kind: folder, name: a, path: /x}\n  - {kind: opds, name: a, url: http://x}",
+        ["1:1: sources: two sources are named a: give each a name of its own"],
+    ),
+    (
+        OPDS + ", password: x, password_file: /nope}",
+        ["2:5: sources.0: give password or password_file, not both"],
+    ),
+    (
+        OPDS + ", password_file: /nope}",
+        ["2:42: password_file /nope cannot be read: No such file or directory"],
+    ),
+    *(
+        (
+            f"sources: [{{kind: opds, name: a, url: '{url}'}}]",
+            ["1:33: sources.0.url: write an address that begins with http:// or https://"],
+        )
+        for url in (
+            "ftp://x",
+            "x.org/opds",
+            "http://",
+            "http://[",
+            "http://x:0/",
+            "http://x:y/",
+            "http://a b/",
+        )
+    ),
+    *(
+        (
+            f"sources: [{{kind: folder, path: /x, name: '{name}'}}]",
+            ["1:36: sources.0.name: write a name of lower-case letters, digits, - and _, at most 32 of them"],
+        )
+        for name in ("Home", "my books", "", "-a", "a" * 33, "a\\n", "é")
+    ),
+    # values
+    ("folders: 3", ["1:1: folders: a mapping is expected here"]),
+    ("folders: {requests: 5}", ["1:11: folders.requests: a path is expected here: put it in quotes"]),
+    ("folders: {requests: ''}", ["1:11: folders.requests: write the path of a folder or file"]),
+    ('folders: {requests: "a\\0b"}', ["1:11: folders.requests: write the path of a folder or file"]),
+    ("folders: {requests: $NOPE/x}", ["1:11: folders.requests: $NOPE is not set in the environment"]),
+    ("folders: {requests: '${NOPE}/x'}", ["1:11: folders.requests: ${NOPE} is not set in the environment"]),
+    (
+        "folders: {requests: ~nobodyhere/x}",
+        ["1:11: folders.requests: the home folder in ~nobodyhere/x is not known"],
+    ),
+    (
+        "folders: {requests: /i/r, ingest: /i, state: /s}",
+        ["1:1: folders: requests must not lie inside ingest: its consumer deletes what it does not know"],
+    ),
+    (
+        "folders: {requests: /r, ingest: /i, state: /i/../i/s}",
+        ["1:1: folders: state must not lie inside ingest: its consumer deletes what it does not know"],
+    ),
+    (
+        "folders: {requests: /r, ingest: /r/i, state: /s}",
+        ["1:1: folders: ingest and state must not lie inside requests"],
+    ),
+    (
+        "folders: {requests: /r, ingest: /i, state: /r/s}",
+        ["1:1: folders: ingest and state must not lie inside requests"],
+    ),
+    ("intake: {settle: soon}", ["1:10: intake.settle: write a duration such as 500ms, 10s, 5m, 2h or 7d"]),
+    ("intake: {settle: -1}", ["1:10: intake.settle: it must be greater than or equal to 0"]),
+    ("intake: {settle: .inf}", ["1:10: intake.settle: it must be a finite number"]),
+    ("intake: {settle: [1]}", ["1:10: intake.settle: a number is expected here"]),
+    ("intake: {max_size: 1XB}", ["1:10: intake.max_size: write a size such as 500KB, 300MB or 2GB"]),
+    ("intake: {polling: maybe}", ["1:10: intake.polling: it must be 'auto', 'always' or 'never'"]),
+    ("match: {accept: 1.5}", ["1:9: match.accept: it must be less than or equal to 1"]),
+    ("match: {accept: high}", ["1:9: match.accept: a number is expected here"]),
+    ("download: {workers: 0}", ["1:12: download.workers: it must be greater than or equal to 1"]),
+    ("download: {workers: 33}", ["1:12: download.workers: it must be less than or equal to 32"]),
+    ("download: {workers: many}", ["1:12: download.workers: a whole number is expected here"]),
+    ("download: {workers: 2.5}", ["1:12: download.workers: a whole number is expected here"]),
+    ("deliver: {mode: 0664}", ["1:11: deliver.mode: a text is expected here: put it in quotes"]),
+    ('deliver: {mode: "999"}', ['1:11: deliver.mode: write a mode such as "0664", in quotes']),
+    ('deliver: {mode: "4755"}', ['1:11: deliver.mode: write a mode such as "0664", in quotes']),
+    ("deliver: {require_mount: perhaps}", ["1:11: deliver.require_mount: true or false is expected here"]),
+    (
+        'server: {listen: "0.0.0.0:80"}',
+        ["1:10: server.listen: only a loopback address may be given here, since there is no sign-in yet"],
+    ),
+    (
+        "server: {listen: example.org}",
+        [
+            '1:10: server.listen: write an address and a port such as "127.0.0.1:8084" or "[::1]:8084"',
+        ],
+    ),
+    (
+        'server: {listen: "127.0.0.1:99999"}',
+        ["1:10: server.listen: the port must lie between 0 and 65535"],
+    ),
+    (
+        'server: {listen: "1.2.3:99"}',
+        ["1:10: server.listen: '1.2.3' does not appear to be an IPv4 or IPv6 address"],
+    ),
+    ("log_level: loud", ["1:1: log_level: it must be 'debug', 'info', 'warning' or 'error'"]),
+    ("formats: []", ["1:1: formats: at least one is expected here"]),
+    ("languages: [en, no]", ["1:17: languages.1: a text is expected here: put it in quotes"]),
+    ("grace: 0", ["1:1: grace: it must be greater than or equal to 1"]),
+    # every fault at once
+    (
+        "folders:\n  ingest: 5\ndownload:\n  workers: 0\n  atempts: 3\n",
+        [
+            "2:3: folders.ingest: a path is expected here: put it in quotes",
+            "4:3: download.workers: it must be greater than or equal to 1",
+            "5:3: unknown key `atempts`: did you mean `attempts`?",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "faults"), BAD)
+def test_a_bad_file_says_where_and_what(tmp_path: Path, text: str, faults: list[str]) -> None:
+    path = tmp_path / "b.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+    assert refused.value.faults == [f"{path}:{fault}" for fault in faults]
+    assert str(refused.value) == "\n".join(refused.value.faults)
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"a: \xc3(", b"a: \x00", b"\xff\xfe\x00"])
+def test_a_file_that_is_no_utf_8_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "b.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+    assert re.fullmatch(rf"{path}: this is no YAML file in UTF-8: [^\n]+", str(refused.value))
+
+
+def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path / "nope.yaml")
+    remedy = "check the name and its rights"
+    assert str(refused.value) == f"{tmp_path}/nope.yaml: cannot be read: No such file or directory: {remedy}"
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load(tmp_path)
+
+
+def test_a_file_that_is_far_too_large_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "b.yaml"
+    path.write_bytes(b"#" * (1024 * 1024 + 1))
+    with pytest.raises(ConfigError, match="larger than 1 MiB: this is no configuration file"):
+        load(path)
+
+
+def test_an_alias_bomb_is_refused_in_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "b.yaml"
+    lines = ["a0: &a0 [x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
+    path.write_text("\n".join([*lines, "formats: *a29"]))
+    with pytest.raises(ConfigError, match="unknown key"):
+        load(path)
+
+
+# without a file
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_without_a_file_the_defaults_hold(home: Path) -> None:
+    found = load(None)
+    assert found.folders.requests == home / ".local/share/bookhopper/requests"
+    assert found.folders.ingest == home / ".local/share/bookhopper/ingest"
+    assert found.folders.state == home / ".local/state/bookhopper"
+    (source,) = found.sources
+    assert isinstance(source, GutenbergSettings)
+    assert (found.download.workers, found.server.listen) == (3, "127.0.0.1:8084")
+    assert found.deliver.permissions == 0o664
+
+
+def test_the_xdg_folders_are_heeded_when_absolute(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "conf"))
+    found = load(None)
+    assert found.folders.requests == Path("/data/bookhopper/requests")
+    assert found.folders.state == home / ".local/state/bookhopper"
+    assert config.default_path() == home / "conf/bookhopper/bookhopper.yaml"
+
+
+def test_the_default_file_is_found(home: Path) -> None:
+    place = home / ".config/bookhopper"
+    place.mkdir(parents=True)
+    (place / "bookhopper.yaml").write_text("download: {workers: 7}")
+    assert load(None).download.workers == 7
+
+
+def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def homeless(_: type[Path]) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", classmethod(homeless))
+    path = tmp_path / "b.yaml"
+    path.write_text("download: {workers: 7}")
+    for given in (path, None):
+        with pytest.raises(ConfigError, match="no home folder is known: set HOME, or name all three folders"):
+            load(given)
+    path.write_text("folders: {requests: /r, ingest: /i, state: /s}")
+    assert load(path).folders.state == Path("/s")
+
+
+# good files
+
+
+def settings_of(tmp_path: Path, text: str) -> Settings:
+    path = tmp_path / "good.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load(path)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "{}", "\ufeff{}", "download:\nsources:\n"])
+def test_an_empty_file_is_the_defaults(home: Path, tmp_path: Path, text: str) -> None:
+    assert settings_of(tmp_path, text) == load(None)
+
+
+def test_words_paths_durations_and_sizes(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELF", "/mnt/books")
+    found = settings_of(
+        tmp_path,
+        "folders: {requests: ~/in, ingest: $SHELF/in, state: '${SHELF}/../state'}\n"
+        "formats: .EPUB, pdf\nlanguages: [de, en]\n"
+        "intake: {settle: 500ms, rescan: 2m, max_size: 1.5 MB}\n"
+        'download: {max_size: 2GiB, timeout: 45}\ndeliver: {mode: "640"}\n',
+    )
+    assert found.folders.requests == home / "in"
+    assert found.folders.ingest == Path("/mnt/books/in")
+    assert (found.formats, found.languages) == (("epub", "pdf"), ("de", "en"))
+    assert (found.intake.settle, found.intake.rescan, found.intake.max_size) == (0.5, 120, 1572864)
+    assert (found.download.max_size, found.download.timeout) == (2 * 1024**3, 45)
+    assert found.deliver.permissions == 0o640
+
+
+def test_a_password_is_read_from_its_file_and_never_shown(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("pässword\n", encoding="utf-8")
+    found = settings_of(
+        tmp_path,
+        "sources:\n  - {kind: opds, name: a, url: http://x, password_file: ~/secret}\n"
+        "  - {kind: opds, name: b, url: http://x, password: hunter2}\n"
+        "  - {kind: folder, name: c, path: ~/books}\n",
+    )
+    a, b, c = found.sources
+    assert isinstance(a, OpdsSettings)
+    assert isinstance(b, OpdsSettings)
+    assert isinstance(c, FolderSettings)
+    assert (a.secret(), b.secret(), c.path) == ("pässword", "hunter2", home / "books")
+    assert "hunter2" not in repr(found) + str(found)
+
+
+def test_a_value_that_is_refused_is_not_repeated(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        settings_of(tmp_path, "sources: [{kind: opds, name: a, url: http://x, password: [hunter2]}]")
+    assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in str(refused.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("listen", "expected"),
+    [
+        ("127.0.0.1:8084", ("127.0.0.1", 8084)),
+        ("[::1]:0", ("::1", 0)),
+        ("localhost:80", ("127.0.0.1", 80)),
+    ],
+)
+def test_addresses_to_listen_on(tmp_path: Path, listen: str, expected: tuple[str, int]) -> None:
+    assert split_listen(settings_of(tmp_path, f'server: {{listen: "{listen}"}}').server.listen) == expected
+
+
+# the example
+
+
+def test_the_example_is_the_defaults(home: Path) -> None:
+    assert load(EXAMPLE) == load(None)
+
+
+def test_the_example_shows_every_key() -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    shown = set(re.findall(r"^[\s#-]*([a-z_]+):", text, re.MULTILINE)) | set(re.findall(r"([a-z_]+):", text))
+    sections = [
+        settings.Settings,
+        settings.Folders,
+        settings.Pace,
+        GutenbergSettings,
+        OpdsSettings,
+        FolderSettings,
+        settings.IntakeSettings,
+        settings.MatchSettings,
+        settings.DownloadSettings,
+        settings.DeliverSettings,
+        settings.ServerSettings,
+    ]
+    known = {name for section in sections for name in section.model_fields}
+    assert known <= shown
+
+
+def test_the_commented_sources_of_the_example_are_good(home: Path, tmp_path: Path) -> None:
+    place = home / ".config/bookhopper"
+    place.mkdir(parents=True)
+    (place / "home.password").write_text("x")
+    text = EXAMPLE.read_text(encoding="utf-8")
+    body = re.sub(
+        r"^(\s*)# (- kind|  name:|  url:|  user|  password|  pace|  path|pace)", r"\1\2", text, flags=re.M
+    )
+    assert body != text
+    found = settings_of(tmp_path, body)
+    assert [source.kind for source in found.sources] == ["gutenberg", "opds", "folder"]
+    assert yaml.safe_load(body)["sources"][1]["name"] == "home"
