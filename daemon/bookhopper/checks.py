@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from bookhopper.errors import BookhopperError
 from bookhopper.ingest import rename_without_replacing
 from bookhopper.mounts import mount_of
 from bookhopper.naming import STAGED_SUFFIX
+from bookhopper.net.addresses import host_and_port, safe_url
+from bookhopper.net.session import new_session, open_stream
 from bookhopper.search.sources import registry
-from bookhopper.settings import Settings
+from bookhopper.settings import GutenbergSettings, Settings
 from bookhopper.ticket import Ticket
 
 _INOTIFY = Path("/proc/sys/fs/inotify")
@@ -142,7 +145,34 @@ def _sources(settings: Settings) -> Iterator[Finding]:
     except (BookhopperError, OSError) as error:
         yield Finding("sources", ok=False, detail=str(error))
         return
-    for source in built.sources:
+    for each, source in zip(settings.sources, built.sources, strict=True):
         health = source.check(Ticket(0))
-        yield Finding(f"source {source.name}", ok=health.ok, detail=health.detail)
+        yield Finding(f"source {source.name}", None if health.passing else health.ok, health.detail)
+        if isinstance(each, GutenbergSettings):  # an OPDS source has just been asked at its one address
+            for url in registry.addresses(each):
+                yield _reachable(url, built, settings)
     built.close()
+
+
+def _reachable(url: str, sources: registry.SourceSet, settings: Settings) -> Finding:
+    """Ask an address for its first byte; any answer but a server's own fault will do."""
+    what = "address"
+    answers = range(400, 500)
+    allowed = frozenset((host_and_port(url),))
+    timeout = (settings.download.connect_timeout, settings.download.timeout)
+    try:
+        with (
+            closing(new_session()) as session,
+            open_stream(
+                session,
+                url,
+                hosts=sources.hosts,
+                ticket=Ticket(0),
+                timeout=timeout,
+                allowed=allowed,
+                statuses=answers,
+            ),
+        ):
+            return Finding(what, ok=True, detail=f"{safe_url(url)} answers")
+    except BookhopperError as error:
+        return Finding(what, ok=False, detail=str(error))

@@ -33,15 +33,19 @@ _WORDS = {
 }
 """What pydantic's errors mean to somebody who writes YAML; the others read well enough."""
 
+_NO_HOME = "no home folder is known: set HOME, or name all three folders in a file given by --config"
+
 Location = Sequence[str | int]
 
 
 def default_path() -> Path:
-    """Tell where the configuration lies when none is named (XDG base directories)."""
+    """Tell where the configuration lies when none is named (XDG base directories); raises ConfigError."""
     base = os.environ.get("XDG_CONFIG_HOME", "")
-    return (
-        (Path(base) if base.startswith("/") else Path.home() / ".config") / "bookhopper" / "bookhopper.yaml"
-    )
+    try:
+        folder = Path(base) if base.startswith("/") else Path.home() / ".config"
+    except RuntimeError as error:
+        raise ConfigError([_NO_HOME]) from error
+    return folder / "bookhopper" / "bookhopper.yaml"
 
 
 def load(path: Path | None) -> Settings:
@@ -118,9 +122,7 @@ def _validated(data: dict[Any, Any], root: yaml.Node | None, path: Path) -> Sett
     try:
         settings = Settings.model_validate(data)
     except RuntimeError as error:  # pathlib's word for a user without a home
-        raise ConfigError(
-            [f"{path}: no home folder is known: set HOME, or name all three folders"]
-        ) from error
+        raise ConfigError([f"{path}: {_NO_HOME}"]) from error
     except ValidationError as error:
         raise ConfigError(
             [_fault(fault["type"], fault["loc"], fault["msg"], root, path) for fault in error.errors()]

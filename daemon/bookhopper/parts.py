@@ -37,6 +37,10 @@ _INGEST = "ingest"
 _WEEK = 7 * 86400.0
 _REFRESH_RETRY_SECONDS = 900.0
 _SEARCH_ATTEMPTS = 5
+_NEWS = {
+    True: (logging.INFO, "source %s answers again"),
+    False: (logging.WARNING, "source %s cannot be asked; wants that it may have wait"),
+}
 
 
 class Parts:
@@ -112,6 +116,8 @@ class Parts:
     def _source_called(self, call: SourceCall) -> None:
         self._metrics.source_call(call)
         answered = call.outcome in {"found", "nothing"}
+        if answered != self._answers.available[call.source]:
+            log.log(*_NEWS[answered], call.source)
         self._answers.available[call.source] = answered
         if answered:
             self._answers.last_success[call.source] = time.time()

@@ -80,6 +80,15 @@ config_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
+PIPED_WIDTH = 200
+"""How wide tables are where no terminal says it: nothing that somebody may want to copy is broken."""
+
+
+def table_width() -> int | None:
+    """Give the width for tables; None leaves it to the terminal."""
+    return None if is_terminal() else PIPED_WIDTH
+
+
 def is_terminal() -> bool:
     """Whether a person watches standard output."""
     return sys.stdout.isatty()

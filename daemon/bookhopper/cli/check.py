@@ -12,7 +12,7 @@ from rich.table import Table
 
 from bookhopper import config
 from bookhopper.checks import Finding, findings
-from bookhopper.cli import EXIT_FAULT, config_option, is_terminal, json_option
+from bookhopper.cli import EXIT_FAULT, config_option, is_terminal, json_option, table_width
 
 _MARKS = {True: "[green]ok[/]", False: "[red]fault[/]", None: "[yellow]note[/]"}
 
@@ -57,4 +57,4 @@ def _print(found: list[Finding]) -> None:
     table.add_column(overflow="fold")
     for finding in found:
         table.add_row(_MARKS[finding.ok], escape(finding.what), escape(finding.detail))
-    Console(highlight=False).print(table)
+    Console(highlight=False, width=table_width()).print(table)

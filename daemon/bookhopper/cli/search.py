@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bookhopper import config
-from bookhopper.cli import config_option, json_option
+from bookhopper.cli import config_option, json_option, table_width
 from bookhopper.errors import BookhopperError
 from bookhopper.intake.base import Limits
 from bookhopper.intake.parse import parse
@@ -58,7 +58,7 @@ def command(config_path: Path | None, as_json: bool, list_path: Path | None, wis
         entries = list(_entries(list_path, settings))
     else:
         entries = list(parse("wish.txt", str(wish).encode("utf-8", "replace"), Limits()))
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=table_width())
     with _resolver(settings) as resolver, ThreadPoolExecutor(_THREADS) as threads:
         for entry, resolution in zip(
             entries, threads.map(lambda entry: _resolve(resolver, entry), entries), strict=True
@@ -145,8 +145,9 @@ def _show(console: Console, entry: Want | BadLine, resolution: Resolution) -> No
     if not resolution.near:
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("", "score", "title", "authors", "lang", "format", "source:key", "parts"):
-        table.add_column(name, justify="right" if name == "score" else "left", overflow="fold")
+    for name in ("", "score", "title", "authors", "", "source:key", "parts"):
+        whole = name not in {"title", "authors"}
+        table.add_column(name, no_wrap=whole, overflow="ellipsis" if name == "parts" else "fold")
     chosen = {(candidate.source, candidate.key, candidate.format) for candidate in resolution.chosen[:1]}
     for candidate in resolution.near:
         picked = (candidate.source, candidate.key, candidate.format) in chosen
@@ -155,8 +156,7 @@ def _show(console: Console, entry: Want | BadLine, resolution: Resolution) -> No
             f"{candidate.score:.2f}",
             escape(candidate.title),
             escape("; ".join(candidate.authors)),
-            candidate.language,
-            candidate.format,
+            f"{candidate.language} {candidate.format}",
             escape(f"{candidate.source}:{candidate.key}"),
             " ".join(f"{name} {part:.2f}" for name, part in candidate.parts.items()),
         )

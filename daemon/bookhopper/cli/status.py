@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bookhopper import config
-from bookhopper.cli import config_option, is_terminal, json_option
+from bookhopper.cli import config_option, is_terminal, json_option, table_width
 from bookhopper.client import Client
 
 _REFRESH_SECONDS = 0.5
@@ -42,7 +42,7 @@ def command(config_path: Path | None, as_json: bool, once: bool) -> None:
     if as_json:
         click.echo(json.dumps(client.get("/api/downloads/status") | {"downloads": _moving(client)}))
         return
-    console = Console()
+    console = Console(width=table_width())
     if once or not is_terminal():
         console.print(_picture(client, bars=False))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -13,6 +14,8 @@ from email.utils import parsedate_to_datetime
 from bookhopper.errors import HeldError
 from bookhopper.net.addresses import host_and_port, host_name
 from bookhopper.ticket import Ticket
+
+log = logging.getLogger("bookhopper.net")
 
 BREAKER_FAILURES = 3
 """Connection failures in a row after which a host counts as down."""
@@ -114,6 +117,8 @@ class Hosts:
                 if host.quiet_until > now:  # another worker's answer to the same burst has been counted
                     return host.quiet_until - now
                 seconds = min(THROTTLE_SECONDS * 2.0**host.throttles, BREAKER_MAX_SECONDS)
+            if host.quiet_until <= now:
+                log.info("%s is left alone for %.0f s: %s", host_and_port(url), seconds, reason)
             host.throttles = min(host.throttles + 1, 16)
             host.quiet_until = max(host.quiet_until, now + max(1.0, seconds))
             host.quiet_reason = reason
@@ -130,12 +135,16 @@ class Hosts:
                 return _TRIAL_SECONDS
             seconds = min(BREAKER_SECONDS * 2.0 ** (host.failures - BREAKER_FAILURES), BREAKER_MAX_SECONDS)
             host.down_until = now + seconds
+            if host.failures == BREAKER_FAILURES:
+                log.warning("%s does not answer; its jobs wait, and it is tried again", host_and_port(url))
             return seconds
 
     def succeeded(self, url: str) -> None:
         """Note that the host answered: its breaker closes."""
         with self._lock:
             host = self._host(host_and_port(url))
+            if host.failures >= BREAKER_FAILURES:
+                log.info("%s answers again", host_and_port(url))
             host.failures, host.down_until, host.trial = 0, 0.0, False
             if host.quiet_until <= self._clock():
                 host.throttles = 0

@@ -12,6 +12,7 @@ from bookhopper.model import State
 from bookhopper.store.base import JobFilter
 
 _MAX_LIMIT = 1000
+_MAX_ID = 2**63 - 1
 
 
 def routes(view: View) -> list[Route]:
@@ -41,7 +42,7 @@ def routes(view: View) -> list[Route]:
 
     def one(request: Request) -> JSONResponse:
         number = request.path_params["id"]
-        job = view.store.job(number)
+        job = view.store.job(number) if number <= _MAX_ID else None
         if job is None:
             return JSONResponse({"error": f"there is no download {number}"}, 404)
         return JSONResponse(download(job, view.tickets().get(number)))

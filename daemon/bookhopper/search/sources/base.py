@@ -28,10 +28,14 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether a source can be searched now; `detail` is one line for a person, with the remedy if not."""
+    """Whether a source can be searched now; `detail` is one line for a person, with the remedy if not.
+
+    `passing`: it cannot yet, and what is missing the daemon brings by itself.
+    """
 
     ok: bool
     detail: str = ""
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class Opener:
 def build(settings: Sequence[SourceSettings], state: Path) -> SourceSet:
     """Make the sources; nothing is asked yet.  Raises OSError when a password cannot be read."""
     hosts = _hosts(settings)
-    allowed = {each.name: frozenset(map(host_and_port, _urls(each))) for each in settings}
+    allowed = {each.name: frozenset(map(host_and_port, addresses(each))) for each in settings}
     built = tuple(_source(each, hosts, allowed[each.name], state) for each in settings)
     sign_ins = {
         source.name: source.sign_in
@@ -110,7 +110,7 @@ def _source(settings: SourceSettings, hosts: Hosts, allowed: frozenset[str], sta
     return FolderSource(settings.name, settings.path)
 
 
-def _urls(settings: SourceSettings) -> tuple[str, ...]:
+def addresses(settings: SourceSettings) -> tuple[str, ...]:
     """List the web addresses that a source's section names."""
     if isinstance(settings, GutenbergSettings):
         catalogue = (settings.catalogue,) if settings.catalogue.startswith(("http://", "https://")) else ()
@@ -124,8 +124,8 @@ def _hosts(settings: Sequence[SourceSettings]) -> Hosts:
         host_and_port(url): Pace(each.pace.delay, each.pace.connections)
         for each in settings
         if not isinstance(each, FolderSettings) and each.pace is not None
-        for url in _urls(each)
+        for url in addresses(each)
     }
-    named = {url for each in settings for url in _urls(each)}
+    named = {url for each in settings for url in addresses(each)}
     local = {host_and_port(url) for url in named if is_local(urlsplit(url).hostname or "")}
     return Hosts(paces=paces, local=local)
