@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from bookhopper.deliver import Book, Deliverer
 from bookhopper.download import Downloaded, Downloader
@@ -20,11 +21,13 @@ from bookhopper.model import UNSETTLED, Candidate, Job, Resume, State
 from bookhopper.store.base import DuplicateError, Move, Store
 from bookhopper.ticket import Ticket
 from bookhopper.transfer import Order
-from bookhopper.verify import Verdict, verify
+from bookhopper.verify import Check, Verdict, verify
 
 log = logging.getLogger("bookhopper.acquire")
 
 _PART_SUFFIX = ".part"
+_WHOLE = "book"
+_VERIFICATIONS = [(_WHOLE, "passed"), *((check, "failed") for check in get_args(Check) if check)]
 
 
 class Acquire:
@@ -45,7 +48,7 @@ class Acquire:
         self._parts = parts
         self._formats = tuple(formats)
         self._lock = threading.Lock()
-        self._verifications: Counter[tuple[str, str]] = Counter()
+        self._verifications = Counter(dict.fromkeys(_VERIFICATIONS, 0))
 
     def verifications(self) -> Mapping[tuple[str, str], int]:
         """Count verifications by check and outcome."""
@@ -138,7 +141,7 @@ class Acquire:
     def _verify(self, got: Downloaded, candidate: Candidate) -> Verdict:
         verdict = verify(got.path, candidate.format)
         with self._lock:
-            self._verifications[verdict.check or "book", "passed" if verdict.ok else "failed"] += 1
+            self._verifications[verdict.check or _WHOLE, "passed" if verdict.ok else "failed"] += 1
         return verdict
 
     def _refuse_format(self, job: Job, verdict: Verdict) -> None:

@@ -89,7 +89,9 @@ class Parts:
         self._metrics.registry.register(DaemonCollector(self._observed()))
         self._refreshing = Ticket(0)
         self._refresh_due = dict.fromkeys((source.name for source in self._sources.sources), 0.0)
-        self._schedule = Schedule(self._chores(), self._metrics.missed_run)
+        chores = self._chores()
+        self._metrics.expect_runs(chore.name for chore in chores)
+        self._schedule = Schedule(chores, self._metrics.missed_run)
         view = View(
             store=core.store,
             searchers=self._searchers,

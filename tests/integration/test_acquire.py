@@ -86,7 +86,8 @@ def test_the_first_good_candidate_is_delivered(bench: Bench) -> None:
     assert bench.queue.job(job.id).state is State.DONE
     assert bench.asked() == ["/0"]
     assert (ticket.stage, ticket.resume) == ("deliver", None)
-    assert bench.acquire.verifications() == {("book", "passed"): 1}
+    done = {key: number for key, number in bench.acquire.verifications().items() if number}
+    assert done == {("book", "passed"): 1}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from bookhopper.acquire import Acquire
 from bookhopper.intake.tally import Tally
 from bookhopper.intake.watch import Watcher
 from bookhopper.naming import STAGED_SUFFIX
-from bookhopper.store.base import Store
+from bookhopper.store.base import OPERATIONS, Store
 from bookhopper.store.writer import Writer
 from bookhopper.ticket import Ticket
 from bookhopper.transfer import Traffic
@@ -90,7 +90,8 @@ class DaemonCollector(Collector):
             "Since when the longest waiting job waits.",
             {} if oldest is None else {(): oldest},
         )
-        failures = {(name,): float(number) for name, number in self._parts.writer.failures.copy().items()}
+        failures = {(name,): 0.0 for name in OPERATIONS}
+        failures |= {(name,): float(number) for name, number in self._parts.writer.failures.copy().items()}
         yield _counter("store_failures", "Changes that the store could not make.", failures, ("operation",))
 
     def _workers(self) -> Iterator[Metric]:

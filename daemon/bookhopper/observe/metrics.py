@@ -150,6 +150,11 @@ class Metrics:
         """Count a change to the store."""
         self._store_seconds.labels(operation).observe(seconds)
 
+    def expect_runs(self, jobs: Iterable[str]) -> None:
+        """Begin at zero for what is scheduled."""
+        for job in jobs:
+            self._missed_runs.labels(job)
+
     def missed_run(self, job: str) -> None:
         """Count a scheduled run that was missed."""
         self._missed_runs.labels(job).inc()

@@ -20,6 +20,22 @@ Publish = Callable[[Change], None]
 """Called once for each committed change, in the order of the commits; must be quick and never raise."""
 
 
+OPERATIONS = (
+    "abandon",
+    "add_request",
+    "claim",
+    "complete",
+    "move",
+    "place",
+    "recover",
+    "release",
+    "rename",
+    "set_setting",
+    "wake_due",
+)
+"""What metrics call the store's changes."""
+
+
 class StaleError(BookhopperError):
     """The job is not in the state that the caller believed; somebody else was quicker."""
 

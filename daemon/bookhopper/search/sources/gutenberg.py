@@ -20,7 +20,8 @@ from bookhopper.net.addresses import safe_url
 from bookhopper.net.hosts import Hosts
 from bookhopper.net.session import chunks, open_stream
 from bookhopper.search.sources.base import Health, Query
-from bookhopper.search.sources.gutenberg_catalogue import Record, open_catalogue, read_catalogue
+from bookhopper.search.sources.gutenberg_build import build_apart
+from bookhopper.search.sources.gutenberg_catalogue import Record
 from bookhopper.search.sources.gutenberg_index import GutenbergIndex
 from bookhopper.search.words import name_words, title_words
 from bookhopper.ticket import Ticket
@@ -114,19 +115,17 @@ class GutenbergSource:
             self._refreshing.release()
 
     def close(self) -> None:
-        """Close the index."""
+        """Close the index and the connections."""
         self._index.close()
+        self._session.close()
 
     def _build(self, path: Path, stamp: str, ticket: Ticket) -> None:
         try:
-            with open_catalogue(path) as stream:
-                self._index.build(read_catalogue(stream, ticket), stamp)
+            build_apart(path, self._index.path, stamp, ticket)
         except BookhopperError:
             # Otherwise the host would go on saying that this very file is still current.
             self._validators_path.unlink(missing_ok=True)
             raise
-        except OSError as error:
-            raise HeldError(f"cannot index the catalogue {path} in {self._index.path}: {error}") from error
 
     @property
     def _fetched_path(self) -> Path:
