@@ -53,13 +53,19 @@ class Queue:
         assert claimed.id == job
         return claimed
 
+    def settle(self) -> None:
+        """Wait until what was handed to the store is durable."""
+        self.store.writer.call("test", lambda _: None)
+
     def job(self, number: int) -> Job:
+        self.settle()
         found = self.store.job(number)
         assert found is not None
         return found
 
     def states(self) -> dict[str, int]:
         """Count jobs by state, empty states left out."""
+        self.settle()
         return {state.value: number for state, number in self.store.counts().items() if number}
 
 

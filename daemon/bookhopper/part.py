@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,8 +56,9 @@ class PartFile:
 
     def empty(self) -> None:
         """Begin from zero."""
-        self._file.seek(0)
-        self._file.truncate()
+        if self._file.seek(0, os.SEEK_END):
+            self._file.seek(0)
+            self._file.truncate()
         self._restart()
 
     def write(self, data: bytes) -> None:

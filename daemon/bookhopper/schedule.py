@@ -54,7 +54,8 @@ class Schedule:
 
     def stop(self) -> None:
         """Start nothing more; what runs is left to end by itself."""
-        self._scheduler.shutdown(wait=False)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
 
     def _noticed(self, event: JobExecutionEvent) -> None:
         if event.code == EVENT_JOB_MISSED:

@@ -64,9 +64,8 @@ def _compare(name: str, url: str, workers: int, budget: float, root: Path) -> No
             ours.append(mine)
             theirs.append(peer)
             ratios.append(mine / peer)
-    print(
-        f"{name}: bookhopper {statistics.median(ours):.2f} s, curl --parallel {statistics.median(theirs):.2f} s"
-    )
+    mine, peer = statistics.median(ours), statistics.median(theirs)
+    print(f"{name}: bookhopper {mine:.2f} s, curl --parallel {peer:.2f} s")
     print(f"ratio {statistics.median(ratios):.2f} (budget: at most {budget})")
 
 
@@ -149,7 +148,9 @@ def _curl(url: str, workers: int, root: Path) -> float:
             "#1.epub",
         ]
         begun = time.perf_counter()
-        subprocess.run([*command, f"{url}/[0-{BOOKS - 1}].epub"], cwd=folder, check=True)
+        subprocess.run(
+            [*command, f"{url}/[0-{BOOKS - 1}].epub"], cwd=folder, check=True, stderr=subprocess.DEVNULL
+        )
         seconds = time.perf_counter() - begun
         assert len(list(Path(folder).iterdir())) == BOOKS
         return seconds

@@ -331,6 +331,7 @@ def test_another_s_upload_is_left_alone(bench: Bench) -> None:
 def test_the_note_of_a_closed_delivery_touches_nothing(bench: Bench) -> None:
     job = bench.queue.downloading(want())
     bench.deliver(job)
+    bench.queue.settle()
     (bench.parts / f"{job.id}.staged").write_text(STAGED)
     (bench.ingest / STAGED).write_bytes(b"somebody uploads")
     assert bench.deliverer.clear_strays() == 0

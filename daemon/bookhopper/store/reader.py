@@ -27,7 +27,7 @@ class Reader:
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect
         self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._opened: dict[threading.Thread, sqlite3.Connection] = {}
         self._lock = threading.Lock()
         self._closed = False
 
@@ -35,7 +35,7 @@ class Reader:
         """Close every thread's connection."""
         with self._lock:
             self._closed = True
-            for connection in self._opened:
+            for connection in self._opened.values():
                 connection.close()
             self._opened.clear()
 
@@ -57,11 +57,17 @@ class Reader:
             with self._lock:
                 if self._closed:
                     raise StoreError("the store is closed")
+                self._close_those_of_the_dead()
                 connection = self._connect()
                 connection.execute("PRAGMA query_only = ON")
-                self._opened.append(connection)
+                self._opened[threading.current_thread()] = connection
             self._local.connection = connection
         return connection
+
+    def _close_those_of_the_dead(self) -> None:
+        """Let go of what ended threads had opened: the HTTP server's come and go."""
+        for thread in [thread for thread in self._opened if not thread.is_alive()]:
+            self._opened.pop(thread).close()
 
     def job(self, job: int) -> Job | None:
         """Find a job."""

@@ -6,14 +6,13 @@ The file is in WAL mode with `synchronous=FULL`, so what a call has returned fro
 from __future__ import annotations
 
 import math
-import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bookhopper.errors import StoreError
 from bookhopper.model import RUNNING_OF, WAITING_OF, Change, Delivery, Job, Request, State
 from bookhopper.store import intake, rows
 from bookhopper.store.base import (
@@ -29,7 +28,7 @@ from bookhopper.store.base import (
     StaleError,
 )
 from bookhopper.store.codec import candidates_to_json, resume_to_json
-from bookhopper.store.migrate import migrate
+from bookhopper.store.connection import connect, open_migrated
 from bookhopper.store.reader import Reader
 from bookhopper.store.writer import Transaction, Writer
 
@@ -46,28 +45,13 @@ class SqliteStore:
 
     def __init__(self, path: Path, publish: Publish) -> None:
         """Open or make the database; raises StoreError when it cannot be used."""
-        self._path = path
-        try:
-            connection = self._connect()
-            connection.execute("PRAGMA journal_mode = WAL")
-            migrate(connection, path)
-        except sqlite3.Error as error:
-            raise StoreError(
-                f"{path}: this database cannot be used: {error}: restore a copy of it, or set the file aside "
-                "to start with an empty queue"
-            ) from error
+        connection = open_migrated(path)
         self._events = {state: threading.Event() for state in RUNNING_OF}
         self._due = dict.fromkeys(RUNNING_OF, 0.0)  # when the next pause ends, as far as is known
-        self._reader = Reader(self._connect)
+        self._undone = 0
+        self._reader = Reader(partial(connect, path))
         self._connection = connection
         self.writer = Writer(connection, publish)
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA wal_autocheckpoint = 4000")
-        connection.execute("PRAGMA cache_size = -8000")
-        return connection
 
     def close(self) -> None:
         """Finish what was handed in, then close every connection."""
@@ -106,6 +90,9 @@ class SqliteStore:
 
     def _end_pauses(self, transaction: Transaction, state: State) -> None:
         """Put the jobs whose pause is over back into the heap."""
+        if self._undone != self.writer.undone:  # what was noted of the pauses may have been undone, too
+            self._undone = self.writer.undone
+            self._due = dict.fromkeys(self._due, 0.0)
         if self._due[state] <= transaction.now:
             transaction.execute(
                 "UPDATE jobs SET not_before = NULL WHERE state = ? AND not_before <= ?",
@@ -137,8 +124,9 @@ class SqliteStore:
             "not_before": move.not_before,
             "resume": resume_to_json(move.resume),
             "error": move.reason,
-            "changed": transaction.now,
         }
+        if move.after is not move.before:
+            columns["changed"] = transaction.now
         for name in ("attempts", "looks", "paused"):
             if (value := getattr(move, name)) is not None:
                 columns[name] = value

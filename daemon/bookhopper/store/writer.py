@@ -67,7 +67,7 @@ class _Call(Generic[T]):
 
     __slots__ = ("answered", "error", "guarded", "name", "operation", "result")
 
-    def __init__(self, name: str, operation: Operation[T], guarded: bool) -> None:  # noqa: FBT001 - inside
+    def __init__(self, name: str, operation: Operation[T], *, guarded: bool) -> None:
         self.name = name
         self.guarded = guarded
         self.operation = operation
@@ -87,6 +87,7 @@ class Writer:
         self._closed = False
         self._closing = threading.Lock()
         self.failures: Counter[str] = Counter()
+        self.undone = 0
         self.observe: Callable[[str, float], None] | None = None
         self.heartbeat = time.time()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -105,7 +106,7 @@ class Writer:
 
         Raises HeldError for a cause that may pass, StoreError for one that does not.
         """
-        call = _Call(name, operation, guarded)
+        call = _Call(name, operation, guarded=guarded)
         begun = time.perf_counter()
         with self._closing:
             if self._closed:
@@ -174,6 +175,8 @@ class Writer:
         except sqlite3.OperationalError:
             raise  # the surroundings' fault: it concerns the whole group
         except BaseException as error:
+            if type(error) is sqlite3.DatabaseError:  # a damaged file; its subclasses mean other things
+                raise
             if not call.guarded and self._connection.total_changes != written:
                 raise sqlite3.ProgrammingError(f"{call.name} broke off half-way: {error}") from error
             call.error = error
@@ -185,6 +188,7 @@ class Writer:
             transaction.execute("RELEASE operation")
 
     def _undo(self, group: list[_Call[Any]], error: sqlite3.Error) -> None:
+        self.undone += 1
         if self._connection.in_transaction:
             self._connection.rollback()
         for call in group:

@@ -1,0 +1,121 @@
+"""Changes handed on in order, and the log lines that they become."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from bookhopper.model import Change, Job, State, Want
+from bookhopper.observe import logs
+from bookhopper.observe.events import Events
+
+
+def change(
+    number: int,
+    after: State = State.DONE,
+    before: State | None = State.PLACED,
+    reason: str = "",
+    want: Want | None = None,
+) -> Change:
+    wish = want or Want("Emma", ("Jane Austen",), line=1)
+    return Change(Job(number, 1, wish, after), before, after, 1.0, reason)
+
+
+def test_changes_wait_for_the_start_and_keep_their_order() -> None:
+    events = Events()
+    seen: list[int] = []
+    for number in range(50):
+        events.publish(change(number))
+    assert seen == []
+    events.start(lambda change: seen.append(change.job.id))
+    for number in range(50, 100):
+        events.publish(change(number))
+    events.stop()
+    assert seen == list(range(100))
+
+
+def test_a_listener_that_fails_keeps_nobody_from_hearing(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[int] = []
+
+    def failing(_: Change) -> None:
+        raise ZeroDivisionError
+
+    events = Events()
+    events.start(failing, lambda change: seen.append(change.job.id))
+    events.publish(change(7))
+    events.publish(change(8))
+    events.stop()
+    assert seen == [7, 8]
+    assert "a listener failed over job 7" in caplog.text
+
+
+def test_a_stop_without_a_start() -> None:
+    Events().stop()
+
+
+# the log
+
+
+@pytest.mark.parametrize(
+    ("told", "level", "line"),
+    [
+        (change(1), "INFO", "job 1 done: Emma — Jane Austen"),
+        (change(2, State.QUEUED, State.SEARCHING), "INFO", "job 2 queued: Emma — Jane Austen"),
+        (change(3, State.FAILED, reason="torn"), "WARNING", "job 3 failed: Emma — Jane Austen: torn"),
+        (change(4, State.DOWNLOADING, State.QUEUED), "DEBUG", "job 4 downloading: Emma — Jane Austen"),
+        (change(5, State.DOWNLOADING, State.DOWNLOADING), "DEBUG", "job 5 downloading: Emma — Jane Austen"),
+        (
+            change(6, State.DOWNLOADING, State.DOWNLOADING, "shelf:1 is no good"),
+            "INFO",
+            "job 6 downloading: Emma — Jane Austen: shelf:1 is no good",
+        ),
+        (change(7, want=Want(isbn="9780141439587")), "INFO", "job 7 done: 9780141439587"),
+        (change(8, want=Want(raw="pick: a:1")), "INFO", "job 8 done: pick: a:1"),
+        (change(9, want=Want("a\n\x1b[31mb\u202e")), "INFO", "job 9 done: a��[31mb�"),
+        (change(10, want=Want("x" * 500)), "INFO", "job 10 done: " + "x" * 120),
+    ],
+)
+def test_a_change_is_one_line(told: Change, level: str, line: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    logs.log_change(told)
+    (record,) = caplog.records
+    assert (record.levelname, record.getMessage()) == (level, line)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def _root() -> Iterator[None]:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    quiet = {name: logging.getLogger(name).level for name in ("apscheduler", "urllib3", "uvicorn")}
+    yield
+    for handler in root.handlers[:]:
+        root.removeHandler(handler)
+    root.handlers[:] = before
+    root.setLevel(level)
+    for name, number in quiet.items():
+        logging.getLogger(name).setLevel(number)
+
+
+@pytest.mark.usefixtures("_root")
+@pytest.mark.parametrize(
+    ("stream", "pattern"),
+    [(io.StringIO(), r"INFO bookhopper: hello\n"), (Terminal(), r"\d\d:\d\d:\d\d INFO bookhopper: hello\n")],
+)
+def test_the_log_goes_to_standard_error(
+    stream: io.StringIO, pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    logs.configure("info")
+    logging.getLogger("bookhopper").info("hello")
+    logging.getLogger("bookhopper").debug("unheard")
+    logging.getLogger("urllib3").warning("unheard")
+    assert pytest.raises(AssertionError, match=f"^{pattern}$").matches(AssertionError(stream.getvalue()))
