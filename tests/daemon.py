@@ -9,8 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Any
@@ -18,21 +17,12 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
-DEADLINE = 45.0
-"""Seconds after which a condition that should long hold counts as failed, on a slow machine too."""
+from tests.waiting import DEADLINE, until
 
+ROOT = Path(__file__).resolve().parents[1]
 _LOOK_SECONDS = 0.02
 _numbers = itertools.count()
 _opener = build_opener(ProxyHandler({}))
-
-
-def until(condition: Callable[[], object], what: str, seconds: float = DEADLINE) -> None:
-    """Wait until something holds; fails with `what` when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}"
-        time.sleep(_LOOK_SECONDS)
 
 
 class Daemon:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from bookhopper.model import Candidate, Change, Job, State, Want
+from bookhopper.model import Candidate, Change, Delivery, Job, State, Want
 from bookhopper.search.normalise import identity
 from bookhopper.store.base import Move, NewRequest, Wish
 from bookhopper.store.sqlite import SqliteStore
@@ -52,6 +52,23 @@ class Queue:
         assert claimed is not None
         assert claimed.id == job
         return claimed
+
+    def place(self, job: Job, of: Candidate) -> None:
+        """Enter a job's book into the ledger, as if it lay in ingest."""
+        name = f"{job.id}.{of.format}"
+        line = Delivery(
+            job=job.id,
+            source=of.source,
+            key=of.key,
+            name=name,
+            staged=f"{name}.uploading",
+            folder="here",
+            sha256=f"sha-{job.id}",
+            size=10,
+            format=of.format,
+            placed_at=time.time(),
+        )
+        self.store.place(line)
 
     def settle(self) -> None:
         """Wait until what was handed to the store is durable."""

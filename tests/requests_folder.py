@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,16 +14,7 @@ from bookhopper.intake.taking import Taken, Taker
 from bookhopper.intake.watch import Watcher
 from bookhopper.model import State
 from bookhopper.store.sqlite import SqliteStore
-
-DEADLINE = 30.0
-
-
-def eventually(condition: Callable[[], object], what: str = "") -> None:
-    """Wait until a condition holds; fail at the deadline."""
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, f"it never came to be: {what or condition}"
-        time.sleep(0.01)
+from tests.waiting import DEADLINE, until
 
 
 class Intake:
@@ -42,13 +33,13 @@ class Intake:
     def error(self, name: str) -> str:
         """Wait for the answer to a file that was refused, and read it."""
         answer = self.path / "rejected" / f"{name}.error.txt"
-        eventually(lambda: answer.is_file() and answer.read_text(), f"an answer to {name}")
+        until(lambda: answer.is_file() and answer.read_text(), f"an answer to {name}")
         return answer.read_text()
 
     def accepted(self, name: str) -> Path:
         """Wait until a file was filed away as taken."""
         filed = self.path / "accepted" / name
-        eventually(lambda: any(taken.intake and taken.name == name for taken in self.taken), f"{name} taken")
+        until(lambda: any(taken.intake and taken.name == name for taken in self.taken), f"{name} taken")
         return filed
 
     def wanted(self) -> int:

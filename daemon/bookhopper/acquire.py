@@ -18,6 +18,7 @@ from bookhopper.deliver import Book, Deliverer
 from bookhopper.download import Downloaded, Downloader
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.model import UNSETTLED, Candidate, Job, Resume, State
+from bookhopper.net.addresses import safe_url
 from bookhopper.store.base import DuplicateError, Move, Store
 from bookhopper.ticket import Ticket
 from bookhopper.transfer import Order
@@ -63,10 +64,11 @@ class Acquire:
             raise PermanentError(_all_faults(job))
         self._deliverer.ready()
         passing: list[BookhopperError] = []
+        wanted = ""
         ticket.resume = job.resume
         for number, candidate in enumerate(job.candidates):
-            if candidate.fault:
-                continue
+            if candidate.fault or (passing and candidate.format != wanted):
+                continue  # what may pass is no reason for a format that is liked less
             ticket.check()
             if (double := self._double(job, candidate)) is not None:
                 part.unlink(missing_ok=True)
@@ -84,6 +86,7 @@ class Acquire:
                 if isinstance(error, HeldError) and error.scope == "queue":
                     raise
                 passing.append(error)
+                wanted = candidate.format
             else:
                 return None
         raise _worth_waiting_for(passing) or PermanentError(_all_faults(job))
@@ -120,23 +123,35 @@ class Acquire:
             self._store.move(Move(job.id, job.state, job.state, resume=resume))
 
         order = Order(candidate, ticket, remember)
-        resume = ticket.resume
-        ticket.stage = "download"
-        got = self._downloader.fetch(order, part, resume)
-        ticket.stage = "verify"
-        verdict = self._verify(got, candidate)
-        if not verdict.ok and got.resumed:
-            # the pieces may not fit together: judge the book by a download in one go
-            part.unlink(missing_ok=True)
-            got = self._downloader.fetch(order, part, None)
-            verdict = self._verify(got, candidate)
-        if not verdict.ok:
-            part.unlink(missing_ok=True)
-            raise PermanentError(verdict.reason)
+        got, verdict = self._fetch(order, part)
         self._refuse_format(job, verdict)
         ticket.stage = "deliver"
         self._deliverer.deliver(job, Book(part, verdict.format, got.sha256, got.size, candidate), ticket)
         ticket.resume = None
+
+    def _fetch(self, order: Order, part: Path) -> tuple[Downloaded, Verdict]:
+        """Download until a file is good; raises PermanentError when none can be.
+
+        What was put together from pieces is fetched once more in one go, and what may have been damaged on
+        its way, from the mirrors that are left.
+        """
+        ticket, resume = order.ticket, order.ticket.resume
+        while True:
+            ticket.stage = "download"
+            got = self._downloader.fetch(order, part, resume)
+            ticket.stage = "verify"
+            verdict = self._verify(got, order.candidate)
+            if verdict.ok:
+                return got, verdict
+            part.unlink(missing_ok=True)
+            ticket.resume = resume = None
+            if got.resumed:
+                continue
+            others = tuple(url for url in order.candidate.urls if url != got.url)
+            if verdict.permanent or not others:
+                raise PermanentError(verdict.reason)
+            log.info("job %d: the file from %s is no good: %s", ticket.job, safe_url(got.url), verdict.reason)
+            order = replace(order, candidate=replace(order.candidate, urls=others))
 
     def _verify(self, got: Downloaded, candidate: Candidate) -> Verdict:
         verdict = verify(got.path, candidate.format)

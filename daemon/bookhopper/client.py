@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -30,7 +31,7 @@ class Client:
                 return json.load(answer)
         except HTTPError as error:
             raise BookhopperError(f"the daemon refuses {path}: {_words(error)}") from error
-        except (URLError, OSError) as error:
+        except (URLError, OSError, HTTPException, ValueError) as error:  # or what answers is no bookhopper
             raise BookhopperError(
                 f"bookhopper does not answer at {self._url}: start it (`bookhopper run`) or see its log"
             ) from error

@@ -1,8 +1,8 @@
 """From a verified file to a book in the ingest folder, exactly once.
 
 Placed as `.uploading`, entered into the ledger, renamed, closed: after a crash at any point the ledger and
-the folder together tell how far it came.  What was placed but never reached the ledger is known by a note
-that lies beside the part files from before the placing until after the closing.
+the folder together tell how far it came.  What was placed but never reached the ledger is known by the
+staging log, which is written before the placing.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from bookhopper.errors import BookhopperError, HeldError, PermanentError
 from bookhopper.ingest import IngestFolder
 from bookhopper.model import Candidate, Delivery, Job
 from bookhopper.naming import STAGED_SUFFIX, file_name, variants
+from bookhopper.staging import StagingLog
 from bookhopper.store.base import NameTakenError, StaleError, Store
 from bookhopper.ticket import Ticket
 
@@ -27,7 +28,7 @@ log = logging.getLogger("bookhopper.deliver")
 CONSUMERS_KEEP_SECONDS = 120 * 60.0
 """How long Calibre-Web-Automated leaves an `.uploading` file alone before it deletes it."""
 
-_NOTE_SUFFIX = ".staged"
+_LOG = "staging.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,12 @@ class Book:
 
 
 class Deliverer:
-    """Hands books over to one ingest folder; `notes` is a folder of the daemon's own."""
+    """Hands books over to one ingest folder; the staging log lies in `notes`, the daemon's own."""
 
     def __init__(self, store: Store, folder: IngestFolder, notes: Path) -> None:
         self._store = store
         self._folder = folder
-        self._notes = notes
+        self._staging = StagingLog(notes / _LOG)
         self._lock = threading.Lock()
         self._under_way: set[int] = set()
         self._revealed: set[int] = set()
@@ -71,9 +72,15 @@ class Deliverer:
             except (HeldError, OSError) as error:  # PLACED it stays; `finish_placed` goes on from there
                 log.warning("job %d: %s is placed and waits for its name: %s", job.id, delivery.name, error)
 
+    def close(self) -> None:
+        """Close the staging log."""
+        self._staging.close()
+
     @contextmanager
     def _alone(self, job: int) -> Iterator[None]:
         with self._lock:
+            if not self._under_way and self._staging.is_long():
+                self._staging.clear()  # everything in it has found its end
             self._under_way.add(job)
         try:
             yield
@@ -96,7 +103,7 @@ class Deliverer:
                     break
         except BaseException as error:
             self._folder.discard(delivery.staged)
-            self._note(job.id).unlink(missing_ok=True)
+            self._note(job.id)
             if isinstance(error, OSError):
                 raise _cannot_write(self._folder, error) from error
             raise
@@ -107,13 +114,13 @@ class Deliverer:
         for name in names:
             if self._taken(name):
                 continue
-            self._leave_note(job.id, name + STAGED_SUFFIX)
+            self._note(job.id, name + STAGED_SUFFIX)
             try:
                 staged = self._folder.stage(book.path, name)
             except FileExistsError:
                 continue
             except OSError as error:
-                self._note(job.id).unlink(missing_ok=True)
+                self._note(job.id)
                 raise _cannot_write(self._folder, error) from error
             return Delivery(
                 job=job.id,
@@ -134,7 +141,7 @@ class Deliverer:
         for name in names:
             if self._taken(name):
                 continue
-            self._leave_note(delivery.job, delivery.staged, name + STAGED_SUFFIX)
+            self._note(delivery.job, delivery.staged, name + STAGED_SUFFIX)
             try:
                 staged = self._folder.restage(delivery.staged, name)
             except FileExistsError:
@@ -173,7 +180,6 @@ class Deliverer:
     def _close(self, delivery: Delivery) -> None:
         self._store.complete(delivery.job)
         self._revealed.discard(delivery.job)
-        self._note(delivery.job).unlink(missing_ok=True)
 
     def finish_placed(self) -> int:
         """Take up what is PLACED and in nobody's hands: after a start, or when the folder came back.
@@ -205,7 +211,7 @@ class Deliverer:
                     hours = (time.time() - delivery.placed_at) / 3600
                     reason = f"placed {hours:.0f} h ago and gone before its rename: delivered anew"
                     log.warning("job %d: %s was %s", delivery.job, delivery.name, reason)
-                    self._note(delivery.job).unlink(missing_ok=True)
+                    self._note(delivery.job)
                     self._store.abandon(delivery.job, reason)
         except StaleError:
             return False
@@ -220,47 +226,40 @@ class Deliverer:
             return True
         return identity == delivery.folder and time.time() - delivery.placed_at < CONSUMERS_KEEP_SECONDS
 
-    # notes of what was placed without reaching the ledger
+    # what was placed without reaching the ledger
 
-    def _note(self, job: int) -> Path:
-        return self._notes / f"{job}{_NOTE_SUFFIX}"
-
-    def _leave_note(self, job: int, *staged: str) -> None:
+    def _note(self, job: int, *staged: str) -> None:
         """Write down under which names a job's book may lie in ingest; raises HeldError."""
-        note = self._note(job)
         try:
-            note.write_text("\n".join(staged), encoding="utf-8")
+            self._staging.note(job, *staged)
         except OSError as error:
             raise HeldError(
-                f"{note.parent} cannot be written: {error.strerror}: make room or mend its rights",
+                f"the state folder cannot be written: {error.strerror}: make room or mend its rights",
                 scope="queue",
             ) from error
 
     def clear_strays(self) -> int:
         """Remove from ingest what a crash left there between placing and ledger; at start, before workers.
 
-        While the folder is away the notes stay for the next start.  Returns how many jobs had left something.
+        While the folder is away the log stays for the next start.  Returns how many jobs had left something.
         """
-        notes = sorted(self._notes.glob(f"*{_NOTE_SUFFIX}"))
+        noted = self._staging.standing()
         try:
-            if notes:
+            if noted:
                 self._folder.ready()
         except HeldError:
             return 0
         placed = {line.staged for line in self._store.placed()}
-        return sum(self._clear(note, placed) for note in notes)
+        cleared = sum(self._clear(job, names, placed) for job, names in noted.items())
+        self._staging.clear()
+        return cleared
 
-    def _clear(self, note: Path, placed: Collection[str]) -> bool:
-        stem = note.name.removesuffix(_NOTE_SUFFIX)
-        entered = self._store.delivery(int(stem)) if stem.isdigit() else None
-        if entered is not None and entered.done_at is None:
-            return False  # it reached the ledger: `finish_placed` has it
-        names = note.read_text(encoding="utf-8", errors="replace").splitlines()
-        left = entered is None  # else it was closed, and only its note is left
-        strays = [name for name in names if left and name not in placed and self._folder.exists(name)]
+    def _clear(self, job: int, names: Collection[str], placed: Collection[str]) -> bool:
+        if self._store.delivery(job) is not None:
+            return False  # it reached the ledger, which knows the rest
+        strays = [name for name in names if name not in placed and self._folder.exists(name)]
         for staged in strays:
             self._folder.discard(staged)
-        note.unlink(missing_ok=True)
         return bool(strays)
 
 

@@ -21,9 +21,10 @@ _FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """A complete part file; `resumed` when it was not fetched in one go."""
+    """A complete part file and where it came from; `resumed` when it was not fetched in one go."""
 
     path: Path
+    url: str
     sha256: str
     size: int
     resumed: bool
@@ -77,7 +78,7 @@ class Downloader:
                     order.ticket.resume = None
                     part.empty()
                     raise TransientError(f"{safe_url(url)}: {error}") from error
-                return Downloaded(path, digest, part.size, resumed)
+                return Downloaded(path, url, digest, part.size, resumed)
         except OSError as error:
             if error.errno in _FULL:
                 raise disk_full("no space left", self._limits.keep_free) from error

@@ -17,6 +17,8 @@ STAGED_SUFFIX = ".uploading"
 MAX_BYTES = 255 - len(STAGED_SUFFIX)
 
 _ROOM_FOR_NUMBER = len("_9999")
+_LONGEST_DEVICE = len("CONOUT$")
+"""Names that Windows keeps for devices are short; of a longer one `clean` has left nothing to mend."""
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f:*?"<>|/\\\u2028\u2029\u200b-\u200f\u202a-\u202e\ufeff]+')
 _SPACES = re.compile(r"\s+")
 _UNDERSCORES = re.compile(r"_{2,}")
@@ -37,6 +39,8 @@ def file_name(title: str, authors: Sequence[str], extension: str, fallback: str)
     parts = [part for part in (clean(title), clean(authors[0]) if authors else "") if part]
     suffix = "." + re.sub(r"[^a-z0-9-]", "", extension.lower())
     stem = _cut(" - ".join(parts) or clean(fallback) or "book", suffix)
+    if len(stem.partition(".")[0]) > _LONGEST_DEVICE:
+        return stem + suffix
     return str(sanitize_filename(stem + suffix, replacement_text="_", platform="universal"))
 
 

@@ -171,6 +171,7 @@ class Parts:
         self._core.events.stop()
         self._core.reporter.stop()
         self._core.reporter.join(deadline)
+        self._deliverer.close()
         self._resolver.close()
         self._sources.close()
 

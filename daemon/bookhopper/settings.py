@@ -117,14 +117,25 @@ class Pace(Section):
     connections: Annotated[int, Field(ge=1, le=32)] = 2
 
 
-class GutenbergSettings(Section):
+class _SourceSection(Section):
+    """What every source may say of itself; without a pace, loopback and private hosts are not paced."""
+
+    name: Name
+    pace: Pace | None = None
+
+
+class GutenbergSettings(_SourceSection):
     """Project Gutenberg by its catalogue file, books from mirrors."""
 
     kind: Literal["gutenberg"]
     name: Name = "gutenberg"
     catalogue: str = CATALOGUE_URL
     mirrors: Annotated[tuple[str, ...], Field(min_length=1)] = MIRRORS
-    pace: Pace | None = None
+
+    @field_validator("catalogue")
+    @classmethod
+    def _address_or_path(cls, catalogue: str) -> str:
+        return catalogue if "://" in catalogue else str(_path(catalogue))
 
     @field_validator("mirrors")
     @classmethod
@@ -132,16 +143,15 @@ class GutenbergSettings(Section):
         return tuple(_web_address(mirror) for mirror in mirrors)
 
 
-class OpdsSettings(Section):
+class OpdsSettings(_SourceSection):
     """A catalogue that speaks OPDS: calibre's content server, Calibre-Web, Kavita, Standard Ebooks."""
 
     kind: Literal["opds"]
-    name: Name
+    name: Name = "opds"
     url: str
     username: str = ""
     password: SecretStr = SecretStr("")
     password_file: Folder | None = None
-    pace: Pace | None = None
 
     @field_validator("url")
     @classmethod
@@ -161,11 +171,11 @@ class OpdsSettings(Section):
         return self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
 
 
-class FolderSettings(Section):
-    """A folder or mounted share of books."""
+class FolderSettings(_SourceSection):
+    """A folder or mounted share of books; a pace changes nothing there."""
 
     kind: Literal["folder"]
-    name: Name
+    name: Name = "folder"
     path: Folder
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 
 from bookhopper.model import Resume
@@ -54,12 +54,17 @@ class Ticket:
         self._event = threading.Event()
         self._reason: Reason | None = None
         self._shielded = False
+        self._end: Callable[[], object] | None = None
 
     def interrupt(self, reason: Reason) -> None:
         """Ask the job to stop; the first reason stays."""
         if self._reason is None:
             self._reason = reason
         self._event.set()
+        end = self._end
+        if end is not None and not self._shielded:
+            with suppress(OSError, ValueError):  # it came to its end by itself
+                end()
 
     def check(self) -> None:
         """Raise `Interrupted` when somebody asked the job to stop and it is not shielded."""
@@ -74,6 +79,16 @@ class Ticket:
         else:
             self._event.wait(seconds)
             self.check()
+
+    @contextmanager
+    def ended_by(self, end: Callable[[], object]) -> Iterator[None]:
+        """Let an interruption call `end` while the block waits for something that looks at no ticket."""
+        self._end = end
+        try:
+            self.check()
+            yield
+        finally:
+            self._end = None
 
     @contextmanager
     def shield(self) -> Iterator[None]:

@@ -199,6 +199,7 @@ class Transfer:
                     raise TransientError(
                         f"{safe_url(url)}: slower than {_SLOW_BYTES_PER_SECOND} bytes a second"
                     )
+            self._ticket.check()  # an interruption ends the answer, which must not pass for its end
         finally:
             self._traffic.add(self._candidate.source, self._part.size - begun)
 

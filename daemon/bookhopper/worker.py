@@ -189,8 +189,6 @@ class Pool:
         ticket = Ticket(job.id)
         self._beat(slot, ticket)
         with self._lock:
-            if job.id in self._tickets:  # an earlier claim was undone with its group; this one makes it good
-                return
             self._tickets[job.id] = ticket
         if self._stopping.is_set():  # it came between the claim and the ticket
             ticket.interrupt(Reason.SHUTDOWN)

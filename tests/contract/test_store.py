@@ -61,7 +61,9 @@ class Bench:
             entry if isinstance(entry, BadLine) else Wish(entry, identity(entry)) for entry in entries
         ]
         name = token or f"list {time.monotonic_ns()}"
-        intake = self.store.add_request(NewRequest(name, f"{name}.txt", "digest", f"{name}.report.txt"), wishes)
+        intake = self.store.add_request(
+            NewRequest(name, f"{name}.txt", "digest", f"{name}.report.txt"), wishes
+        )
         return [line.job or 0 for line, _ in self.store.lines(intake.request.id)]
 
     def downloading(self, title: str = "Emma") -> int:
@@ -197,7 +199,12 @@ def test_a_move_is_recorded_once(bench: Bench) -> None:
     move = Move(job, State.SEARCHING, State.QUEUED, "because", 2, candidates=(CANDIDATE,), resume=resume)
     after = bench.store.move(move)
     assert after == bench.store.job(job)
-    assert (after.candidates, after.resume, after.attempts, after.error) == ((CANDIDATE,), resume, 2, "because")
+    assert (after.candidates, after.resume, after.attempts, after.error) == (
+        (CANDIDATE,),
+        resume,
+        2,
+        "because",
+    )
     with pytest.raises(StaleError):
         bench.store.move(move)
     assert bench.changes[-1].before is State.SEARCHING

@@ -16,7 +16,8 @@ from rich.console import Console
 
 from bookhopper.demo import run as demo_run
 from bookhopper.model import State
-from tests.daemon import DEADLINE, ROOT, until
+from tests.daemon import ROOT
+from tests.waiting import DEADLINE, until
 
 BOOKS = (
     "Alice's Adventures in Wonderland - Lewis Carroll.epub",

@@ -11,8 +11,8 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.inotify import InotifyObserver
 
 from bookhopper.verify import verify
-from tests.daemon import until
 from tests.e2e.conftest import TITLES, MakeDaemon
+from tests.waiting import until
 
 LIST = "".join(f"{title} — {author.partition(',')[0]}\n" for title, author in TITLES.values())
 STAGED = ".uploading"

@@ -16,9 +16,10 @@ import pytest
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.inotify import InotifyObserver
 
-from tests.daemon import Daemon, until
+from tests.daemon import Daemon
 from tests.e2e.conftest import LARGE, TITLES, MakeDaemon, digest, number_in, path_of
 from tests.fakes.mirror import Break, Mirror, Refuse
+from tests.waiting import until
 
 MOBY_DICK = "Moby Dick — Herman Melville"
 LARGE_PATH = path_of(LARGE)

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from bookhopper.verify import verify
-from tests.daemon import Daemon, until
+from tests.daemon import Daemon
 from tests.e2e.conftest import number_in
 from tests.fakes.mirror import GUTENBERG_PATH, Mirror, gutenberg_book, mirror
+from tests.waiting import until
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 PARTS = {"positives": 78, "messy": 12, "hard_negatives": 8, "easy_negatives": 2}

@@ -32,7 +32,7 @@ def die_at(step: str, deliverer: Deliverer, folder: IngestFolder, store: SqliteS
         return
     when, _, name = step.partition("-")
     owner: Any = {"note": deliverer, "stage": folder, "reveal": folder}.get(name, store)
-    attribute = "_leave_note" if name == "note" else name
+    attribute = "_note" if name == "note" else name
     real = getattr(owner, attribute)
 
     def dying(*args: Any, **named: Any) -> None:

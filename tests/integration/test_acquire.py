@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +22,10 @@ from bookhopper.search.sources.registry import Opener, SourceSet
 from bookhopper.store.base import Move, StaleError
 from bookhopper.ticket import Interrupted, Reason, Ticket
 from tests import books
-from tests.fakes.faulty import Answer, Faulty, after, cut, faulty, rest, status, whole
+from tests.fakes.faulty import Answer, Asked, Faulty, after, cut, faulty, head, rest, status, whole
 from tests.fakes.server import free_port
 from tests.queues import Queue, candidate, want
+from tests.waiting import until
 
 EPUB = books.epub()
 BROKEN = EPUB[: len(EPUB) // 2]
@@ -63,7 +65,7 @@ class Bench:
         return sorted(path.name for path in self.ingest.iterdir())
 
     def left(self) -> list[str]:
-        return sorted(path.name for path in self.parts.iterdir())
+        return sorted(path.name for path in self.parts.glob("*.part"))
 
     def asked(self) -> list[str]:
         return [asked.path for asked in self.server.asked]
@@ -108,6 +110,33 @@ def test_a_bad_book_is_given_up_for_good_and_the_next_one_tried(bench: Bench, ba
     assert pytest.raises(AssertionError, match=word).matches(AssertionError(first.fault)), first.fault
     assert second.fault == ""
     assert any(f"shelf:0 is no good: {first.fault}" == change.reason for change in bench.queue.changes)
+
+
+def test_a_file_damaged_on_its_way_comes_from_another_mirror(bench: Bench) -> None:
+    urls = tuple(bench.server.at(f"/{name}", whole(body)) for name, body in (("a", BROKEN), ("b", EPUB)))
+    job = bench.job(replace(candidate("1", "A Tale"), urls=urls))
+    assert bench.acquire(job, Ticket(job.id)) is None
+    assert bench.asked() == ["/a", "/b"]
+    assert bench.listed() == ["A Tale - Ann Author.epub"]
+    assert bench.queue.job(job.id).candidates[0].fault == ""
+
+
+def test_a_protected_file_is_the_same_on_every_mirror(bench: Bench) -> None:
+    urls = tuple(bench.server.at(f"/{name}", whole(PROTECTED)) for name in "ab")
+    job = bench.job(replace(candidate("1", "A Tale"), urls=urls))
+    with pytest.raises(PermanentError, match="protect"):
+        bench.acquire(job, Ticket(job.id))
+    assert bench.asked() == ["/a"]
+
+
+def test_what_may_pass_is_no_reason_for_a_lesser_format(bench: Bench) -> None:
+    first, second, third = bench.offer(status(500), whole(books.pdf()), whole(EPUB))
+    job = bench.job(first, replace(second, format="pdf"), third)
+    assert bench.acquire(job, Ticket(job.id)) is None
+    assert bench.asked() == ["/0", "/2"]
+    job = bench.job(first, replace(second, format="pdf"), wish=want("Another"))
+    with pytest.raises(TransientError, match="the server failed"):
+        bench.acquire(job, Ticket(job.id))
 
 
 def test_what_was_given_up_is_not_fetched_again(bench: Bench) -> None:
@@ -228,17 +257,18 @@ def test_a_cancelled_download_ends_when_it_is_noted(bench: Bench) -> None:
 def test_an_interruption_keeps_the_part(bench: Bench) -> None:
     ticket = Ticket(1)
 
-    class Stop:
-        """An event that has come, and stops the job as it is looked at."""
+    def stop_half_way(connection: socket.socket, _: Asked) -> None:
+        connection.sendall(head(200, {"Content-Length": len(EPUB), "ETag": TAG}) + EPUB[:99])
+        until(lambda: ticket.received == 99)
+        ticket.interrupt(Reason.SHUTDOWN)
+        connection.recv(1)
 
-        def wait(self, _: float) -> None:
-            ticket.interrupt(Reason.SHUTDOWN)
-
-    job = bench.job(*bench.offer(after(Stop(), whole(EPUB, ETag=TAG))))  # type: ignore[arg-type]
+    job = bench.job(*bench.offer(stop_half_way))
     with pytest.raises(Interrupted):
         bench.acquire(job, ticket)
-    assert bench.left() == [f"{job.id}.part"]
+    assert (bench.parts / f"{job.id}.part").read_bytes() == EPUB[:99]
     assert ticket.resume is not None
+    assert ticket.resume.validator == TAG
 
 
 # the same book twice

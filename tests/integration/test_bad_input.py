@@ -19,7 +19,8 @@ from bookhopper.intake.taking import Again, Taker
 from bookhopper.model import State
 from bookhopper.store.base import LineNote
 from bookhopper.store.sqlite import SqliteStore
-from tests.requests_folder import eventually, running_intake
+from tests.requests_folder import running_intake
+from tests.waiting import until
 
 
 def _write(content: bytes) -> Callable[[Path], None]:
@@ -69,7 +70,7 @@ def test_refused_with_place_and_reason(
     with running_intake(tmp_path) as intake:
         make(intake.path / name)
         assert re.search(reason, intake.error(name)), intake.error(name)
-        eventually(lambda: len(intake.taken) == 1)
+        until(lambda: len(intake.taken) == 1)
         assert os.path.lexists(intake.path / "rejected" / name)
         assert not os.path.lexists(intake.path / name)
         (intake.path / "good.txt").write_text("Emma\n")
@@ -96,7 +97,7 @@ def test_what_is_no_file_stays_and_is_answered_once(
         intake.accepted("good.txt")
         scanned = intake.watcher.last_scan
         intake.watcher.rescan()
-        eventually(lambda: intake.watcher.last_scan > scanned)
+        until(lambda: intake.watcher.last_scan > scanned)
         (intake.path / "better.txt").write_text("Dune\n")
         intake.accepted("better.txt")
         assert (intake.path / name).exists()
@@ -131,7 +132,8 @@ from pathlib import Path
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 sys.path[:0] = sys.argv[2:]
-from tests.requests_folder import eventually, running_intake
+from tests.requests_folder import running_intake
+from tests.waiting import until
 with running_intake(Path(sys.argv[1])) as intake:
     path = intake.path / "secret.txt"
     path.write_text("Emma\\n")
@@ -209,7 +211,7 @@ def test_a_file_that_is_replaced_while_it_is_read(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(RequestFolder, "read", replace_meanwhile)
     with running_intake(tmp_path) as intake:
         (intake.path / "list.txt").write_text("Emma\n")
-        eventually(lambda: len(intake.taken) == 2)
+        until(lambda: len(intake.taken) == 2)
         texts = {path.name: path.read_text() for path in (intake.path / "accepted").iterdir()}
         assert texts == {"list.txt": "Emma\n", "list (2).txt": "Dune\n"}
 
@@ -254,7 +256,7 @@ def test_names_of_any_bytes_are_filed_under_their_own(tmp_path: Path) -> None:
     with running_intake(tmp_path) as intake:
         name = os.fsdecode(b"caf\xe9.txt")
         (intake.path / name).write_text("Emma\n")
-        eventually(lambda: intake.taken)
+        until(lambda: intake.taken)
         assert intake.taken[0].name == "caf�.txt"
         assert (intake.path / "accepted" / name).exists()
         assert time.time() - (intake.path / "reports" / "caf�.txt.report.txt").stat().st_mtime < 60

@@ -24,6 +24,7 @@ from bookhopper.deliver import CONSUMERS_KEEP_SECONDS, Book, Deliverer
 from bookhopper.errors import HeldError, PermanentError
 from bookhopper.ingest import IngestFolder
 from bookhopper.model import Candidate, Delivery, Job, State
+from bookhopper.staging import StagingLog
 from bookhopper.store.base import DuplicateError, Move, StaleError
 from bookhopper.ticket import Reason, Ticket
 from tests import books
@@ -89,7 +90,16 @@ class Bench:
 
     def left(self) -> list[str]:
         """What lies beside the database."""
-        return sorted(path.name for path in self.parts.iterdir() if not path.name.startswith("queue.db"))
+        kept = ("queue.db", "staging.log")
+        return sorted(path.name for path in self.parts.iterdir() if not path.name.startswith(kept))
+
+    def note(self, line: str) -> None:
+        """Add to the staging log."""
+        with (self.parts / "staging.log").open("a", encoding="utf-8") as log:
+            log.write(line)
+
+    def noted(self) -> str:
+        return (self.parts / "staging.log").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -249,12 +259,13 @@ def take_up(bench: Bench) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_crash_neither_loses_nor_doubles(either: Bench, step: str) -> None:
-    job = crash(either, step)
+    crash(either, step)
     take_up(either)
     assert either.listed() == [NAME]
     assert (either.ingest / NAME).read_bytes() == EPUB
     assert either.queue.states() == {"done": 1}
-    assert (either.parts / f"{job}.staged").exists() is False
+    assert either.deliverer.clear_strays() == 0
+    assert either.noted() == ""
 
 
 @pytest.mark.parametrize("step", sorted(SEEN))
@@ -301,7 +312,7 @@ def test_a_crash_between_two_names(bench: Bench) -> None:
 
 def test_a_crash_while_it_is_given_another_place_to_wait(bench: Bench) -> None:
     """Both names stand in the note, for nobody knows which of them the file has."""
-    (bench.parts / "7.staged").write_text("a.epub.uploading\nb.epub.uploading")
+    bench.note("7\ta.epub.uploading\n7\ta.epub.uploading\tb.epub.uploading\n")
     for staged in ("a.epub.uploading", "b.epub.uploading", "c.epub.uploading"):
         (bench.ingest / staged).write_bytes(b"x")
     assert bench.deliverer.clear_strays() == 1
@@ -315,7 +326,7 @@ def test_a_crash_while_it_is_given_another_place_to_wait(bench: Bench) -> None:
 def test_a_stray_of_one_job_is_not_the_placed_book_of_another(bench: Bench) -> None:
     placed = bench.queue.downloading(want())
     bench.place_only(placed)
-    (bench.parts / "99.staged").write_text(STAGED)
+    bench.note(f"99\t{STAGED}\n")
     take_up(bench)
     assert bench.listed() == [NAME]
     assert bench.queue.job(placed.id).state is State.DONE
@@ -332,28 +343,43 @@ def test_the_note_of_a_closed_delivery_touches_nothing(bench: Bench) -> None:
     job = bench.queue.downloading(want())
     bench.deliver(job)
     bench.queue.settle()
-    (bench.parts / f"{job.id}.staged").write_text(STAGED)
+    bench.note(f"{job.id}\t{STAGED}\n")
     (bench.ingest / STAGED).write_bytes(b"somebody uploads")
     assert bench.deliverer.clear_strays() == 0
     assert bench.listed() == [NAME, STAGED]
     assert bench.left() == []
 
 
-@pytest.mark.parametrize("content", ["../outside.uploading", "book.epub", "", "\n\n", "/etc/x.uploading"])
+@pytest.mark.parametrize(
+    "content", ["../outside.uploading", "book.epub", "", "\n\n", "/etc/x.uploading", "a.upl"]
+)
 def test_a_damaged_note_removes_nothing_else(bench: Bench, content: str) -> None:
     outside = bench.base / "outside.uploading"
     outside.write_bytes(b"x")
     (bench.ingest / "book.epub").write_bytes(b"x")
-    (bench.parts / "7.staged").write_text(content)
-    (bench.parts / "x.staged").write_text(content)
+    bench.note(f"x\t{content}\n\t{content}\n7\t{content}")
     bench.deliverer.clear_strays()
     assert outside.exists()
     assert bench.listed() == ["book.epub"]
     assert bench.left() == []
 
 
+def test_a_job_that_left_nothing_touches_nothing(bench: Bench) -> None:
+    """Its book was a double, and was taken back; meanwhile somebody else uploads under that name."""
+    bench.note(f"7\t{STAGED}\n7\n")
+    (bench.ingest / STAGED).write_bytes(b"somebody uploads")
+    assert bench.deliverer.clear_strays() == 0
+    assert bench.listed() == [STAGED]
+
+
+def test_the_log_is_cleared_when_it_is_long_and_nobody_needs_it(bench: Bench) -> None:
+    bench.note("7\tx\n" * 100_000)
+    bench.deliver(bench.queue.downloading(want()))
+    assert bench.noted().count("\n") == 1
+
+
 def test_notes_wait_for_a_folder_that_is_away(bench: Bench) -> None:
-    (bench.parts / "7.staged").write_text("a.epub.uploading")
+    bench.note("7\ta.epub.uploading\n")
     away = bench.ingest.rename(bench.base / "away")
     (away / "a.epub.uploading").write_bytes(b"x")
     assert bench.deliverer.clear_strays() == 0
@@ -534,7 +560,7 @@ def test_a_state_folder_that_is_full_holds_the_queue(bench: Bench, monkeypatch: 
     job = bench.queue.downloading(want())
     book = bench.book(job)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", raising(errno.ENOSPC))
+        patch.setattr(StagingLog, "note", raising(errno.ENOSPC))
         with pytest.raises(HeldError, match="cannot be written: No space left") as held:
             bench.deliverer.deliver(job, book, Ticket(job.id))
     assert held.value.scope == "queue"

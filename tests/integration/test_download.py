@@ -6,6 +6,7 @@ import errno
 import gzip
 import hashlib
 import os
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,12 +28,14 @@ from bookhopper.transfer import Order
 from tests.books import epub
 from tests.fakes.faulty import (
     Answer,
+    Asked,
     Faulty,
     after,
     chunked,
     cut,
     dripping,
     faulty,
+    head,
     partial,
     redirect,
     rest,
@@ -42,6 +45,7 @@ from tests.fakes.faulty import (
     whole,
 )
 from tests.fakes.server import free_port
+from tests.waiting import until
 
 BODY = b"abcdefgh"
 TAG = '"one"'
@@ -498,6 +502,35 @@ def test_a_part_is_read_again_only_until_the_stop(desk: Desk) -> None:
     desk.ticket.interrupt(Reason.SHUTDOWN)
     with pytest.raises(Interrupted):
         desk.fetch(url, resume=resume)
+
+
+@pytest.mark.parametrize("sized", [True, False])
+def test_a_silent_host_does_not_hold_up_a_stop(desk: Desk, *, sized: bool) -> None:
+    """The read would last thirty seconds, and the body that ends there must not pass for a whole one."""
+    never = threading.Event()
+    begun = threading.Event()
+
+    def silent(connection: socket.socket, asked: Asked) -> None:
+        connection.sendall(head(200, {"ETag": TAG, "Content-Length": 100} if sized else {"ETag": TAG}))
+        connection.sendall(b"abcd")
+        begun.set()
+        never.wait(60)
+
+    def stop() -> None:
+        assert begun.wait(20)
+        until(lambda: desk.ticket.received == 4)
+        desk.ticket.interrupt(Reason.SHUTDOWN)
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    try:
+        with pytest.raises(Interrupted):
+            desk.fetch(desk.server.at("/book", silent))
+        assert not never.is_set()
+    finally:
+        never.set()
+        stopper.join()
+    assert desk.ticket.resume is not None
 
 
 # bounds and the disk

@@ -19,7 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bookhopper import __version__, app
 from bookhopper.app import Core
-from bookhopper.errors import BookhopperError
+from bookhopper.deliver import Deliverer
+from bookhopper.errors import BookhopperError, HeldError
 from bookhopper.observe import collector
 from bookhopper.parts import Parts
 from bookhopper.settings import Settings
@@ -144,7 +145,8 @@ def test_a_dropped_list_becomes_books(delivered: Running) -> None:
     assert json.loads(delivered.get("/healthz"))["ok"] is True
     assert json.loads(delivered.get("/readyz")) == {"ready": True}
     assert delivered.base.joinpath("requests/accepted/list.txt").exists()
-    assert list((delivered.base / "state" / "parts").iterdir()) == []
+    left = [path.name for path in (delivered.base / "state" / "parts").iterdir()]
+    assert left == ["staging.log"]
 
 
 def test_every_metric_has_its_name_type_and_labels(delivered: Running) -> None:
@@ -263,12 +265,14 @@ def test_what_the_last_run_left_is_taken_up(tmp_path: Path, caplog: pytest.LogCa
     running = Running(tmp_path)
     parts = tmp_path / "state" / "parts"
     parts.mkdir(parents=True)
-    (parts / "7.staged").write_text("a.epub.uploading")
+    (parts / "staging.log").write_text("7\ta.epub.uploading\n")
     (parts / "9.part").write_bytes(b"x")
     (tmp_path / "ingest" / "a.epub.uploading").write_bytes(b"half")
     caplog.set_level(logging.INFO)
     running.start()
-    assert list((tmp_path / "ingest").iterdir()) == list(parts.iterdir()) == []
+    assert list((tmp_path / "ingest").iterdir()) == []
+    assert [path.name for path in parts.iterdir()] == ["staging.log"]
+    assert (parts / "staging.log").read_bytes() == b""
     assert "1 half-placed books of the last run removed" in caplog.text
     running.stop()
 
@@ -286,6 +290,35 @@ def test_books_wait_for_an_ingest_folder_that_is_away(running: Running) -> None:
         sample.labels["folder"] for sample in running.metrics()["bookhopper_filesystem_avail_bytes"].samples
     }
     assert running.counts() == {"queued": 1}
+
+
+def test_a_source_that_cannot_be_brought_up_to_date_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = Running(tmp_path)
+    source = {"kind": "gutenberg", "name": "pg", "catalogue": str(tmp_path / "nope.csv.gz")}
+    running.settings = Settings.model_validate(
+        running.settings.model_dump(exclude={"sources"}) | {"sources": [source]}
+    )
+    running.start()
+    until(lambda: "source pg cannot be brought up to date: " in caplog.text)
+    running.drop("Emma — Jane Austen")
+    until(lambda: running.value("request_lines_total", outcome="new") == 1)
+    assert running.counts().keys() <= {"wanted", "searching"}, "it waits for its source"
+    running.stop()
+
+
+def test_what_cannot_be_taken_up_waits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: object) -> int:
+        raise HeldError("the queue cannot be written")
+
+    monkeypatch.setattr(Deliverer, "clear_strays", failing)
+    running = Running(tmp_path)
+    running.start()
+    assert "what the last run left in ingest waits: the queue cannot be written" in caplog.text
+    running.stop()
 
 
 def test_run_starts_and_stops_by_signal(

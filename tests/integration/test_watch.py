@@ -22,7 +22,8 @@ from bookhopper.mounts import Mount
 from bookhopper.store.base import Entry, NewRequest
 from bookhopper.store.base import Intake as Stored
 from bookhopper.store.sqlite import SqliteStore
-from tests.requests_folder import Intake, eventually, running_intake
+from tests.requests_folder import Intake, running_intake
+from tests.waiting import until
 
 
 def file(size: int = 1, modified: int = 1) -> Signature:
@@ -156,13 +157,13 @@ def _has_beaten_since(intake: Intake, beat: float) -> bool:
 
 def test_a_file_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
     with running_intake(tmp_path, settle=1.0) as intake:
-        eventually(lambda: intake.watcher.last_scan)
+        until(lambda: intake.watcher.last_scan)
         with (intake.path / "slow.txt").open("w") as written:
             for number in range(20):  # each line wakes the watcher, and none of its looks may take the file
                 beat = intake.watcher.heartbeat
                 written.write(f"Title {number}\n")
                 written.flush()
-                eventually(partial(_has_beaten_since, intake, beat))
+                until(partial(_has_beaten_since, intake, beat))
             assert not intake.taken
         intake.accepted("slow.txt")
         assert intake.wanted() == 20
@@ -174,7 +175,7 @@ def test_the_same_name_again_is_another_request(tmp_path: Path) -> None:
         (intake.path / "list.txt").write_text("Emma\n")
         intake.accepted("list.txt")
         (intake.path / "list.txt").write_text("Emma\nDune\n")
-        eventually(lambda: len(intake.taken) == 2)
+        until(lambda: len(intake.taken) == 2)
         assert intake.names("accepted") == ["list (2).txt", "list.txt"]
         assert intake.names("reports") == ["list (2).txt.report.txt", "list.txt.report.txt"]
         assert [(taken.intake.new, taken.intake.known) for taken in intake.taken if taken.intake] == [
@@ -192,7 +193,7 @@ def test_ignored_files_stay_untouched(tmp_path: Path) -> None:
         (intake.path / "real.txt").write_text("Dune\n")
         intake.accepted("real.txt")
         intake.watcher.rescan()
-        eventually(lambda: not intake.watcher._rescan_wanted)
+        until(lambda: not intake.watcher._rescan_wanted)
         assert intake.wanted() == 1
         assert {".secret.txt", "draft.txt~", "a.part", "Thumbs.db", "x.txt.error.txt", "sub"} < set(
             intake.names()
@@ -206,7 +207,7 @@ def test_a_burst_is_taken_whole(tmp_path: Path) -> None:
             (tmp_path / "source" / f"{number:03}.txt").write_text(f"Title {number}\n")
         for path in (tmp_path / "source").iterdir():
             path.rename(intake.path / path.name)
-        eventually(lambda: len(intake.taken) == 600)
+        until(lambda: len(intake.taken) == 600)
         assert intake.wanted() == 600
         assert intake.watcher.rescan_found == 0
 
@@ -214,7 +215,7 @@ def test_a_burst_is_taken_whole(tmp_path: Path) -> None:
 def test_the_rescan_finds_what_no_event_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observer._Handler, "on_any_event", lambda *_: None)
     with running_intake(tmp_path) as intake:
-        eventually(lambda: intake.watcher.last_scan)
+        until(lambda: intake.watcher.last_scan)
         (intake.path / "unseen.txt").write_text("Emma\n")
         intake.watcher.rescan()
         intake.accepted("unseen.txt")
@@ -223,7 +224,7 @@ def test_the_rescan_finds_what_no_event_told_of(tmp_path: Path, monkeypatch: pyt
 
 def test_polling_where_it_is_asked_for(tmp_path: Path) -> None:
     with running_intake(tmp_path, polling="always") as intake:
-        eventually(lambda: intake.watcher.alive)
+        until(lambda: intake.watcher.alive)
         assert intake.watcher.polling
         (intake.path / "polled.txt").write_text("Emma\n")
         intake.accepted("polled.txt")
@@ -232,10 +233,10 @@ def test_polling_where_it_is_asked_for(tmp_path: Path) -> None:
 def test_network_file_systems_are_polled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observer, "mount_of", lambda _: Mount("/", "nfs4", "host:/export"))
     with running_intake(tmp_path) as intake:
-        eventually(lambda: intake.watcher.alive)
+        until(lambda: intake.watcher.alive)
         assert intake.watcher.polling
     with running_intake(tmp_path, polling="never") as intake:
-        eventually(lambda: intake.watcher.alive)
+        until(lambda: intake.watcher.alive)
         assert not intake.watcher.polling
 
 
@@ -252,7 +253,7 @@ def test_out_of_watches_means_polling_and_one_line(
 
     monkeypatch.setattr(observer, "Observer", Exhausted)
     with caplog.at_level(logging.WARNING, "bookhopper.intake"), running_intake(tmp_path) as intake:
-        eventually(lambda: intake.watcher.alive)
+        until(lambda: intake.watcher.alive)
         assert intake.watcher.polling
         (intake.path / "polled.txt").write_text("Emma\n")
         intake.accepted("polled.txt")
@@ -263,12 +264,12 @@ def test_out_of_watches_means_polling_and_one_line(
 
 def test_a_dead_observer_is_noticed_and_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "bookhopper.intake"), running_intake(tmp_path) as intake:
-        eventually(lambda: intake.watcher.alive)
+        until(lambda: intake.watcher.alive)
         dead = intake.watcher._observer._observer
         assert dead is not None
         dead.stop()
         dead.join()
-        eventually(lambda: intake.watcher._observer._observer is not dead and intake.watcher.alive)
+        until(lambda: intake.watcher._observer._observer is not dead and intake.watcher.alive)
         (intake.path / "after.txt").write_text("Emma\n")
         intake.accepted("after.txt")
     assert sum("broke off" in record.message for record in caplog.records) == 1
@@ -279,11 +280,11 @@ def test_a_deleted_folder_is_said_once_and_taken_up_when_it_is_back(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "bookhopper.intake"), running_intake(tmp_path) as intake:
-        eventually(lambda: intake.watcher.alive)
+        until(lambda: intake.watcher.alive)
         shutil.rmtree(intake.path)
-        eventually(lambda: not intake.watcher.alive)
+        until(lambda: not intake.watcher.alive)
         beat = intake.watcher.heartbeat
-        eventually(lambda: intake.watcher.heartbeat > beat)
+        until(lambda: intake.watcher.heartbeat > beat)
         intake.path.mkdir()
         (intake.path / "back.txt").write_text("Emma\n")
         intake.accepted("back.txt")
@@ -293,7 +294,7 @@ def test_a_deleted_folder_is_said_once_and_taken_up_when_it_is_back(
 
 def test_a_replaced_folder_is_watched_anew(tmp_path: Path) -> None:
     with running_intake(tmp_path) as intake:
-        eventually(lambda: intake.watcher.alive)
+        until(lambda: intake.watcher.alive)
         intake.path.rename(tmp_path / "elsewhere")
         intake.path.mkdir()
         (intake.path / "new.txt").write_text("Emma\n")
@@ -313,7 +314,7 @@ def test_a_fault_of_ours_does_not_end_the_thread(
 
     monkeypatch.setattr(RequestFolder, "scan", broken)
     with running_intake(tmp_path) as intake:
-        eventually(lambda: "nobody thought of this" in caplog.text)
+        until(lambda: "nobody thought of this" in caplog.text)
         (intake.path / "list.txt").write_text("Emma\n")
         intake.accepted("list.txt")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,7 +73,7 @@ def test_a_resume_point_comes_back(resume: Resume | None) -> None:
 
 def test_a_plain_want_is_small() -> None:
     text = want_to_json(Want(title="Emma", authors=("Jane Austen",), line=3, raw="Emma — Jane Austen"))
-    assert json.loads(text).keys() == {"title", "line", "raw", "authors"}
+    assert len(text) <= len('[3,"Emma — Jane Austen","Emma",["Jane Austen"],[]]')
     assert "—" in text, "and is kept in UTF-8, not in escapes"
 
 
@@ -84,7 +82,7 @@ def test_nothing_is_the_empty_text() -> None:
 
 
 def test_an_older_row_reads_with_defaults() -> None:
-    assert want_from_json('{"title":"Emma","line":1,"raw":"Emma"}') == Want(title="Emma", line=1, raw="Emma")
+    assert want_from_json('[1,"Emma","Emma",[],[]]') == Want(title="Emma", line=1, raw="Emma")
     assert candidates_from_json('[{"source":"s","key":"k"}]') == (Candidate("s", "k", ""),)
 
 

@@ -44,7 +44,7 @@ BAD: list[tuple[str, list[str]]] = [
     (OPDS + ", path: /x}", ["2:42: unknown key `path`: did you mean `pace`?"]),
     (OPDS + ", pace: {delays: 1}}", ["2:49: unknown key `delays`: did you mean `delay`?"]),
     ("sources: [{kind: folder, name: b}]", ["1:11: `path` is missing"]),
-    ("sources:\n  - {kind: opds}", ["2:5: `name` is missing", "2:5: `url` is missing"]),
+    ("sources:\n  - {kind: opds}", ["2:5: `url` is missing"]),
     (
         "download: {}\nserver: {listen: '127.0.0.1:1'}\ndownload: {workers: 1}",
         ["3:1: `download` stands here twice, first in line 1"],

@@ -18,7 +18,7 @@ from bookhopper.search.sources.base import Query
 from bookhopper.search.sources.opds import OpdsSource
 from bookhopper.ticket import Ticket
 from bookhopper.verify import verify
-from tests.daemon import until
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -103,8 +103,8 @@ def test_the_set_up_works(tmp_path: Path) -> None:
     assert "cp config/bookhopper.example.yaml ~/.config/bookhopper/bookhopper.yaml" in steps
     (tmp_path / ".config" / "bookhopper").mkdir(parents=True)
     text = EXAMPLE.read_text(encoding="utf-8")
-    text = re.sub(r"^sources:.*?(?=^# What is taken)", "sources: [{kind: folder, name: shelf, path: ~/shelf}]\n", text,
-                  flags=re.MULTILINE | re.DOTALL)  # fmt: skip
+    sources = re.compile(r"^sources:.*?(?=^# What is taken)", re.MULTILINE | re.DOTALL)
+    text = sources.sub("sources: [{kind: folder, name: shelf, path: ~/shelf}]\n", text)
     (tmp_path / ".config" / "bookhopper" / "bookhopper.yaml").write_text(text)
     (tmp_path / "shelf").mkdir()
     before = run("check", home=tmp_path)

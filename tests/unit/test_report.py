@@ -19,7 +19,7 @@ from bookhopper.model import BadLine, Candidate, Change, Job, Request, State, Wa
 from bookhopper.search.normalise import identity
 from bookhopper.store.base import Intake, Line, LineNote, Move, NewRequest, Wish
 from bookhopper.store.sqlite import SqliteStore
-from tests.requests_folder import DEADLINE, eventually
+from tests.waiting import DEADLINE, until
 
 REQUEST = Request(1, "to-read.txt", "", "", "to-read.txt.report.txt", 1, 1_795_000_000.0)
 EMMA = Candidate(
@@ -108,7 +108,7 @@ def test_waiting_and_failed_lines_give_their_reason() -> None:
 
 def test_candidates_that_were_given_up_say_why() -> None:
     broken = Candidate("home", "7", "Emma", format="epub", fault="its zip is damaged")
-    assert "given up: its zip is damaged" in text((line(), job(State.FAILED, candidates=(broken,))))
+    assert "given up: home:7: its zip is damaged" in text((line(), job(State.FAILED, candidates=(broken,))))
 
 
 def test_known_and_picked_lines_say_so() -> None:
@@ -207,7 +207,7 @@ def test_the_first_report_stands_before_the_file_is_filed(place: Place) -> None:
 def test_reports_of_unsettled_requests_are_written_at_the_start(place: Place) -> None:
     place.add("a.txt", "Emma\n")
     start(place)
-    eventually(lambda: "1 waiting" in place.report())
+    until(lambda: "1 waiting" in place.report())
 
 
 def test_changes_reach_every_report_that_holds_the_job(place: Place) -> None:
@@ -215,8 +215,8 @@ def test_changes_reach_every_report_that_holds_the_job(place: Place) -> None:
     place.add("b.txt", "Emma\nDune\n")
     start(place)
     place.settle()
-    eventually(lambda: "1 missing" in place.report("a.txt"))
-    eventually(lambda: "1 missing" in place.report("b.txt"))
+    until(lambda: "1 missing" in place.report("a.txt"))
+    until(lambda: "1 missing" in place.report("b.txt"))
     assert "no such book" in place.report("b.txt")
 
 
@@ -227,7 +227,7 @@ def test_completion_is_told_once_when_the_last_want_settles(place: Place) -> Non
     reporter.stored(place.add("a.txt", "Emma\nDune\n"))
     place.settle()
     place.settle()
-    eventually(lambda: completed == [1])
+    until(lambda: completed == [1])
     assert "2 missing" in place.report()
     reporter.stop()
     assert reporter.join(time.monotonic() + DEADLINE)
@@ -259,7 +259,7 @@ def test_a_full_disk_is_said_once_and_made_good(
         start(place)
         for _ in range(3):
             assert failed.acquire(timeout=DEADLINE)
-    eventually(lambda: "1 waiting" in place.report())
+    until(lambda: "1 waiting" in place.report())
     assert [record.message for record in caplog.records if "No space" in record.message] == [
         "reports cannot be written: No space left on device; trying again"
     ]
@@ -286,4 +286,4 @@ def test_changed_is_quick_even_when_many_come(place: Place) -> None:
     for _ in range(10_000):
         reporter.changed(change)
     place.settle()
-    eventually(lambda: "2 missing" in place.report())
+    until(lambda: "2 missing" in place.report())

@@ -65,6 +65,35 @@ def test_a_shield_lets_nothing_through() -> None:
         ticket.check()
 
 
+def test_an_interruption_ends_what_looks_at_no_ticket() -> None:
+    ticket = Ticket(1)
+    ended: list[int] = []
+    with ticket.ended_by(lambda: ended.append(1)):
+        ticket.interrupt(Reason.SHUTDOWN)
+        assert ended == [1]
+    ticket.interrupt(Reason.CANCEL)
+    assert ended == [1], "the block is over"
+    with pytest.raises(Interrupted), ticket.ended_by(lambda: ended.append(2)):
+        raise AssertionError("it was interrupted before")
+
+
+def test_what_ended_by_itself_need_not_be_ended() -> None:
+    def failing() -> None:
+        raise ProcessLookupError
+
+    ticket = Ticket(1)
+    with ticket.ended_by(failing):
+        ticket.interrupt(Reason.SHUTDOWN)
+
+
+def test_a_shield_keeps_it_from_being_ended() -> None:
+    ticket = Ticket(1)
+    ended: list[int] = []
+    with ticket.shield(), ticket.ended_by(lambda: ended.append(1)):
+        ticket.interrupt(Reason.SHUTDOWN)
+    assert ended == []
+
+
 def test_checking_is_a_sign_of_life(clock: Clock) -> None:
     ticket = Ticket(1)
     clock.now += 5

@@ -431,29 +431,6 @@ def test_a_shutdown_leaves_what_cannot_be_written_to_the_next_start(bench: Bench
     assert bench.queue.job(job).state is State.QUEUED
 
 
-def test_a_job_whose_claim_was_undone_is_not_worked_on_twice(bench: Bench) -> None:
-    """A claim may be given out before it is durable; when it was undone, the next one gives the same job."""
-    job = bench.queued()
-    begun, go = threading.Semaphore(0), threading.Event()
-    steps: list[int] = []
-
-    def step(job: Job, ticket: Ticket) -> Move:
-        steps.append(job.id)
-        begun.release()
-        go.wait(20)
-        return done(job, ticket)
-
-    pool = bench.pool(step, size=2)
-    pool.start()
-    assert begun.acquire(timeout=20)
-    claims = stepping(bench, "claim")
-    bench.store.move(Move(job, State.DOWNLOADING, State.QUEUED))
-    until(lambda: bench.queue.job(job).state is State.DOWNLOADING and len(claims) >= 1)
-    go.set()
-    until(lambda: bench.queue.job(job).state is State.DONE)
-    assert steps == [job]
-
-
 # the pool's size, and what is seen of it
 
 

@@ -30,7 +30,11 @@ Examples:
 def command(config_path: Path | None, wishes: tuple[str, ...]) -> None:
     """Wish for a book: drops a list with these lines into the requests folder."""
     folder = config.load(config_path).folders.requests
-    text = "".join(" ".join(wish.splitlines()) + "\n" for wish in wishes)
+    lines = [" ".join(wish.splitlines()) for wish in wishes]
+    for line in lines:
+        if line.lstrip().startswith("#") or not line.strip(" !\t"):
+            raise click.UsageError(f"there is nothing to wish for in {line!r}")
+    text = "".join(f"{line}\n" for line in lines)
     name = f"added-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}.txt"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,8 @@ _INVERTED = re.compile(
     re.IGNORECASE,
 )
 _JOINT = re.compile(r"\s*(?:;|&|\+|\b(?:and|und|et|with)\b)\s*", re.IGNORECASE)
-_MANY = re.compile(r"[,;&+]| (?:and|AND|And|und|et|with) ")
+_JOINT_SIGN = re.compile(r"[,;&+]")
+_JOINT_WORD = re.compile(r" (?:and|AND|And|und|et|with) ")
 _ET_AL = re.compile(r",? (?:et al\.?|and others)$", re.IGNORECASE)
 _QUOTES = {
     '"': '"',
@@ -80,7 +81,7 @@ def split_authors(text: str) -> tuple[str, ...]:
     if "(" in text:
         last = text[-1] == ")" and text.count("(") == 1
         plain_names = (text[: text.index("(")] if last else _REMARK.sub("", text)).strip(_LOOSE)
-    if not _MANY.search(plain_names):
+    if not (_JOINT_SIGN.search(plain_names) or _JOINT_WORD.search(plain_names)):
         return (plain_names or text,)
     names: list[str] = []
     for part in _JOINT.split(_ET_AL.sub("", plain_names)):

@@ -149,9 +149,10 @@ def _choices(job: Job) -> Iterator[str]:
     if offered and job.state is State.MISSING:
         yield f"{_INDENT}nearest, none of them near enough to be taken unasked:"
     for candidate in offered:
-        yield f"{_INDENT}{_pick_line(job, candidate)}"
-        if candidate.fault:
-            yield from _wrapped(f"given up: {candidate.fault}")
+        if not candidate.fault:
+            yield f"{_INDENT}{_pick_line(job, candidate)}"
+        elif candidate.fault not in job.error:
+            yield from _wrapped(f"given up: {candidate.source}:{candidate.key}: {candidate.fault}")
 
 
 def _pick_line(job: Job, candidate: Candidate) -> str:

@@ -68,20 +68,21 @@ def read_line(line: str, number: int) -> Want:
             text = line[mark.end() :].lstrip(DASHES + " ")
             priority = DEFAULT_PRIORITY - min(2, len(mark["urgent"]))
             numbered = mark["number"] is not None
-    if not _WORD.search(text):
+    if not (text[:1].isalnum() or _WORD.search(text)):
         raise WantError("there is no title in this line, only punctuation")
     if text[0] in "pP" and _PICK_START.match(text):
         return Want(priority=priority, pick=read_pick(text), line=number, raw=line)
     isbn, year, series = "", None, ""
-    if "97" in text or text[0].isdigit() or "ISBN" in text or "isbn" in text or "Isbn" in text:
+    if "97" in text or text[0].isdigit() or "SBN" in text or "sbn" in text:
         isbn, text = _take_isbn(text)
         if not _WORD.search(text):
             return Want(isbn=isbn, priority=priority, line=number, raw=line)
     if "(" in text or "[" in text:
         text, year, series = _take_year_and_series(text)
-    first, *others = readings_of(text)
+    readings = readings_of(text)
+    first, others = readings[0], readings[1:]
     if numbered:
-        others.append(Reading(line))
+        others += (Reading(line),)
     return Want(
         first.title,
         first.authors,
@@ -96,7 +97,7 @@ def read_line(line: str, number: int) -> Want:
         None,
         number,
         line,
-        tuple(others),
+        others,
     )
 
 

@@ -12,6 +12,7 @@ import urllib3.exceptions as wire
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.net.addresses import host_and_port, safe_url
 from bookhopper.net.hosts import Hosts, retry_after
+from bookhopper.ticket import Ticket
 
 _TLS_SECONDS = 15 * 60.0
 _THROTTLED = frozenset({429, 503})
@@ -33,7 +34,7 @@ class AnswerError(PermanentError):
 
 
 @contextmanager
-def faults_named(url: str, hosts: Hosts) -> Iterator[None]:
+def faults_named(url: str, hosts: Hosts, ticket: Ticket) -> Iterator[None]:
     """Turn the faults of requests and urllib3 inside the block into the daemon's, and tell `hosts`.
 
     A host that cannot be connected to (name, route, time, certificate) raises HeldError (scope `host`), an
@@ -42,6 +43,7 @@ def faults_named(url: str, hosts: Hosts) -> Iterator[None]:
     try:
         yield
     except (requests.RequestException, wire.HTTPError) as error:
+        ticket.check()  # an answer that was cut off on purpose is nobody's fault
         raise _fault(error, url, hosts) from error
 
 

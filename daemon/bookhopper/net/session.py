@@ -110,10 +110,11 @@ def open_stream(
         auth = _auth(url, sign_in)
         with (
             hosts.visit(url, ticket),
-            faults_named(url, hosts),
+            faults_named(url, hosts, ticket),
             session.get(
                 url, headers=headers, timeout=timeout, auth=auth, stream=True, allow_redirects=False
             ) as response,
+            ticket.ended_by(response.raw.shutdown),
         ):
             target = _redirect_target(response)
             if not target:
@@ -163,6 +164,7 @@ def fetch(
                 raise PermanentError(f"{safe_url(url)}: the answer is larger than {max_bytes:,} bytes")
             if time.monotonic() > deadline:
                 raise TransientError(f"{safe_url(url)}: the answer took longer than {seconds:.0f} s")
+        ticket.check()
         return Fetched(bytes(content), response.url, response.headers)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 from bookhopper.model import BadLine, Change, Pick, State, Want
@@ -13,12 +13,12 @@ from bookhopper.store.base import Entry, Intake, LineNote, NewRequest, Wish
 from bookhopper.store.codec import want_from_json, want_to_json
 from bookhopper.store.writer import Transaction
 
-_CHUNK = 500
+_CHUNK = 100
 _PICKABLE = frozenset((State.AMBIGUOUS, State.MISSING, State.FAILED, State.WANTED, State.CANCELLED))
 
 _ADD_JOB = (
-    "INSERT INTO jobs (id, request, owner, identity, want, state, priority, created, changed) "
-    "VALUES (?, ?, ?, ?, ?, 'wanted', ?, ?, ?)"
+    "INSERT INTO jobs (id, request, ordinal, owner, identity, want, state, priority, created, changed) "
+    "VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?, ?, ?)"
 )
 _ADD_LINE = "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -53,12 +53,13 @@ def add_request(transaction: Transaction, request: NewRequest, entries: Iterable
 
 
 def _again(transaction: Transaction, row: tuple[Any, ...]) -> Intake:
+    (new,) = transaction.execute("SELECT count(*) FROM jobs WHERE request = ?", (row[0],)).fetchone()
     notes = dict(
         transaction.execute("SELECT note, count(*) FROM lines WHERE request = ? GROUP BY note", (row[0],))
     )
     return Intake(
         request=rows.request(row),
-        new=notes.get(LineNote.NEW, 0),
+        new=new,
         known=notes.get(LineNote.KNOWN, 0) + notes.get(LineNote.PICKED, 0),
         bad=notes.get(LineNote.BAD, 0),
         repeated=True,
@@ -73,19 +74,30 @@ class _Filing:
         self.request = request
         self.owner = owner
         self.counts = dict.fromkeys(LineNote, 0)
-        self._ordinal = 0
-        (self._next_job,) = transaction.execute("SELECT coalesce(max(id), 0) + 1 FROM jobs").fetchone()
+        self._ordinals = count(1)
+        (last_job,) = transaction.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()
+        self._numbers = count(last_job + 1)
         self._jobs_of: dict[bytes, int] = {}
-        self._had_jobs = self._next_job > 1
+        self._had_jobs = last_job > 0
 
     def add(self, entries: list[Entry]) -> None:
         """File a chunk of entries."""
         if self._had_jobs:
             self._look_up([entry.identity for entry in entries if isinstance(entry, Wish)])
+        request, owner, now = self.request, self.owner, self.transaction.now
         jobs: list[tuple[Any, ...]] = []
-        lines = [self._line(entry, jobs) for entry in entries]
-        self.transaction.connection.executemany(_ADD_JOB, jobs)
+        lines: list[tuple[Any, ...]] = []
+        for entry, ordinal in zip(entries, self._ordinals, strict=False):
+            if isinstance(entry, BadLine) or not self._is_new(entry):
+                lines.append((request, ordinal, *self._line(entry)))
+                continue
+            number, identity, want = next(self._numbers), entry.identity, entry.want
+            self._jobs_of[identity] = number
+            text = want_to_json(want)
+            jobs.append((number, request, ordinal, owner, identity, text, want.priority, now, now))
+        self.counts[LineNote.NEW] += len(jobs)
         self.transaction.tally[State.WANTED] += len(jobs)
+        self.transaction.connection.executemany(_ADD_JOB, jobs)
         self.transaction.connection.executemany(_ADD_LINE, lines)
 
     def _look_up(self, identities: list[bytes]) -> None:
@@ -97,28 +109,24 @@ class _Filing:
         for identity, job in found:
             self._jobs_of.setdefault(identity, job)
 
-    def _line(self, entry: Entry, jobs: list[tuple[Any, ...]]) -> tuple[Any, ...]:
-        self._ordinal += 1
+    def _is_new(self, wish: Wish) -> bool:
+        want = wish.want
+        if want.pick is not None and want.pick.job is not None:
+            return False
+        return want.force or wish.identity not in self._jobs_of
+
+    def _line(self, entry: Entry) -> tuple[Any, ...]:
+        """Give the line of an entry that makes no job."""
         if isinstance(entry, BadLine):
             self.counts[LineNote.BAD] += 1
-            place = (entry.line, entry.column, entry.raw, LineNote.BAD, None, entry.reason)
-            return (self.request, self._ordinal, *place)
+            return (entry.line, entry.column, entry.raw, LineNote.BAD, None, entry.reason)
         want = entry.want
-        reason = ""
         if want.pick is not None and want.pick.job is not None:
             note, job, reason = self._pick(want, want.pick, want.pick.job)
-        elif entry.identity in self._jobs_of and not want.force:
-            note, job = LineNote.KNOWN, self._jobs_of[entry.identity]
         else:
-            note, job = LineNote.NEW, self._next_job
-            self._next_job += 1
-            self._jobs_of[entry.identity] = job
-            now = self.transaction.now
-            jobs.append(
-                (job, self.request, self.owner, entry.identity, want_to_json(want), want.priority, now, now)
-            )
+            note, job, reason = LineNote.KNOWN, self._jobs_of[entry.identity], ""
         self.counts[note] += 1
-        return (self.request, self._ordinal, want.line, 1, want.raw, note, job, reason)
+        return (want.line, 1, want.raw, note, job, reason)
 
     def _pick(self, line: Want, pick: Pick, number: int) -> tuple[LineNote, int | None, str]:
         """Send the picked job back to WANTED with the book that was picked for it."""

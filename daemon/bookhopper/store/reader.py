@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from heapq import merge
 from typing import Any
 
 from bookhopper.errors import StoreError
@@ -86,7 +87,7 @@ class Reader:
             order = "priority, position, id" if state in _WAITING else "changed DESC, id DESC"
             clause, parameters = "state = ?", [state.value]
             if where.request is not None:
-                clause += " AND id IN (SELECT job FROM lines WHERE request = ?)"
+                clause += " AND id IN (SELECT job FROM request_jobs WHERE request = ?)"
                 parameters.append(str(where.request))
             page = self.all(
                 f"SELECT {rows.JOB} FROM jobs WHERE {clause} ORDER BY {order} LIMIT ? OFFSET ?",
@@ -123,10 +124,23 @@ class Reader:
 
     def requests_of(self, job: int) -> list[int]:
         """Find the requests that have a line with this job."""
-        return [row[0] for row in self.all("SELECT DISTINCT request FROM lines WHERE job = ?", (job,))]
+        return [row[0] for row in self.all("SELECT request FROM request_jobs WHERE job = ?", (job,))]
 
     def lines(self, request: int) -> Iterator[tuple[Line, Job | None]]:
         """List a request's entries in pages, so that a long list is never in memory whole."""
+        return merge(self._lines_with_own_job(request), self._other_lines(request), key=_ordinal)
+
+    def _lines_with_own_job(self, request: int) -> Iterator[tuple[Line, Job | None]]:
+        last = 0
+        while page := self.all(
+            f"SELECT ordinal, {rows.JOB} FROM jobs WHERE request = ? AND ordinal > ? ORDER BY ordinal LIMIT ?",
+            (request, last, _PAGE),
+        ):
+            for last, *row in page:
+                job = rows.job(row)
+                yield rows.line_of(job, last), job
+
+    def _other_lines(self, request: int) -> Iterator[tuple[Line, Job | None]]:
         last = 0
         width = len(rows.LINE.split(", "))
         while page := self.all(
@@ -142,7 +156,8 @@ class Reader:
         """List the requests that have a line without a book or a reason yet."""
         states = ", ".join(f"'{state.value}'" for state in UNSETTLED)
         found = self.all(
-            f"SELECT DISTINCT request FROM lines WHERE job IN (SELECT id FROM jobs WHERE state IN ({states}))"
+            "SELECT DISTINCT request FROM request_jobs "
+            f"WHERE job IN (SELECT id FROM jobs WHERE state IN ({states}))"
         )
         return [row[0] for row in found]
 
@@ -168,7 +183,7 @@ class Reader:
         """List the file names of a request's delivered books by job."""
         return dict(
             self.all(
-                "SELECT job, name FROM ledger WHERE job IN (SELECT job FROM lines WHERE request = ?)",
+                "SELECT job, name FROM ledger WHERE job IN (SELECT job FROM request_jobs WHERE request = ?)",
                 (request,),
             )
         )
@@ -177,6 +192,10 @@ class Reader:
         """Read a setting."""
         row = self.one("SELECT value FROM settings WHERE key = ?", (key,))
         return row[0] if row else None
+
+
+def _ordinal(entry: tuple[Line, Job | None]) -> int:
+    return entry[0].ordinal
 
 
 _LISTED = (

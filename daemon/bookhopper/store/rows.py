@@ -15,6 +15,7 @@ JOB = (
 REQUEST = "id, name, digest, owner, report, wants, created"
 DELIVERY = "job, source, key, name, staged, folder, sha256, size, format, placed_at, done_at"
 LINE = 'ordinal, number, "column", raw, note, job, reason'
+"""An entry that made no job; one that did is read from its job."""
 
 
 def job(row: tuple[Any, ...], *, state: State | None = None, changed: float | None = None) -> Job:
@@ -48,6 +49,11 @@ def request(row: tuple[Any, ...]) -> Request:
 def delivery(row: tuple[Any, ...]) -> Delivery:
     """Read a row of the columns in DELIVERY."""
     return Delivery(*row)
+
+
+def line_of(job: Job, ordinal: int) -> Line:
+    """Tell of the entry that a job was made for."""
+    return Line(ordinal, job.want.line, 1, job.want.raw, LineNote.NEW, job.id)
 
 
 def line(row: tuple[Any, ...]) -> Line:

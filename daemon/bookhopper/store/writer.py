@@ -50,6 +50,18 @@ class Transaction:
         """Run one statement."""
         return self.connection.execute(sql, parameters)
 
+    def savepoint(self) -> Callable[[], None]:
+        """Begin something that may have to be undone; returns what undoes it."""
+        self.execute("SAVEPOINT operation")
+        told, tally = len(self.changes), self.tally.copy()
+
+        def undo() -> None:
+            self.execute("ROLLBACK TO operation")
+            del self.changes[told:]
+            self.tally = tally
+
+        return undo
+
     def commit(self) -> None:
         """Write the tally and make everything durable."""
         self.connection.executemany(
@@ -163,13 +175,8 @@ class Writer:
 
     def _perform(self, call: _Call[Any], transaction: Transaction) -> None:
         """Run one operation so that its failure undoes only itself."""
-        written, told, tally = (
-            self._connection.total_changes,
-            len(transaction.changes),
-            transaction.tally.copy(),
-        )
-        if call.guarded:
-            transaction.execute("SAVEPOINT operation")
+        written = self._connection.total_changes
+        undo = transaction.savepoint() if call.guarded else None
         try:
             call.result = call.operation(transaction)
         except sqlite3.OperationalError:
@@ -180,11 +187,9 @@ class Writer:
             if not call.guarded and self._connection.total_changes != written:
                 raise sqlite3.ProgrammingError(f"{call.name} broke off half-way: {error}") from error
             call.error = error
-            del transaction.changes[told:]
-            transaction.tally = tally
-            if call.guarded:
-                transaction.execute("ROLLBACK TO operation")
-        if call.guarded:
+            if undo is not None:
+                undo()
+        if undo is not None:
             transaction.execute("RELEASE operation")
 
     def _undo(self, group: list[_Call[Any]], error: sqlite3.Error) -> None:

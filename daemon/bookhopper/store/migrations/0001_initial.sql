@@ -17,6 +17,7 @@ CREATE TABLE requests (
 CREATE TABLE jobs (
     id         INTEGER PRIMARY KEY,
     request    INTEGER NOT NULL REFERENCES requests (id),
+    ordinal    INTEGER,
     parent     INTEGER REFERENCES jobs (id),
     owner      TEXT NOT NULL DEFAULT '',
     identity   BLOB NOT NULL,
@@ -43,6 +44,7 @@ CREATE INDEX jobs_heap ON jobs (state, priority, position, id)
 CREATE INDEX jobs_due ON jobs (state, not_before) WHERE not_before IS NOT NULL;
 
 CREATE INDEX jobs_identity ON jobs (identity);
+CREATE INDEX jobs_request ON jobs (request, ordinal);
 CREATE INDEX jobs_state ON jobs (state, changed);
 
 -- Counting a million rows takes longer than a page may, so each commit brings these up to date.
@@ -51,6 +53,8 @@ CREATE TABLE state_counts (
     jobs  INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- The entries of a request that made no job: known, picked, bad.  One that did stands in its job, as
+-- `ordinal` and `want`, so that a long list of new wants is written once and not twice.
 CREATE TABLE lines (
     request INTEGER NOT NULL REFERENCES requests (id),
     ordinal INTEGER NOT NULL,
@@ -64,6 +68,9 @@ CREATE TABLE lines (
 ) WITHOUT ROWID;
 
 CREATE INDEX lines_job ON lines (job, request) WHERE job IS NOT NULL;
+
+CREATE VIEW request_jobs (request, job) AS
+    SELECT request, id FROM jobs UNION SELECT request, job FROM lines WHERE job IS NOT NULL;
 
 -- What went into ingest, for ever: a book once, a name once.
 CREATE TABLE ledger (
