@@ -1,7 +1,6 @@
-"""Start and stop of the daemon: what must stand before READY is built here, the rest in `parts` after it.
+"""Start and stop of the daemon: first the core, then READY, then the parts that do the work.
 
-READY means that the watcher watches and the store is open.  Importing requests, lxml, rapidfuzz, prometheus
-and the scheduler takes longer than all of that, so `parts`, which needs them, is imported afterwards.
+READY means that the watcher watches and the store is open; what loads longer than that comes after it.
 """
 
 from __future__ import annotations
@@ -10,113 +9,18 @@ import logging
 import signal
 import threading
 import time
-from contextlib import ExitStack
 from importlib import import_module
-from pathlib import Path
-from socket import socket
 from types import FrameType, ModuleType
 
 from bookhopper import __version__
-from bookhopper.api import address, listener
-from bookhopper.errors import BookhopperError
-from bookhopper.intake.base import Limits
-from bookhopper.intake.folder import RequestFolder
-from bookhopper.intake.reporter import Completed, Reporter
-from bookhopper.intake.taking import Taker
-from bookhopper.intake.tally import Tally
-from bookhopper.intake.watch import Watcher
-from bookhopper.lock import StateLock
+from bookhopper.core import Core
 from bookhopper.observe import logs
-from bookhopper.observe.events import Events
 from bookhopper.observe.sdnotify import notify
-from bookhopper.settings import Settings, split_listen
-from bookhopper.store.sqlite import SqliteStore
+from bookhopper.settings import Settings
 
 log = logging.getLogger("bookhopper")
 
-_DATABASE = "queue.db"
-_WATCHER_SECONDS = 10.0
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-class Core:
-    """What stands at READY: the store, the watcher, the server's socket, and the changes that wait."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Open everything; raises BookhopperError, having let go of what was open already."""
-        self.settings = settings
-        self.token = address.new_token()
-        with ExitStack() as opened:
-            folders = settings.folders
-            for folder in (folders.requests, folders.state, self.parts_folder):
-                make_folder(folder)
-            lock = StateLock(folders.state)
-            opened.callback(lock.release)
-            self.events = Events()
-            self.store = SqliteStore(folders.state / _DATABASE, self.events.publish)
-            opened.callback(self.store.close)
-            self.recovered = self.store.recover()
-            self.listener: socket = listener.bind(*split_listen(settings.server.listen))
-            opened.callback(self.listener.close)
-            self.url = listener.url_of(self.listener)
-            address.leave_address(folders.state, self.url, self.token)
-            opened.callback(address.forget_address, folders.state)
-            self.request_folder = RequestFolder(folders.requests)
-            self.tally = Tally()
-            self.on_completed: Completed = _unheard
-            self.reporter = Reporter(self.store, self.request_folder, completed=self._completed)
-            limits = Limits(size=settings.intake.max_size, lines=settings.intake.max_lines)
-            taker = Taker(
-                self.request_folder,
-                self.store,
-                limits=limits,
-                stored=self.reporter.stored,
-                told=self.tally.add,
-            )
-            self.watcher = Watcher(
-                self.request_folder,
-                taker.take,
-                settle=settings.intake.settle,
-                polling=settings.intake.polling,
-            )
-            self.watcher.start()
-            opened.callback(self._stop_watcher)
-            self._await_watcher()
-            self._closing = opened.pop_all()
-
-    @property
-    def parts_folder(self) -> Path:
-        """Where unfinished downloads lie."""
-        return self.settings.folders.state / "parts"
-
-    def _completed(self, request: int, seconds: float) -> None:
-        self.on_completed(request, seconds)
-
-    def _await_watcher(self) -> None:
-        if not self.watcher.watching.wait(_WATCHER_SECONDS):
-            log.warning("%s is not watched yet; going on", self.settings.folders.requests)
-
-    def _stop_watcher(self) -> None:
-        self.watcher.stop()
-        self.watcher.join(time.monotonic() + _WATCHER_SECONDS)
-
-    def close(self) -> None:
-        """Let go of everything, in the opposite order."""
-        self._closing.close()
-
-
-def _unheard(request: int, seconds: float) -> None:
-    """Stand in until the metrics are loaded."""
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder with its parents; raises BookhopperError in one line."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BookhopperError(
-            f"{folder} cannot be made: {error.strerror}: make it yourself, or name another under `folders:`"
-        ) from error
 
 
 def _load_parts() -> ModuleType:

@@ -11,7 +11,7 @@ from prometheus_client import generate_latest
 from bookhopper.acquire import Acquire
 from bookhopper.api.server import Server, application
 from bookhopper.api.view import View
-from bookhopper.app import Core
+from bookhopper.core import Core
 from bookhopper.deliver import Deliverer
 from bookhopper.download import Downloader
 from bookhopper.errors import BookhopperError

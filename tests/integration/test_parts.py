@@ -18,7 +18,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from bookhopper import __version__, app
-from bookhopper.app import Core
+from bookhopper.core import Core
 from bookhopper.deliver import Deliverer
 from bookhopper.errors import BookhopperError, HeldError
 from bookhopper.observe import collector
