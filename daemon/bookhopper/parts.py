@@ -52,7 +52,11 @@ class Parts:
         self._sources = registry.build(settings.sources, settings.folders.state)
         self._metrics = Metrics((source.name for source in self._sources.sources), settings.formats)
         core.store.writer.observe = self._metrics.store_operation
-        self._answers = Sources({source.name: True for source in self._sources.sources}, {})
+        self._answers = Sources(
+            {source.name: True for source in self._sources.sources},
+            {},
+            lambda name: self._sources.hosts.waited(self._sources.allowed[name]),
+        )
         observed = [ObservedSource(source, self._source_called) for source in self._sources.sources]
         self._resolver = Resolver(
             observed,

@@ -41,6 +41,7 @@ NAMES = {
     "source_parse_failures": ("counter", {"source"}),
     "source_available": ("gauge", {"source"}),
     "source_last_success_timestamp_seconds": ("gauge", {"source"}),
+    "rate_limit_wait_seconds": ("counter", {"source"}),
     "match_decisions": ("counter", {"decision"}),
     "match_score_ratio": ("histogram", set()),
     "queue_items": ("gauge", {"state"}),

@@ -85,6 +85,7 @@ class Hosts:
         self._clock = clock
         self._lock = threading.Lock()
         self._hosts: dict[str, _Host] = {}
+        self._waited: dict[str, float] = {}
 
     @contextmanager
     def visit(self, url: str, ticket: Ticket) -> Iterator[None]:
@@ -97,6 +98,8 @@ class Hosts:
         ticket.check()
         while (pause := self._enter(name)) > 0:
             ticket.wait(pause)
+            with self._lock:
+                self._waited[name] = self._waited.get(name, 0.0) + pause
         try:
             yield
         finally:
@@ -155,6 +158,11 @@ class Hosts:
             now = self._clock()
             until = {name: max(host.down_until, host.quiet_until) for name, host in self._hosts.items()}
             return {name: moment - now for name, moment in until.items() if moment > now}
+
+    def waited(self, names: Collection[str]) -> float:
+        """Tell how many seconds were waited so far so as not to ask these hosts too hard."""
+        with self._lock:
+            return sum(self._waited.get(name, 0.0) for name in names)
 
     def _enter(self, name: str) -> float:
         """Take a connection of the host and return 0, or return the seconds to wait before asking again."""

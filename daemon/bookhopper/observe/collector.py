@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,14 @@ _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """When each source last answered, and whether it answers now; kept by whoever observes the calls."""
+    """When each source last answered, and whether it answers now; kept by whoever observes the calls.
+
+    `waited` gives the seconds that a source's hosts were spared.
+    """
 
     available: dict[str, bool]
     last_success: dict[str, float]
+    waited: Callable[[str], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +127,17 @@ class DaemonCollector(Collector):
             self._parts.acquire.verifications(),
             ("check", "outcome"),
         )
-        done = self._parts.sources
-        yield _gauge(
-            "source_last_success_timestamp_seconds",
-            "When a source last answered.",
-            {(name,): moment for name, moment in done.last_success.copy().items()},
-            ("source",),
-        )
 
     def _sources(self) -> Iterator[Metric]:
-        available = {(name,): float(up) for name, up in self._parts.sources.available.items()}
+        sources = self._parts.sources
+        available = {(name,): float(up) for name, up in sources.available.items()}
         yield _gauge("source_available", "Whether a source answered when last asked.", available, ("source",))
+        answered = {(name,): moment for name, moment in sources.last_success.copy().items()}
+        yield _gauge(
+            "source_last_success_timestamp_seconds", "When a source last answered.", answered, ("source",)
+        )
+        waited = {(name,): sources.waited(name) for name in sources.available}
+        yield _counter("rate_limit_wait_seconds", "Waited so as not to ask too hard.", waited, ("source",))
 
     def _surroundings(self) -> Iterator[Metric]:
         pending, oldest = _pending(self._parts.folders["ingest"])
