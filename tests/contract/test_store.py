@@ -395,6 +395,35 @@ def test_long_lists_come_in_order(bench: Bench) -> None:
     assert numbers == list(range(2500))
 
 
+def test_new_known_and_bad_lines_stand_where_the_file_has_them(bench: Bench) -> None:
+    bench.drop(*(want(f"Book {number}", line=number) for number in range(0, 400, 2)))
+    bad = BadLine(401, 7, "???", "only punctuation")
+    again = (want(f"Book {number}", line=number) for number in range(400))
+    bench.drop(bad, *again, want("Book 1", line=402), bad)
+    lines = [line for line, _ in bench.store.lines(2)]
+    assert [line.ordinal for line in lines] == list(range(1, 404))
+    assert [line.number for line in lines] == [401, *range(400), 402, 401]
+    assert [line.raw for line in lines[:3]] == ["???", "Book 0 — Jane Austen", "Book 1 — Jane Austen"]
+    notes = [LineNote.BAD, *[LineNote.KNOWN, LineNote.NEW] * 200, LineNote.KNOWN, LineNote.BAD]
+    assert [line.note for line in lines] == notes
+    assert lines[-2].job == lines[2].job
+    assert {job.id for job in bench.store.jobs(JobFilter(request=2), limit=500)} == {
+        line.job for line in lines if line.job
+    }
+    assert bench.store.requests_of(lines[2].job or 0) == [2]
+    assert sorted(bench.store.requests_of(lines[1].job or 0)) == [1, 2]
+
+
+def test_a_list_of_known_wants_is_unsettled_until_they_are(bench: Bench) -> None:
+    job = bench.downloading()
+    assert bench.drop(want("Emma")) == [job]
+    assert sorted(bench.store.unsettled_requests()) == [1, 2]
+    bench.store.place(delivery(job))
+    bench.store.complete(job)
+    assert bench.store.unsettled_requests() == []
+    assert bench.store.names(1) == bench.store.names(2) == {job: f"{job}.epub"}
+
+
 def test_a_closed_store_says_so(bench: Bench) -> None:
     bench.store.close()
     with pytest.raises(StoreError):

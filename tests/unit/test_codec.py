@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +61,17 @@ CANDIDATES = st.builds(
 @given(WANTS)
 def test_a_want_comes_back(want: Want) -> None:
     assert want_from_json(want_to_json(want)) == want
+
+
+@given(TEXT, TEXT, TEXT, st.integers(-9, 9))
+def test_a_want_with_the_readings_of_a_plain_line_comes_back(
+    title: str, author: str, raw: str, priority: int
+) -> None:
+    readings = (Reading(author, (title,)), Reading(raw))
+    want = Want(title=title, authors=(author,), priority=priority, line=3, raw=raw, readings=readings)
+    text = want_to_json(want)
+    assert json.loads(text)[:5] == [3, raw, title, [author], None], "the readings are not written"
+    assert want_from_json(text) == want
 
 
 @given(st.lists(CANDIDATES, max_size=3).map(tuple))

@@ -43,6 +43,11 @@ def test_fold_is_stable(text: str) -> None:
     assert fold(fold(text)) == fold(text)
 
 
+@given(st.text(st.characters(max_codepoint=127)))
+def test_an_accent_elsewhere_in_the_text_changes_nothing(text: str) -> None:
+    assert fold(f"{text} é") == f"{fold(text)} e".lstrip()
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -52,27 +52,26 @@ _QUOTES = {
 _LOOSE = " ,;:"
 
 
-def readings_of(text: str) -> tuple[Reading, ...]:
-    """Give the readings of one plain line without mark-up, likeliest first and at least one."""
+def title_and_authors(text: str) -> tuple[str, tuple[str, ...], tuple[Reading, ...]]:
+    """Read one plain line without mark-up: title, authors, and the other readings, likeliest first."""
     parts = text.split(" — ")
     if len(parts) != 2:
         parts = _SEPARATOR.split(text)
     has_by = " by " in text or " BY " in text or " By " in text
     if len(parts) == 2 and not has_by:  # nearly every line of a real list: no detours
-        left, right = parts
-        by_title = Reading(unquoted(left), split_authors(right))
-        by_author = Reading(unquoted(right), split_authors(left))
-        whole = Reading(text)
-        if _author_first(left, right):
-            return by_author, by_title, whole
-        return by_title, by_author, whole
+        title, author = parts
+        if _author_first(title, author):
+            author, title = parts
+        turned = Reading(unquoted(author), split_authors(title))
+        return unquoted(title), split_authors(author), (turned, Reading(text))
     if len(parts) > 1:
-        return _distinct(_dashed(parts, text))
-    if has_by:
-        return _distinct(_said_by(text))
-    if text.isalnum():
-        return (Reading(text),)
-    return _distinct(_loose(text))
+        guesses = _dashed(parts, text)
+    elif has_by:
+        guesses = _said_by(text)
+    else:
+        guesses = _loose(text)
+    first, *others = _distinct(guesses)
+    return first.title, first.authors, tuple(others)
 
 
 def split_authors(text: str) -> tuple[str, ...]:
@@ -181,7 +180,7 @@ def _split_at_last(separator: re.Pattern[str], text: str) -> Iterator[tuple[str,
         yield text[: place.start()], text[place.end() :]
 
 
-def _distinct(guesses: Iterator[tuple[str, str]]) -> tuple[Reading, ...]:
+def _distinct(guesses: Iterator[tuple[str, str]]) -> list[Reading]:
     readings: dict[Reading, None] = {}
     for title, author in guesses:
         name = author.strip(_LOOSE + DASHES)
@@ -190,4 +189,4 @@ def _distinct(guesses: Iterator[tuple[str, str]]) -> tuple[Reading, ...]:
             readings[Reading(plain_title, split_authors(name) if name else ())] = None
         if len(readings) == _MOST:
             break
-    return tuple(readings)
+    return list(readings)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from bookhopper.intake.base import Entry, Limits, UnreadableRequestError, plain, shown
-from bookhopper.intake.readings import DASHES, readings_of
+from bookhopper.intake.readings import DASHES, title_and_authors
 from bookhopper.model import DEFAULT_PRIORITY, BadLine, Pick, Reading, Want
 
 _MARK_STARTS = frozenset(f"{DASHES}*+•·[!0123456789")
@@ -79,13 +79,12 @@ def read_line(line: str, number: int) -> Want:
             return Want(isbn=isbn, priority=priority, line=number, raw=line)
     if "(" in text or "[" in text:
         text, year, series = _take_year_and_series(text)
-    readings = readings_of(text)
-    first, others = readings[0], readings[1:]
+    title, authors, others = title_and_authors(text)
     if numbered:
         others += (Reading(line),)
     return Want(
-        first.title,
-        first.authors,
+        title,
+        authors,
         isbn,
         year,
         "",

@@ -1,7 +1,7 @@
 """Wants, candidates and resume points as compact JSON, for the columns that hold them whole.
 
-Fields that have their default value are left out, so a hundred thousand plain wants stay small, and a field
-that a later version adds reads as its default from older rows.
+Default values are left out where they come last, so a hundred thousand plain wants stay small, and a field
+that a later version adds (after the others) reads as its default from older rows.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from typing import Any
 
 from bookhopper.model import Candidate, Pick, Reading, Resume, Want
 
-_PICK = attrgetter("source", "key", "job")
 _encode = json.JSONEncoder(
-    ensure_ascii=False, check_circular=False, separators=(",", ":"), default=_PICK
+    ensure_ascii=False,
+    check_circular=False,
+    separators=(",", ":"),
+    default=attrgetter("source", "key", "job"),  # a Pick, the only noun that is handed in as it is
 ).encode
 _decode = json.JSONDecoder().decode
 

@@ -13,7 +13,7 @@ from bookhopper.store.base import Entry, Intake, LineNote, NewRequest, Wish
 from bookhopper.store.codec import want_from_json, want_to_json
 from bookhopper.store.writer import Transaction
 
-_CHUNK = 100
+_CHUNK = 100  # so few that a chunk is gone again before Python's collector of garbage wakes
 _PICKABLE = frozenset((State.AMBIGUOUS, State.MISSING, State.FAILED, State.WANTED, State.CANCELLED))
 
 _ADD_JOB = (

@@ -85,10 +85,11 @@ class Reader:
                 offset -= counts[state]
                 continue
             order = "priority, position, id" if state in _WAITING else "changed DESC, id DESC"
-            clause, parameters = "state = ?", [state.value]
+            clause = "state = ?"
+            parameters: list[Any] = [state]
             if where.request is not None:
                 clause += " AND id IN (SELECT job FROM request_jobs WHERE request = ?)"
-                parameters.append(str(where.request))
+                parameters.append(where.request)
             page = self.all(
                 f"SELECT {rows.JOB} FROM jobs WHERE {clause} ORDER BY {order} LIMIT ? OFFSET ?",
                 (*parameters, limit - len(found), offset),
@@ -124,7 +125,7 @@ class Reader:
 
     def requests_of(self, job: int) -> list[int]:
         """Find the requests that have a line with this job."""
-        return [row[0] for row in self.all("SELECT request FROM request_jobs WHERE job = ?", (job,))]
+        return [row[0] for row in self.all("SELECT DISTINCT request FROM request_jobs WHERE job = ?", (job,))]
 
     def lines(self, request: int) -> Iterator[tuple[Line, Job | None]]:
         """List a request's entries in pages, so that a long list is never in memory whole."""
@@ -133,11 +134,12 @@ class Reader:
     def _lines_with_own_job(self, request: int) -> Iterator[tuple[Line, Job | None]]:
         last = 0
         while page := self.all(
-            f"SELECT ordinal, {rows.JOB} FROM jobs WHERE request = ? AND ordinal > ? ORDER BY ordinal LIMIT ?",
+            f"SELECT {rows.JOB}, ordinal FROM jobs "
+            "WHERE request = ? AND ordinal > ? ORDER BY ordinal LIMIT ?",
             (request, last, _PAGE),
         ):
-            for last, *row in page:
-                job = rows.job(row)
+            for row in page:
+                job, last = rows.job(row), row[-1]
                 yield rows.line_of(job, last), job
 
     def _other_lines(self, request: int) -> Iterator[tuple[Line, Job | None]]:
@@ -156,8 +158,9 @@ class Reader:
         """List the requests that have a line without a book or a reason yet."""
         states = ", ".join(f"'{state.value}'" for state in UNSETTLED)
         found = self.all(
-            "SELECT DISTINCT request FROM request_jobs "
-            f"WHERE job IN (SELECT id FROM jobs WHERE state IN ({states}))"
+            f"SELECT request FROM jobs WHERE state IN ({states}) "
+            "UNION SELECT lines.request FROM lines JOIN jobs ON jobs.id = lines.job "
+            f"WHERE state IN ({states})"
         )
         return [row[0] for row in found]
 

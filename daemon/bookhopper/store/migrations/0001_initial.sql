@@ -70,7 +70,7 @@ CREATE TABLE lines (
 CREATE INDEX lines_job ON lines (job, request) WHERE job IS NOT NULL;
 
 CREATE VIEW request_jobs (request, job) AS
-    SELECT request, id FROM jobs UNION SELECT request, job FROM lines WHERE job IS NOT NULL;
+    SELECT request, id FROM jobs UNION ALL SELECT request, job FROM lines WHERE job IS NOT NULL;
 
 -- What went into ingest, for ever: a book once, a name once.
 CREATE TABLE ledger (
