@@ -11,9 +11,16 @@ DEADLINE = 45.0
 _LOOK_SECONDS = 0.005
 
 
-def until(condition: Callable[[], object], what: str = "a condition", seconds: float = DEADLINE) -> None:
-    """Return as soon as the condition holds; fails with `what` when it does not in time."""
+def until(
+    condition: Callable[[], object], what: str | Callable[[], str] = "a condition", seconds: float = DEADLINE
+) -> None:
+    """Return as soon as the condition holds; fails with `what` when it does not in time.
+
+    A `what` that is called is so when the time is over: for what is to be said of that moment.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}"
+        if time.monotonic() >= deadline:
+            said = what if isinstance(what, str) else what()
+            raise AssertionError(f"waited {seconds:.0f} s in vain: {said}")
         time.sleep(_LOOK_SECONDS)

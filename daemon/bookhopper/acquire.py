@@ -27,6 +27,8 @@ from bookhopper.verify import Check, Verdict, verify
 log = logging.getLogger("bookhopper.acquire")
 
 _PART_SUFFIX = ".part"
+_PLAIN = {"fbz": "fb2"}
+"""Formats that are another one in a wrapper."""
 _WHOLE = "book"
 _VERIFICATIONS = [(_WHOLE, "passed"), *((check, "failed") for check in get_args(Check) if check)]
 
@@ -136,9 +138,13 @@ class Acquire:
         its way, from the mirrors that are left.
         """
         ticket, resume = order.ticket, order.ticket.resume
+        damage = ""
         while True:
             ticket.stage = "download"
-            got = self._downloader.fetch(order, part, resume)
+            try:
+                got = self._downloader.fetch(order, part, resume)
+            except PermanentError as error:
+                raise PermanentError(damage or str(error)) from error
             ticket.stage = "verify"
             verdict = self._verify(got, order.candidate)
             if verdict.ok:
@@ -147,9 +153,10 @@ class Acquire:
             ticket.resume = resume = None
             if got.resumed:
                 continue
+            damage = damage or verdict.reason
             others = tuple(url for url in order.candidate.urls if url != got.url)
             if verdict.permanent or not others:
-                raise PermanentError(verdict.reason)
+                raise PermanentError(damage)
             log.info("job %d: the file from %s is no good: %s", ticket.job, safe_url(got.url), verdict.reason)
             order = replace(order, candidate=replace(order.candidate, urls=others))
 
@@ -161,17 +168,15 @@ class Acquire:
 
     def _refuse_format(self, job: Job, verdict: Verdict) -> None:
         wanted = job.want.formats or self._formats
-        if verdict.format not in wanted:
+        if _PLAIN.get(verdict.format, verdict.format) not in wanted and verdict.format not in wanted:
             raise PermanentError(f"its format is {verdict.format}, and wanted is {', '.join(wanted)}")
 
 
 def _worth_waiting_for(passing: Sequence[BookhopperError]) -> BookhopperError | None:
-    """Choose the error that decides: the job's own attempt counts before what the surroundings do."""
-    for kind in (TransientError, HeldError):
-        for error in passing:
-            if isinstance(error, kind):
-                return error
-    return None
+    """Choose the error that decides: the job's own attempt first, else the hold that ends soonest."""
+    own = [error for error in passing if isinstance(error, TransientError)]
+    held = [error for error in passing if isinstance(error, HeldError)]
+    return own[0] if own else min(held, key=lambda error: error.seconds, default=None)
 
 
 def _all_faults(job: Job) -> str:

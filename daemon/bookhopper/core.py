@@ -51,7 +51,7 @@ class Core:
             self.listener: socket = listener.bind(*split_listen(settings.server.listen))
             opened.callback(self.listener.close)
             self.url = listener.url_of(self.listener)
-            address.leave_address(folders.state, self.url, self.token)
+            self._leave_address()
             opened.callback(address.forget_address, folders.state)
             self.request_folder = RequestFolder(folders.requests)
             self.tally = Tally()
@@ -80,6 +80,13 @@ class Core:
     def parts_folder(self) -> Path:
         """Where unfinished downloads lie."""
         return self.settings.folders.state / "parts"
+
+    def _leave_address(self) -> None:
+        state = self.settings.folders.state
+        try:
+            address.leave_address(state, self.url, self.token)
+        except OSError as error:
+            raise BookhopperError(f"{state} cannot be written: {error.strerror}: make room there") from error
 
     def _completed(self, request: int, seconds: float) -> None:
         self.on_completed(request, seconds)

@@ -16,6 +16,8 @@ from bookhopper.net.addresses import safe_url
 from bookhopper.part import CHUNK, Limits, PartFile, disk_full
 from bookhopper.transfer import Open, Order, Traffic, Transfer
 
+_WORTH_GOING_ON = 64 * 1024
+_BREATH_SECONDS = 1.0
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 
@@ -50,7 +52,7 @@ class Downloader:
         faults: list[BookhopperError] = []
         for url in _best_first(order.candidate.urls, resume):
             try:
-                return self._from(url, order, part, resume)
+                return self._patiently(url, order, part, resume)
             except HeldError as error:
                 if error.scope == "queue":
                     raise
@@ -58,11 +60,23 @@ class Downloader:
             except (TransientError, PermanentError) as error:
                 faults.append(error)
             resume = order.ticket.resume
-        for kind in (TransientError, HeldError):
-            for fault in faults:
-                if isinstance(fault, kind):
-                    raise fault
-        raise PermanentError(_in_one_line(faults))
+        raise _deciding(faults)
+
+    def _patiently(self, url: str, order: Order, part: Path, resume: Resume | None) -> Downloaded:
+        """Go on at the same mirror while it brings the file further; another one would begin from zero."""
+        while True:
+            begun = _size(part)
+            try:
+                return self._from(url, order, part, resume)
+            except TransientError:
+                resume = order.ticket.resume
+                further = _size(part) - begun >= _WORTH_GOING_ON and resume is not None and resume.url == url
+                if not further:
+                    raise
+                order.ticket.wait(_BREATH_SECONDS)
+            finally:
+                if not _size(part):
+                    part.unlink(missing_ok=True)
 
     def _from(self, url: str, order: Order, path: Path, resume: Resume | None) -> Downloaded:
         try:
@@ -81,7 +95,7 @@ class Downloader:
                 return Downloaded(path, url, digest, part.size, resumed)
         except OSError as error:
             if error.errno in _FULL:
-                raise disk_full("no space left", self._limits.keep_free) from error
+                raise disk_full(self._limits.keep_free) from error
             raise HeldError(f"{path.parent}: {error.strerror or error}: mend it", scope="queue") from error
 
     def _copy(self, url: str, order: Order, part: PartFile) -> bool:
@@ -138,6 +152,22 @@ def _best_first(urls: Collection[str], resume: Resume | None) -> list[str]:
     if resume is None or resume.url not in urls:
         return list(urls)
     return [resume.url, *(url for url in urls if url != resume.url)]
+
+
+def _deciding(faults: Sequence[BookhopperError]) -> BookhopperError:
+    """Choose the error of several mirrors that decides: what may pass, then the hold that ends soonest."""
+    for fault in faults:
+        if isinstance(fault, TransientError):
+            return fault
+    held = [fault for fault in faults if isinstance(fault, HeldError)]
+    return min(held, key=lambda fault: fault.seconds) if held else PermanentError(_in_one_line(faults))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _in_one_line(faults: Sequence[BookhopperError]) -> str:

@@ -22,6 +22,7 @@ _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _UNSUPPORTED = frozenset((errno.EINVAL, errno.ENOSYS, errno.ENOTSUP))
 _AWAY_SECONDS = 15.0
+_LEAST_FREE = 1024 * 1024
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -79,6 +80,8 @@ class IngestFolder:
             raise _away(
                 f"the ingest folder {self.path} cannot be written to: give bookhopper's user the right"
             )
+        if shutil.disk_usage(self.path).free < _LEAST_FREE:
+            raise _away(f"the disk of the ingest folder {self.path} is full: make room")
         seen = (status.st_dev, status.st_ino)
         if seen != self._seen:  # the mount table is long, and the same folder lies on the same mount
             self._recognise()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from bookhopper.errors import BookhopperError
@@ -31,8 +32,9 @@ class StateLock:
         except OSError as error:
             os.close(self._handle)
             raise _unusable(path, error) from error
-        os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # a full disk: who holds it stays untold, but it is held
+            os.ftruncate(self._handle, 0)
+            os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let the next daemon in."""

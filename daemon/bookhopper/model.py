@@ -10,6 +10,15 @@ DEFAULT_PRIORITY = 1
 """Lower is more urgent: `!` in a list gives 0, `!!` gives -1."""
 
 
+FORMATS = frozenset(
+    (
+        *("epub", "azw3", "azw", "mobi", "prc", "pdb", "kfx", "pdf", "cbz", "cbr", "cb7"),
+        *("fb2", "fbz", "djvu", "txt", "html", "htm", "rtf", "docx", "odt"),
+    )
+)
+"""The formats that can be asked for: those that the verifier can judge."""
+
+
 class State(StrEnum):
     """Where a job stands; the value is what JSON, metrics and reports show."""
 

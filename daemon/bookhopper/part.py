@@ -80,7 +80,7 @@ class PartFile:
         self._checked_at = self.size
         free = shutil.disk_usage(self._file.fileno()).free
         if free - more < self._limits.keep_free:
-            raise disk_full(f"{humanize.naturalsize(free, binary=True)} free", self._limits.keep_free)
+            raise disk_full(self._limits.keep_free)
 
     def _count(self, data: bytes) -> None:
         for running in self._hashes.values():
@@ -99,11 +99,11 @@ class PartFile:
         return self._hashes["sha256"].hexdigest()
 
 
-def disk_full(found: str, keep_free: int) -> HeldError:
+def disk_full(keep_free: int) -> HeldError:
     """Make the error that holds the queue until there is room."""
     kept = humanize.naturalsize(keep_free, binary=True)
     return HeldError(
-        f"the disk of the state folder is full ({found}, {kept} are kept by download.keep_free): make room",
+        f"the disk of the state folder is full ({kept} are kept free by download.keep_free): make room",
         scope="queue",
         seconds=30.0,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from functools import partial
+from pathlib import Path
 
 from prometheus_client import generate_latest
 
@@ -14,7 +15,7 @@ from bookhopper.api.view import View
 from bookhopper.core import Core
 from bookhopper.deliver import Deliverer
 from bookhopper.download import Downloader
-from bookhopper.errors import BookhopperError
+from bookhopper.errors import BookhopperError, HeldError
 from bookhopper.ingest import IngestFolder
 from bookhopper.model import State
 from bookhopper.observe.collector import DaemonCollector, Sources
@@ -33,10 +34,11 @@ from bookhopper.worker import Pool
 
 log = logging.getLogger("bookhopper")
 
-_INGEST = "ingest"
+_INGEST = "ingest-folder"  # this machine's, and so in its state folder and not in the store
 _WEEK = 7 * 86400.0
 _REFRESH_RETRY_SECONDS = 900.0
 _SEARCH_ATTEMPTS = 5
+_LAST_SECONDS = 3.0  # of the grace time are kept for those who tell what happened
 _NEWS = {
     True: (logging.INFO, "source %s answers again"),
     False: (logging.WARNING, "source %s cannot be asked; wants that it may have wait"),
@@ -51,7 +53,7 @@ class Parts:
         self._core = core
         self._sources = registry.build(settings.sources, settings.folders.state)
         self._metrics = Metrics((source.name for source in self._sources.sources), settings.formats)
-        core.store.writer.observe = self._metrics.store_operation
+        core.store.observe(self._metrics.store_operation)
         self._answers = Sources(
             {source.name: True for source in self._sources.sources},
             {},
@@ -70,11 +72,12 @@ class Parts:
         self._downloader = Downloader(
             opener, Limits(download.max_size, download.keep_free), self._sources.roots
         )
+        self._identity_path = settings.folders.state / _INGEST
         self._ingest = IngestFolder(
             settings.folders.ingest,
             mode=settings.deliver.permissions,
             require_mount=settings.deliver.require_mount,
-            expected=core.store.setting(_INGEST) or "",
+            expected=_read_text(self._identity_path),
         )
         self._deliverer = Deliverer(core.store, self._ingest, core.parts_folder)
         self._acquire = Acquire(
@@ -91,6 +94,7 @@ class Parts:
             core.store, State.QUEUED, self._acquire, size=download.workers, attempts=download.attempts
         )
         self._metrics.registry.register(DaemonCollector(self._observed()))
+        self._sources.hosts.on_recovery = self._fetchers.go_on
         self._refreshing = Ticket(0)
         self._refresh_due = dict.fromkeys((source.name for source in self._sources.sources), 0.0)
         chores = self._chores()
@@ -109,7 +113,6 @@ class Parts:
         folders = self._core.settings.folders
         return Observed(
             store=self._core.store,
-            writer=self._core.store.writer,
             watcher=self._core.watcher,
             tally=self._core.tally,
             pools=(self._searchers, self._fetchers),
@@ -131,13 +134,17 @@ class Parts:
     def _health(self) -> dict[str, bool]:
         return {
             "watcher": self._core.watcher.alive,
-            "writer": self._core.store.writer.alive,
+            "writer": self._core.store.alive,
             "searchers": self._searchers.alive(),
             "fetchers": self._fetchers.alive(),
         }
 
     def start(self) -> None:
         """Start everything: first who listens, then what was left behind, then who works."""
+        try:
+            self._ingest.ready()
+        except HeldError as error:
+            log.warning("books will wait: %s", error)
         reporter = self._core.reporter
         self._core.events.start(log_change, self._metrics.change, reporter.changed)
         self._core.on_completed = self._metrics.request_completed
@@ -168,7 +175,8 @@ class Parts:
         pools = (self._searchers, self._fetchers)
         for pool in pools:
             pool.stop()
-        ended = [pool.join(deadline) for pool in pools]
+        last = deadline - min(_LAST_SECONDS, self._core.settings.grace / 4)
+        ended = [pool.join(last) for pool in pools]
         if not all(ended):
             log.warning("a worker did not end in time; what it had claimed is taken up at the next start")
         self._core.watcher.join(deadline)
@@ -185,23 +193,29 @@ class Parts:
         core = self._core
         return [
             Chore("rescan", core.settings.intake.rescan, core.watcher.rescan),
-            Chore("look_again", 60.0, lambda: core.store.wake_due(time.time()), delay=1.0),
+            Chore("look_again", 60.0, self._look_again, delay=1.0),
             Chore("placed", 15.0, self._finish_placed),
             Chore("catalogues", 60.0, self._refresh_sources, delay=0.0),
             Chore("lease", 10.0, core.store.renew),
+            Chore("parts", 3600.0, self._acquire.clear_parts),
         ]
+
+    def _look_again(self) -> None:
+        while self._core.store.wake_due(time.time()):
+            pass
 
     def _finish_placed(self) -> int:
         finished = self._deliverer.finish_placed()
         known = self._ingest.expected
-        if known and known != self._core.store.setting(_INGEST):
-            self._core.store.set_setting(_INGEST, known)
+        if known and known != _read_text(self._identity_path):
+            self._identity_path.write_text(known, encoding="utf-8")
         return finished
 
     def _refresh_sources(self) -> None:
         """Refresh each source once a week, or soon again where that failed."""
         for source in self._sources.sources:
             if time.monotonic() >= self._refresh_due[source.name]:
+                self._refresh_due[source.name] = time.monotonic() + _REFRESH_RETRY_SECONDS
                 good = self._refresh(source)
                 pause = _WEEK if good else _REFRESH_RETRY_SECONDS
                 self._refresh_due[source.name] = time.monotonic() + pause
@@ -210,10 +224,18 @@ class Parts:
         try:
             if source.refresh(self._refreshing):
                 log.info("source %s: %s", source.name, source.check(self._refreshing).detail)
-                self._core.store.release(State.WANTED)
+                self._searchers.go_on()
         except Interrupted:
             return False
         except BookhopperError as error:
             log.warning("source %s cannot be brought up to date: %s", source.name, error)
             return False
         return True
+
+
+def _read_text(path: Path) -> str:
+    """Read a small file of the daemon's own; nothing where there is none."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 from bookhopper.model import Job, State
 from bookhopper.search.resolve import Decision, Resolution, Resolver
 from bookhopper.store.base import Move, Store
 from bookhopper.ticket import Ticket
+
+_SOON_SECONDS = 3600.0
+"""When a want is looked for again that a silent source may have."""
 
 _GOES_TO = {Decision.AMBIGUOUS: State.AMBIGUOUS, Decision.MISSING: State.MISSING}
 
@@ -23,7 +28,10 @@ class Search:
         resolution = self._resolver.resolve(job.want, ticket)
         if resolution.decision is not Decision.ACCEPT:
             after = _GOES_TO[resolution.decision]
-            return Move(job.id, job.state, after, resolution.reason, candidates=resolution.near)
+            soon = None if resolution.complete else time.time() + _SOON_SECONDS
+            return Move(
+                job.id, job.state, after, resolution.reason, candidates=resolution.near, not_before=soon
+            )
         if (double := self._double(job, resolution)) is not None:
             return Move(job.id, job.state, State.DUPLICATE, double, candidates=resolution.chosen)
         return Move(job.id, job.state, State.QUEUED, candidates=resolution.chosen, attempts=0)

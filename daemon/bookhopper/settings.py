@@ -5,6 +5,7 @@ What a key means and its default stand here once; `config/bookhopper.example.yam
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from ipaddress import ip_address
@@ -23,6 +24,8 @@ from pydantic import (
     model_validator,
 )
 
+from bookhopper.model import FORMATS
+from bookhopper.search.language import language_tag
 from bookhopper.units import parse_duration, parse_size
 
 CATALOGUE_URL = "https://www.gutenberg.org/cache/epub/feeds/pg_catalog.csv.gz"
@@ -156,7 +159,9 @@ class OpdsSettings(_SourceSection):
     @field_validator("url")
     @classmethod
     def _web_address(cls, url: str) -> str:
-        return _web_address(url)
+        if "@" in urlsplit(_web_address(url)).netloc:
+            raise ValueError("give username and password_file instead of a sign-in in the address")
+        return url
 
     @model_validator(mode="after")
     def _one_password(self) -> Self:
@@ -279,7 +284,21 @@ class Settings(Section):
     @field_validator("formats")
     @classmethod
     def _lower_case(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(name.lower().lstrip(".") for name in formats)
+        named = tuple(name.lower().lstrip(".") for name in formats)
+        for name in named:
+            if name not in FORMATS:
+                near = difflib.get_close_matches(name, FORMATS, n=1)
+                hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(sorted(FORMATS))}"
+                raise ValueError(f"no format is called `{name}`: {hint}")
+        return named
+
+    @field_validator("languages")
+    @classmethod
+    def _known_languages(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
+        for name in languages:
+            if not language_tag(name):
+                raise ValueError(f"no language is called `{name}`: write a tag such as en, fr or zh-Hant")
+        return languages
 
     @field_validator("sources")
     @classmethod

@@ -24,6 +24,8 @@ Step = Callable[[Job, Ticket], Move | None]
 """What a worker does with a claimed job; None: the step has recorded the job's fate itself."""
 
 _IDLE_SECONDS = 5.0
+_LONGEST_GATE = 60.0
+_LOOKED_FOR_AGAIN = frozenset((State.MISSING, State.AMBIGUOUS))
 _STORE_RETRY_SECONDS = 2.0
 _DAY = 86400.0
 _LONGEST_LOOK_DAYS = 30
@@ -49,9 +51,9 @@ class _Gate:
         self.reason = ""
 
     def hold(self, error: HeldError) -> bool:
-        """Close for `error.seconds`; True when this is news."""
+        """Close for `error.seconds`, a minute at most; True when this is news."""
         with self._lock:
-            self._until = time.monotonic() + error.seconds
+            self._until = time.monotonic() + min(error.seconds, _LONGEST_GATE)
             news, self.reason = self.reason != str(error), str(error)
             return news
 
@@ -59,6 +61,11 @@ class _Gate:
         """Seconds for which it stays closed."""
         with self._lock:
             return max(0.0, self._until - time.monotonic())
+
+    def open(self) -> None:
+        """Open at once."""
+        with self._lock:
+            self._until = 0.0
 
     def passed(self) -> str:
         """Note that a job went through; returns the reason that is over, if there was one."""
@@ -121,6 +128,11 @@ class Pool:
     def start(self) -> None:
         """Start the workers."""
         self.resize(self._size)
+
+    def go_on(self) -> None:
+        """Claim again at once what waits for a moment, since what it waited for has come."""
+        self._gate.open()
+        self._store.release(self._waiting)
 
     def resize(self, size: int) -> None:
         """Change the number of workers; a lowered number lets running jobs finish."""
@@ -219,7 +231,7 @@ class Pool:
             return self._failed(job, ticket, error)
         if over := self._gate.passed():
             log.info("going on: it is over that %s", over)
-        if move is not None and move.after in (State.MISSING, State.AMBIGUOUS):
+        if move is not None and move.after in _LOOKED_FOR_AGAIN and move.not_before is None:
             return _looked_for_again(job, move)
         return move
 

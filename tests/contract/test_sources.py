@@ -131,6 +131,7 @@ def test_a_candidate_is_complete(source: Source) -> None:
     assert (found.source, found.format, found.language) == ("home", "epub", "en")
     assert found.key == found.key.strip() != ""
     assert found.key.isprintable()
+    assert "://" not in found.key
     assert len(found.authors) == 1
     assert "Austen" in found.authors[0]
     assert found.urls
@@ -173,6 +174,8 @@ def test_a_key_finds_its_book_again(source: Source) -> None:
         "999999999",
         "../../etc/passwd",
         "/etc/passwd",
+        "./../etc/passwd",
+        "~0123456789abcdef",
         "file:///etc/passwd",
         "x" * 5000,
     ],

@@ -71,7 +71,7 @@ def test_it_shows_the_whole_way_and_leaves_nothing_behind(temporary: Path) -> No
         assert f"  {name}  " in done.stdout
     assert "9 done, 1 failed, 1 ambiguous, 1 missing" in done.stdout
     assert "✗" not in done.stdout
-    assert len(re.findall(r"pick: \d+ demo:/opds/books/\d+ +# Electra", done.stdout)) == 2
+    assert len(re.findall(r"pick: \d+ demo:\./books/\d+ +# Electra", done.stdout)) == 2
     assert list(temporary.iterdir()) == []
 
 

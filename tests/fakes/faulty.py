@@ -159,6 +159,20 @@ def chunked(body: bytes, *, ends: bool = True, **headers: str) -> Answer:
     return answer
 
 
+def cut_rest(body: bytes, at: int, /, **headers: str) -> Answer:
+    """Answer a range with the rest, and break off when the file has come so far."""
+
+    def answer(connection: socket.socket, asked: Asked) -> None:
+        begin = int((asked.range or "bytes=0-")[len("bytes=") : -1])
+        place = {
+            "Content-Range": f"bytes {begin}-{len(body) - 1}/{len(body)}",
+            "Content-Length": len(body) - begin,
+        }
+        connection.sendall(head(206, place | names(headers)) + body[begin:at])
+
+    return answer
+
+
 def rest(body: bytes, **headers: str) -> Answer:
     """Answer ranges as RFC 9110 says, `If-Range` included."""
 

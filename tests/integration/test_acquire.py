@@ -172,7 +172,7 @@ def test_no_candidate_is_the_end(bench: Bench) -> None:
     ("answers", "kind"),
     [
         ((cut(EPUB, 99), status(404)), TransientError),
-        ((status(503), status(404)), HeldError),
+        ((status(429), status(404)), HeldError),
     ],
 )
 def test_what_may_pass_is_tried_again(

@@ -6,11 +6,12 @@ import json
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,23 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     return Shell(tmp_path)
 
 
-def called(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+ORDINARY = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+"""What to put before a command so that no file's permissions are overridden, as root's rights do."""
+
+
+def called(
+    *words: str, before: Sequence[str] = (), stdout: int = subprocess.PIPE, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Call the program as a process of its own."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "daemon"), **environment}
-    command = [sys.executable, "-m", "bookhopper", *words]
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        [*before, sys.executable, "-m", "bookhopper", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "daemon"), **environment},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def one_line(result: Result) -> str:
@@ -140,6 +153,21 @@ def test_as_a_process_an_error_is_no_traceback(shell: Shell) -> None:
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1].startswith(f"bookhopper: {shell.base}/state cannot be made: ")
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(("unbuffered", "where"), [("", "standard output: "), ("1", "")])
+@pytest.mark.parametrize("words", [["search", "--json", "Emma"], ["search", "Emma"], ["verify", __file__]])
+def test_an_output_that_takes_nothing_is_one_line(
+    shelf: Shell, words: list[str], unbuffered: str, where: str
+) -> None:
+    chosen = [] if words[0] == "verify" else ["--config", str(shelf.config)]
+    with Path("/dev/full").open("wb") as full:
+        ended = called(words[0], *chosen, *words[1:], stdout=full.fileno(), PYTHONUNBUFFERED=unbuffered)
+    assert [line for line in ended.stderr.splitlines() if line.strip()][-1:] == [
+        f"bookhopper: {where}No space left on device"
+    ]
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == 1
 
 
 # run
@@ -232,7 +260,23 @@ def test_verify_for_scripts(shell: Shell, tmp_path: Path) -> None:
     first, second, third = map(json.loads, output.splitlines())
     assert first == {"file": str(good), "ok": True, "format": "pdf", "reason": None}
     assert (second["file"], second["ok"], bool(second["reason"])) == (str(bad), False, True)
-    assert (third["ok"], third["format"]) == (False, None)
+    assert (third["ok"], third["format"], third["reason"]) == (False, None, "not a regular file")
+
+
+@pytest.mark.skipif(bool(ORDINARY) and shutil.which("setpriv") is None, reason="root reads every file")
+def test_verify_goes_on_after_what_cannot_be_read(tmp_path: Path) -> None:
+    good, locked, pipe = tmp_path / "good.epub", tmp_path / "locked.epub", tmp_path / "pipe.epub"
+    for path in (good, locked):
+        path.write_bytes(books.epub())
+    locked.chmod(0)
+    os.mkfifo(pipe)
+    ended = called("verify", *map(str, (pipe, locked, good)), before=ORDINARY)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert ended.stdout.splitlines() == [
+        f"{pipe}: refused: not a regular file",
+        f"{locked}: refused: cannot be read: Permission denied",
+        f"{good}: good (epub)",
+    ]
 
 
 # search

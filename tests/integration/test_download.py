@@ -33,6 +33,7 @@ from tests.fakes.faulty import (
     after,
     chunked,
     cut,
+    cut_rest,
     dripping,
     faulty,
     head,
@@ -178,7 +179,7 @@ BROKEN = "the connection broke off"
         (status(500), TransientError, "the server failed (500)"),
         (status(429, Retry_After="120"), HeldError, "is left alone for 120 s: it asks for a pause (429)"),
         (status(503, Retry_After="7"), HeldError, "is left alone for 7 s: it asks for a pause (503)"),
-        (status(503), HeldError, "is left alone for 10 s: it asks for a pause (503)"),
+        (status(503), TransientError, "the server failed (503)"),
         (redirect("/book"), PermanentError, "more than 10 redirects"),
         (redirect("http://192.168.0.1/x"), PermanentError, "leads into the private network"),
         (redirect("ftp://127.0.0.1/x"), PermanentError, "no address that can be fetched"),
@@ -310,7 +311,7 @@ def test_a_206_of_another_version_begins_again(desk: Desk, answer: Answer) -> No
     url = broken_off(desk, answer, rest(b"ABCDEFGH", ETag='"two"'))
     with pytest.raises(TransientError, match="the file changed while it was fetched"):
         desk.again(url)
-    assert (desk.part.read_bytes(), desk.ticket.resume) == (b"", None)
+    assert (desk.part.exists(), desk.ticket.resume) == (False, None)
     desk.again(url)
     assert desk.part.read_bytes() == b"ABCDEFGH"
     assert desk.ranges()[-1] == (None, None)
@@ -422,7 +423,7 @@ def test_a_wrong_checksum_is_never_a_book(desk: Desk) -> None:
     url = desk.server.at("/1", whole(b"abcdefgX", ETag=TAG))
     with pytest.raises(TransientError, match="its sha256 is not the one that the catalogue gives"):
         desk.fetch(url, checksums={"sha256": hashlib.sha256(BODY).hexdigest()})
-    assert (desk.part.read_bytes(), desk.ticket.resume) == (b"", None)
+    assert (desk.part.exists(), desk.ticket.resume) == (False, None)
 
 
 def test_a_wrong_checksum_sends_to_the_next_mirror(desk: Desk) -> None:
@@ -451,7 +452,7 @@ def test_a_part_outlives_mirrors_that_do_not_answer(desk: Desk) -> None:
     [
         ((status(404), status(500)), TransientError, "500"),
         ((status(500), status(503)), TransientError, "500"),
-        ((status(404), status(503)), HeldError, "503"),
+        ((status(404), status(429)), HeldError, "429"),
         ((status(404), status(403)), PermanentError, "(404) (likewise 1 more address"),
     ],
 )
@@ -493,7 +494,6 @@ def test_a_shutdown_leaves_the_part(desk: Desk) -> None:
     with pytest.raises(Interrupted):
         desk.downloader.fetch(Order(candidate, desk.ticket, stop), desk.part, None)
     assert desk.ticket.resume == Resume(url, TAG, len(body), 0)
-    assert desk.part.exists()
 
 
 def test_a_part_is_read_again_only_until_the_stop(desk: Desk) -> None:
@@ -533,6 +533,22 @@ def test_a_silent_host_does_not_hold_up_a_stop(desk: Desk, *, sized: bool) -> No
     assert desk.ticket.resume is not None
 
 
+def test_a_mirror_that_breaks_off_again_and_again_is_not_left_while_it_brings_more(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another mirror would begin from zero, and break off as well."""
+    monkeypatch.setattr(download, "_BREATH_SECONDS", 0.0)
+    body = bytes(range(256)) * 1024
+    first = desk.server.at(
+        "/a", cut(body, 100_000, ETag=TAG), cut_rest(body, 200_000, ETag=TAG), rest(body, ETag=TAG)
+    )
+    second = desk.server.at("/b", cut(body, 100_000))
+    got = desk.fetch(first, second)
+    assert (got.size, got.resumed) == (len(body), True)
+    assert got.sha256 == hashlib.sha256(body).hexdigest()
+    assert [asked.path for asked in desk.server.asked] == ["/a"] * 3
+
+
 # bounds and the disk
 
 
@@ -541,7 +557,7 @@ def test_the_cap_holds_before_and_while_it_comes(desk: Desk) -> None:
     for answer in (whole(BODY), unsized(BODY)):
         with pytest.raises(PermanentError, match=r"larger than 7 Bytes, .*\(download.max_size\)"):
             desk.fetch(desk.server.at("/book", answer))
-    assert desk.part.read_bytes() == b""
+    assert not desk.part.exists()
     desk.use(Limits(8, 0))
     assert desk.fetch(desk.server.at("/book", whole(BODY))).size == 8
 

@@ -8,6 +8,7 @@ import io
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -242,6 +243,20 @@ def test_what_is_no_catalogue_leaves_the_old_index(desk: Desk, content: bytes, r
         source.refresh(Ticket(0))
     assert ask(source, "Northanger Abbey") == ["121"]
     assert [path.name for path in desk.index.parent.iterdir()] == [desk.index.name]
+
+
+def test_what_a_killed_builder_left_is_removed(desk: Desk) -> None:
+    desk.index.parent.mkdir()
+    left, at_work, other = (
+        desk.index.parent / name
+        for name in (f".{desk.index.name}.a.new", f".{desk.index.name}.b.new", ".other.index.c.new")
+    )
+    for path in (left, at_work, other):
+        path.write_bytes(b"half")
+    for path in (left, other):
+        os.utime(path, (time.time() - 3700,) * 2)
+    desk.ready()
+    assert set(desk.index.parent.iterdir()) == {desk.index, at_work, other}
 
 
 def test_a_catalogue_without_end_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

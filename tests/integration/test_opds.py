@@ -18,6 +18,7 @@ from bookhopper.net.hosts import Hosts
 from bookhopper.net.session import new_session
 from bookhopper.search.sources.base import Credentials, Query
 from bookhopper.search.sources.opds import OpdsSource, phrases
+from bookhopper.search.sources.opds_keys import Keys, is_opaque
 from bookhopper.ticket import Interrupted, Reason, Ticket
 from tests.fakes.opds_server import PAGE, FakeBook, FakeCatalogue, fake_catalogue, feed
 from tests.fakes.server import free_port, serving
@@ -75,7 +76,7 @@ class TestSearch:
         self, catalogue: FakeCatalogue, source: OpdsSource
     ) -> None:
         found = source.search(query("Moby Dick", "Herman Melville", formats=("epub", "pdf")), Ticket(1))
-        key = "/opds/files/1/Moby%20Dick.pdf"
+        key = "./files/1/Moby%20Dick.pdf"
         assert found[0] == Candidate(
             source="home",
             key=key,
@@ -238,7 +239,11 @@ class TestLookup:
         key = source.search(query("Moby Dick"), Ticket(1))[0].key
         (offer,) = source_of(catalogue, session).lookup(key, ("epub", "pdf"), Ticket(1))
         assert (offer.key, offer.title, offer.authors) == (key, "Moby Dick", ("Herman Melville",))
-        assert (offer.format, offer.size, offer.urls) == ("pdf", 4, (catalogue.url + key,))
+        assert (offer.format, offer.size, offer.urls) == (
+            "pdf",
+            4,
+            (catalogue.root + key.removeprefix("./"),),
+        )
 
     def test_an_entry_of_its_own_gives_everything(
         self, catalogue: FakeCatalogue, session: requests.Session
@@ -249,8 +254,9 @@ class TestLookup:
         based = entry.replace("</entry>", own).replace("<entry ", '<entry xml:base="/opds/" ')
         catalogue.answers["/opds/entries/3"] = lambda _: Response(based, media_type="application/atom+xml")
         found = source_of(catalogue, session).search(query("Persuasion"), Ticket(1))
-        assert found[0].key == "/opds/entries/3"
-        assert source_of(catalogue, session).lookup("/opds/entries/3", (), Ticket(1)) == found
+        assert found[0].key == "./entries/3"
+        for key in ("./entries/3", "/opds/entries/3", f"{catalogue.root}entries/3"):
+            assert source_of(catalogue, session).lookup(key, (), Ticket(1)) == found
 
     @pytest.mark.parametrize(
         "key",
@@ -262,6 +268,10 @@ class TestLookup:
             "file:///etc/passwd",
             "/gone.epub",
             "/opds/osd",
+            "./../opds/osd",
+            "./%2e%2e/opds/files/2/Emma.epub",
+            "~0123456789abcdef",
+            "~x",
             "http://[::1",
         ],
     )
@@ -270,6 +280,84 @@ class TestLookup:
 
     def test_a_key_cannot_reach_a_private_neighbour(self, source: OpdsSource) -> None:
         assert source.lookup(f"http://127.0.0.1:{free_port()}/x.epub", (), Ticket(1)) == ()
+
+
+class TestSecrets:
+    KEY = "b3c5d2f0-1c1e-4f7e-9a51-0d1f2a3b4c5d"
+
+    @pytest.mark.parametrize(
+        ("root", "href", "key"),
+        [
+            ("http://h/opds", "http://h/opds/series/1", "./series/1"),
+            ("http://h/opds/", "http://u:p@H:80/opds/a b#c", "./a%20b"),
+            (f"http://h/api/opds/{KEY}", f"http://h/api/opds/{KEY}/series/1", "./series/1"),
+            (f"http://h/api/{KEY}/root.xml", f"http://h/api/{KEY}/series/1", "./series/1"),
+            ("http://h/opds", "http://h/opdsx/1", "/opdsx/1"),
+            ("http://h/", "http://h/get/1", "/get/1"),
+            ("http://h/opds", "http://h/get/1?token=SECRET", None),
+            ("http://h/opds", "http://h//x/1", None),
+            ("http://h/opds", "http://h/opds/%2e%2e/1", None),
+            ("http://h/opds", "http://bob:pw@cdn/1", None),
+            ("http://h/opds", "https://h/opds/1", None),
+            (f"http://h/opds/{KEY}", f"http://h/get/{KEY}/1", None),
+        ],
+    )
+    def test_no_key_shows_one(self, root: str, href: str, key: str | None) -> None:
+        found = Keys(root).key(href)
+        if key is None:
+            assert is_opaque(found)
+            assert Keys(root).address(found) == ""
+        else:
+            assert found == key
+            assert Keys(root).key(Keys(root).address(key)) == key
+        assert " " not in found
+
+    @pytest.fixture
+    def tokens(self, catalogue: FakeCatalogue) -> None:
+        """Give a book an address with a token, and another one with a password."""
+        epub = '<link rel="http://opds-spec.org/acquisition" type="application/epub+zip" href="{}"/>'
+        books = (("Emma", "files/2/x.epub?token=SECRET"), ("Persuasion", "http://bob:pw@cdn.invalid/3.epub"))
+        page = "".join(
+            f"<entry><id>{title}</id><title>{title}</title>{epub.format(href)}</entry>"
+            for title, href in books
+        )
+        for path in ("/opds/search", "/opds/all"):
+            catalogue.answers[path] = lambda _: feed(page)
+
+    @pytest.mark.usefixtures("tokens")
+    @pytest.mark.parametrize("way", ["description", "none"])
+    @pytest.mark.parametrize("title", ["Emma", "Persuasion"])
+    def test_an_opaque_key_is_remembered_and_found_on_a_walk(
+        self, catalogue: FakeCatalogue, session: requests.Session, way: str, title: str
+    ) -> None:
+        catalogue.search = way  # type: ignore[assignment]
+        source = source_of(catalogue, session)
+        found = source.search(query(title), Ticket(1))[:1]
+        assert is_opaque(found[0].key)
+        assert "bob" not in repr(found)
+        assert source.lookup(found[0].key, (), Ticket(1)) == found
+        assert source_of(catalogue, session).lookup(found[0].key, (), Ticket(1)) == found
+
+    def test_an_address_that_a_person_wrote_gets_a_key(self, source: OpdsSource) -> None:
+        (offer,) = source.lookup("/opds/files/2/Emma.epub?token=SECRET", (), Ticket(1))
+        assert is_opaque(offer.key)
+        assert source.lookup(offer.key, (), Ticket(1)) == (offer,)
+
+    def test_no_log_shows_one(
+        self, catalogue: FakeCatalogue, session: requests.Session, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def endless(request: Request) -> Response:
+            page = int(request.query_params.get("page") or 0) + 1
+            return feed(FakeBook(page, f"Emma {page}").entry() + f"<link rel='next' href='?page={page}'/>")
+
+        catalogue.search = "none"
+        catalogue.answers["/opds/"] = endless
+        root = f"{catalogue.root}?apikey=SECRET"
+        OpdsSource("home", root, session=session, hosts=Hosts(local={"127.0.0.1"})).search(
+            query("Emma"), Ticket(1)
+        )
+        assert "the rest is not seen" in caplog.text
+        assert "SECRET" not in caplog.text
 
 
 class TestSignIn:

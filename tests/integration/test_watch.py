@@ -4,7 +4,11 @@ import errno
 import logging
 import os
 import shutil
+import subprocess
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +18,9 @@ from watchdog.observers.api import BaseObserver
 from bookhopper.errors import HeldError
 from bookhopper.intake import names, observer
 from bookhopper.intake.folder import RequestFolder, Signature
+from bookhopper.intake.growth import Growth
 from bookhopper.intake.settle import Settling
-from bookhopper.intake.taking import Again, Taker
+from bookhopper.intake.taking import Again, Filed, Taker
 from bookhopper.intake.watch import Watcher
 from bookhopper.model import State
 from bookhopper.mounts import Mount
@@ -80,6 +85,41 @@ def test_only_what_no_event_told_of_counts_for_the_rescan() -> None:
     settling.observe("b", file(), 1.5, event=True)
     assert settling.only_by_rescan("a")
     assert not settling.only_by_rescan("b")
+
+
+# the bookkeeping of what was filed
+
+
+def test_a_filed_list_is_due_when_it_grew_and_rests_again() -> None:
+    growth = Growth(1.0)
+    growth.remember("a", file(), 10.0)
+    growth.observe("a", file()._replace(changed=2), 11.0)  # the rename alone is no growth
+    assert growth.due(99.0) == []
+    growth.observe("a", file(size=2), 12.0)
+    growth.observe("a", file(size=3), 12.9)
+    assert growth.due(13.8) == []
+    assert growth.due(14.0) == ["a"]
+    growth.observe("a", file(size=0), 15.0)
+    assert growth.due(99.0) == []
+
+
+def test_another_file_under_the_name_of_a_filed_list_is_left_alone() -> None:
+    growth = Growth(0.0)
+    for name in ("gone", "replaced", "link"):
+        growth.remember(name, file(), 1.0)
+    growth.observe("gone", None, 2.0)
+    growth.observe("replaced", file(size=2)._replace(inode=8), 2.0)
+    growth.observe("link", file(size=2)._replace(mode=0o120777), 2.0)
+    assert growth.names(2.0) == []
+
+
+def test_filed_lists_are_remembered_for_ten_minutes_and_not_without_end() -> None:
+    growth = Growth(0.0)
+    for number in range(1_200):
+        growth.remember(str(number), file(), 1.0)
+    assert growth.names(1.0) == [str(number) for number in range(200, 1_200)]
+    growth.observe("700", file(size=2), 500.0)
+    assert growth.names(602.0) == ["700"]
 
 
 # names
@@ -168,6 +208,75 @@ def test_a_file_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
         intake.accepted("slow.txt")
         assert intake.wanted() == 20
         assert len(intake.taken) == 1
+
+
+_WRITER = """
+import sys
+with open(sys.argv[1], "w") as written:
+    for lines in sys.stdin:
+        written.write(lines.replace("|", chr(10)))
+        written.flush()
+"""
+
+
+@contextmanager
+def open_writer(path: Path) -> Iterator[Callable[[str], None]]:
+    """A process that keeps the file open and writes what it is told, `|` for the end of a line."""
+    command = [sys.executable, "-c", _WRITER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+
+        def write(lines: str) -> None:
+            assert process.stdin is not None
+            process.stdin.write(lines.rstrip("|") + "\n")
+            process.stdin.flush()
+
+        yield write
+        process.stdin.close()
+
+
+def test_a_list_that_grows_after_it_was_taken_is_taken_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = "|".join(f"Title {number}" for number in range(8))
+    with caplog.at_level(logging.INFO, "bookhopper.intake"), running_intake(tmp_path) as intake:
+        with open_writer(intake.path / "grow.txt") as write:
+            write(first)
+            intake.accepted("grow.txt")
+            write("Title 8|Title 9")
+            until(lambda: len(intake.taken) == 2)
+            write("Title 10")
+            until(lambda: len(intake.taken) == 3)
+        looks = intake.watcher._growth_look
+        until(lambda: intake.watcher._growth_look > looks)
+        assert [(taken.intake.new, taken.intake.known) for taken in intake.taken if taken.intake] == [
+            (8, 0),
+            (2, 8),
+            (1, 10),
+        ]
+        assert intake.wanted() == 11
+        assert intake.names() == ["accepted", "reports"]
+        assert intake.names("accepted") == ["grow.txt"]
+        assert intake.names("reports")[0] == "grow (2).txt.report.txt"
+    assert sum("grew after it was taken" in record.message for record in caplog.records) == 2
+
+
+def test_what_takes_the_place_of_a_filed_list_is_not_taken(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.txt"
+    outside.write_text("Dune\n")
+    with running_intake(tmp_path) as intake:
+        for name in ("link.txt", "other.txt"):
+            (intake.path / name).write_text("Emma\n")
+        filed = [intake.accepted("link.txt"), intake.accepted("other.txt")]
+        (tmp_path / "new.txt").write_text("Dracula\n")
+        (tmp_path / "link").symlink_to(outside)
+        (tmp_path / "link").replace(filed[0])
+        (tmp_path / "new.txt").replace(filed[1])
+        intake.watcher.rescan()
+        until(lambda: not intake.watcher._growth._files)
+        assert filed[0].is_symlink()
+        assert intake.wanted() == 1
+        assert len(intake.taken) == 2
 
 
 def test_the_same_name_again_is_another_request(tmp_path: Path) -> None:
@@ -364,7 +473,7 @@ def test_a_held_store_keeps_the_file_and_says_so_once(
     assert taker.take(held[0]) == again[0]
     assert len(caplog.records) == 1
     store.before = None
-    assert [taker.take(name) for name in held] == [None, None]
+    assert all(isinstance(taker.take(name), Filed) for name in held)
     assert sorted(path.name for path in (place.path / "accepted").iterdir()) == ["a.txt", "b.txt"]
     assert place.leftovers() == []
 
@@ -378,7 +487,7 @@ def test_a_crash_around_the_commit_neither_loses_nor_doubles(
     assert Taker(place, store).take("list.txt") is not None
     (leftover,) = place.leftovers()
     setattr(store, moment, None)
-    assert Taker(place, store).take(leftover) is None  # as the next start does
+    assert isinstance(Taker(place, store).take(leftover), Filed)  # as the next start does
     assert store.counts()[State.WANTED] == 2
     assert [path.name for path in (place.path / "accepted").iterdir()] == ["list.txt"]
     assert [path.name for path in (place.path / "reports").iterdir()] == ["list.txt.report.txt"]
@@ -422,9 +531,9 @@ def test_a_file_written_to_while_it_was_stored_is_read_again(
     taker = Taker(place, store)
     again = taker.take("list.txt")
     monkeypatch.undo()
-    assert again is not None
+    assert isinstance(again, Again)
     assert again.seconds is None
-    assert taker.take(again.name) is None
+    assert isinstance(taker.take(again.name), Filed)
     assert store.counts()[State.WANTED] == 2
 
 

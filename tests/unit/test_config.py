@@ -78,6 +78,10 @@ BAD: list[tuple[str, list[str]]] = [
         ["2:5: sources.0: give password or password_file, not both"],
     ),
     (
+        "sources: [{kind: opds, name: a, url: 'http://bob:pw@x/opds'}]",
+        ["1:33: sources.0.url: give username and password_file instead of a sign-in in the address"],
+    ),
+    (
         OPDS + ", password_file: /nope}",
         ["2:42: password_file /nope cannot be read: No such file or directory"],
     ),

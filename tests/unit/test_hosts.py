@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bookhopper.errors import HeldError
-from bookhopper.net.hosts import BREAKER_MAX_SECONDS, UNPACED, Hosts, Pace, retry_after
+from bookhopper.net.hosts import BREAKER_FAILURES, BREAKER_MAX_SECONDS, UNPACED, Hosts, Pace, retry_after
 from bookhopper.ticket import Interrupted, Reason, Ticket
 
 BOOKS = "https://books.example/x"
@@ -228,3 +228,24 @@ def test_many_hosts_are_forgotten_but_not_the_held_ones(clock: Clock, ticket: Pa
 )
 def test_retry_after(value: str | None, seconds: float | None) -> None:
     assert retry_after(value, NOW) == seconds
+
+
+def test_a_fault_at_one_address_is_not_the_host_s() -> None:
+    hosts = Hosts()
+    assert not hosts.troubled("http://mirror.example/a")
+    assert not hosts.troubled("http://mirror.example/a")
+    assert hosts.troubled("http://mirror.example/b"), "two addresses in a row"
+    hosts.succeeded("http://mirror.example/c")
+    assert not hosts.troubled("http://mirror.example/b")
+
+
+def test_a_recovery_is_told() -> None:
+    told: list[str] = []
+    hosts = Hosts()
+    hosts.on_recovery = lambda: told.append("up")
+    for _ in range(BREAKER_FAILURES):
+        hosts.failed("http://mirror.example/a")
+    assert told == []
+    hosts.succeeded("http://mirror.example/a")
+    hosts.succeeded("http://mirror.example/a")
+    assert told == ["up"]

@@ -30,9 +30,9 @@ def bad(text: str) -> BadLine:
     return entries[0]
 
 
-def refused(text: str) -> UnreadableRequestError:
+def refused(text: str, limits: Limits | None = None) -> UnreadableRequestError:
     with pytest.raises(UnreadableRequestError) as caught:
-        read(text)
+        list(parse("list.yaml", text.encode(), limits))
     return caught.value
 
 
@@ -209,6 +209,44 @@ def test_alias_bomb_is_refused_early() -> None:
 def test_aliases_within_reason_are_fine() -> None:
     entries = read("- &a {title: Emma, tags: &t [x, y]}\n- *a\n- {title: Dune, tags: *t}\n")
     assert [entry.title for entry in entries if isinstance(entry, Want)] == ["Emma", "Emma", "Dune"]
+
+
+def test_aliases_repeat_no_more_than_a_file_may_hold() -> None:
+    tags = ", ".join(f"{number:0200}" for number in range(50))
+    text = f"- {{title: x, tags: &t [{tags}]}}\n" + "- {title: x, tags: *t}\n" * 200_000
+    limits = Limits(lines=300_000)
+    fault = refused(text, limits)
+    # Each alias costs its list and fifty texts; the one that goes over the budget is named.
+    assert (fault.line, fault.column) == (2 + limits.size // (4 + 50 * 204), 20)
+    assert fault.reason == "aliases and defaults repeat more than 20,000,000 characters in this file"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- &a {title: x, tags: [" + "y, " * 40 + "]}\n" + "- *a\n" * 500,
+        "- &t " + "x" * 200 + "\n" + ("- {title: x, authors: [" + "*t, " * 40 + "]}\n") * 20,
+        "- &a [&b [&c " + "x" * 50 + ", *c], *b]\n" + "- [*a, *b]\n" * 100,
+        "defaults: {tags: [" + "y, " * 40 + "]}\nwants:\n" + "- x\n" * 500,
+        "wants:\n" + "- x\n" * 500 + "defaults: {series: " + "y" * 200 + "}\n",
+    ],
+    ids=["whole entries", "texts", "aliases in aliases", "defaults", "defaults at the end"],
+)
+def test_every_repetition_counts(text: str) -> None:
+    assert "repeat more than 10,000 characters" in refused(text, Limits(size=10_000)).reason
+
+
+def test_ordinary_defaults_of_the_longest_list_are_within_the_budget() -> None:
+    defaults = "defaults: {language: en, formats: [epub, pdf], tags: [holiday, family], priority: 5}\n"
+    assert len(read(defaults + "wants:\n" + "- ~\n" * 200_000)) == 200_000
+
+
+@pytest.mark.parametrize(("key", "separator"), [("tags", ","), ("authors", "; ")])
+def test_a_list_of_more_than_fifty_is_a_bad_line(key: str, separator: str) -> None:
+    assert len(getattr(want(f"- {{title: x, {key}: [{'y, ' * 50}]}}"), key)) == 50
+    for value in ("[" + "y, " * 51 + "]", "'" + separator.join("y" * 51) + "'"):
+        found = bad(f"- Emma\n- {{title: x, {key}: {value}}}")
+        assert (found.line, found.reason) == (2, f"`{key}` has 51 items, more than 50")
 
 
 def test_one_huge_entry_or_too_many_wants_are_refused() -> None:

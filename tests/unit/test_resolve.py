@@ -219,11 +219,20 @@ def test_a_source_that_fails_does_not_spoil_what_another_finds() -> None:
         (PermanentError("no"), 30),
     ],
 )
-def test_nothing_found_while_a_source_fails_is_asked_again(fault: Exception, seconds: float) -> None:
-    both = resolver(Shelf("down", fault=fault), Shelf("up"))
+def test_while_no_source_can_be_asked_every_want_waits(fault: Exception, seconds: float) -> None:
+    both = resolver(Shelf("down", fault=fault), Shelf("away", fault=fault))
     with pytest.raises(HeldError, match="source down cannot be asked") as held:
         both.resolve(EMMA, Ticket(1))
-    assert (held.value.scope, held.value.seconds) == ("job", seconds)
+    assert (held.value.scope, held.value.seconds) == ("queue", seconds)
+    both.close()
+
+
+def test_a_silent_source_is_named_and_the_others_decide() -> None:
+    both = resolver(Shelf("down", fault=HeldError("busy", scope="host", seconds=7)), Shelf("up"))
+    resolution = both.resolve(EMMA, Ticket(1))
+    assert resolution.decision is Decision.MISSING
+    assert resolution.reason.endswith("; not asked, for it did not answer: down")
+    assert not resolution.complete
     both.close()
 
 

@@ -7,7 +7,7 @@ import gzip
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from bookhopper import __version__
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
-from bookhopper.net import addresses
+from bookhopper.net import addresses, heads
 from bookhopper.net.hosts import Hosts
 from bookhopper.net.session import Fetched, SignIn, _redirected, fetch, new_session, open_stream
 from bookhopper.ticket import Interrupted, Reason, Ticket
@@ -121,6 +121,25 @@ def get(
     )
 
 
+@contextmanager
+def dripping_head(start: bytes) -> Iterator[tuple[str, threading.Event]]:
+    """Answer with `start`, then with one byte after another of a head that never ends."""
+    dripping, done = threading.Event(), threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(start)
+        with suppress(OSError):  # the client hung up, which is what it is about
+            while not done.wait(0.01):
+                connection.sendall(b"x")
+                dripping.set()
+
+    with answering(drip) as url:
+        try:
+            yield url, dripping
+        finally:
+            done.set()
+
+
 def test_an_answer_is_read_and_the_program_names_itself(
     web: Web, session: requests.Session, hosts: Hosts
 ) -> None:
@@ -144,7 +163,7 @@ def test_an_answer_is_read_and_the_program_names_itself(
         ("500", TransientError, "the server failed (500)"),
         ("502", TransientError, "the server failed (502)"),
         ("429?after=77", HeldError, "left alone for 77 s: it asks for a pause (429)"),
-        ("503", HeldError, "left alone for 10 s: it asks for a pause (503)"),
+        ("503", TransientError, "the server failed (503)"),
     ],
 )
 def test_every_status_has_its_meaning(
@@ -361,6 +380,52 @@ class TestFaults:
             with pytest.raises(TransientError, match="took longer than"):
                 get(session, hosts, url, seconds=0.2)
 
+    @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX: y\r\n"])
+    def test_a_head_that_drips(self, session: requests.Session, hosts: Hosts, start: bytes) -> None:
+        with (
+            dripping_head(start) as (url, _),
+            pytest.raises(TransientError, match=r"the answer's head took longer than 0\.1 s"),
+            open_stream(session, url, hosts=hosts, ticket=Ticket(1), allowed=LOCAL, head_seconds=0.1),
+        ):
+            pass
+
+    @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX: y\r\n"])
+    def test_an_interruption_breaks_off_the_wait_for_a_head(
+        self, session: requests.Session, hosts: Hosts, start: bytes
+    ) -> None:
+        ticket = Ticket(1)
+        with dripping_head(start) as (url, drips):
+
+            def interrupt() -> None:
+                drips.wait(10)
+                ticket.interrupt(Reason.SHUTDOWN)
+
+            interruption = threading.Thread(target=interrupt)
+            interruption.start()
+            with (
+                pytest.raises(Interrupted),
+                open_stream(session, url, hosts=hosts, ticket=ticket, allowed=LOCAL),
+            ):
+                pass
+            interruption.join(10)
+
+    def test_a_slow_body_has_no_deadline_of_the_head(self, session: requests.Session, hosts: Hosts) -> None:
+        def late_body(connection: socket.socket) -> None:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+            body.wait(10)
+            connection.sendall(b"book")
+
+        body = threading.Event()
+        with (
+            answering(late_body) as url,
+            open_stream(
+                session, url, hosts=hosts, ticket=Ticket(1), allowed=LOCAL, head_seconds=5
+            ) as response,
+        ):
+            assert not heads._waits
+            body.set()
+            assert response.content == b"book"
+
     def test_an_answer_that_unpacks_to_too_much(
         self, web: Web, session: requests.Session, hosts: Hosts
     ) -> None:
@@ -405,6 +470,11 @@ class TestAddresses:
             ("https://u:p@books.example/a?token=1#f", "https://books.example/a?…"),
             ("https://books.example/a\u202eb", "https://books.example/a�b"),
             ("http://[::1", "(a malformed address)"),
+            (
+                "http://a.example/api/opds/0a1b2c3d4e5f6a7b8c9d0e1f/x.epub",
+                "http://a.example/api/opds/…/x.epub",
+            ),
+            ("http://a.example/opds/b3c5d2f0-1c1e-4f7e-9a51-0d1f2a3b4c5d", "http://a.example/opds/…"),
             ("http://a.example/" + "x" * 500, "http://a.example/" + "x" * 182 + "…"),
         ],
     )

@@ -194,6 +194,12 @@ def test_what_readers_forgive_is_taken(tmp_path: Path, build: Callable[[], bytes
     assert judge(tmp_path, build()) == Verdict(ok=True, format="epub")
 
 
+def test_package_of_ten_thousand_chapters_is_taken(tmp_path: Path) -> None:
+    names = [f"text/part{number:05}.xhtml" for number in range(10_000)]
+    files = {f"OEBPS/{name}": b"<html/>" for name in names}
+    assert judge(tmp_path, with_items(*names, files=files)) == Verdict(ok=True, format="epub")
+
+
 REFUSED: list[tuple[str, Callable[[], bytes], str, str]] = [
     ("no container", lambda: having(CONTAINER, None), "type", "container.xml is missing"),
     ("container is no XML", lambda: having(CONTAINER, b"zzz"), "structure", "no XML"),
@@ -202,6 +208,10 @@ REFUSED: list[tuple[str, Callable[[], bytes], str, str]] = [
     ("package missing", lambda: having("OEBPS/content.opf", None), "structure", "is not in the EPUB"),
     ("package is HTML", lambda: with_package(books.html()), "structure", "is a <html>"),
     ("package is no XML", lambda: with_package(b"\x80\x81"), "structure", "no XML"),
+    ("package of elements", lambda: with_package(b"<package>" + b"<a/>" * 700_000), "structure", "too many"),
+    ("package of attributes", lambda: with_package(b"<p " + b"a='' " * 700_000), "structure", "too many"),
+    ("huge package", lambda: with_package(b"<package>" + b" " * (9 << 20)), "structure", "9 MiB large"),
+    ("huge container", lambda: having(CONTAINER, b"<c>" + b" " * (2 << 20)), "structure", "2 MiB large"),
     ("empty spine", lambda: with_spine(""), "structure", "spine is empty"),
     ("spine of dangling idrefs", lambda: with_spine('<itemref idref="x"/>'), "structure", "nothing to read"),
     ("spine of empty files", with_empty_chapters, "structure", "nothing to read"),

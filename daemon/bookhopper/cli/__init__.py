@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -62,6 +65,27 @@ class _Commands(click.Group):
         except BookhopperError as error:
             click.echo(f"bookhopper: {error}", err=True)
             ctx.exit(EXIT_FAULT)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # whoever read the output has gone: click ends that without a word
+            where = error.filename or ("standard output" if _drop_output() else "")
+            reason = error.strerror or error
+            click.echo(f"bookhopper: {where}: {reason}" if where else f"bookhopper: {reason}", err=True)
+            ctx.exit(EXIT_FAULT)
+
+
+def _drop_output() -> bool:
+    """Drop what standard output does not take, or the interpreter tries again at its end and complains.
+
+    Tells whether there was anything of that kind.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return True
+    return False
 
 
 @click.group(cls=_Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

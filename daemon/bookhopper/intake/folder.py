@@ -123,6 +123,20 @@ class RequestFolder:
                     return variant
         raise FileExistsError(f"{sub}/ holds ten thousand files named {names.display(wanted)}")
 
+    def look_in(self, sub: str, wanted: Iterable[str]) -> dict[str, Signature]:
+        """Tell the states of files in a sub-folder, of a link the link's own; what is gone is left out."""
+        found: dict[str, Signature] = {}
+        with self._open() as folder, suppress(FileNotFoundError), self._open_made(folder, sub) as inner:
+            for name in wanted:
+                with suppress(FileNotFoundError):
+                    found[name] = _signature(os.stat(name, dir_fd=inner, follow_symlinks=False))
+        return found
+
+    def take_back(self, sub: str, name: str, new: str) -> None:
+        """Move a file out of a sub-folder; `new` must be a name that nobody else uses."""
+        with self._open() as folder, self._open_made(folder, sub) as inner:
+            os.rename(name, new, src_dir_fd=inner, dst_dir_fd=folder)
+
     def reserve(self, sub: str, wanted: str, suffix: str, content: str, *, beside: bool = False) -> str:
         """Make a new file with this content under the first free variant and suffix; returns its name.
 
@@ -179,6 +193,11 @@ class RequestFolder:
     def _open_sub(self, folder: int, sub: str) -> Iterator[int]:
         with suppress(FileExistsError):
             os.mkdir(sub, 0o777, dir_fd=folder)
+        with self._open_made(folder, sub) as inner:
+            yield inner
+
+    @contextmanager
+    def _open_made(self, folder: int, sub: str) -> Iterator[int]:
         handle = os.open(sub, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder)
         try:
             yield handle

@@ -18,7 +18,7 @@ from bookhopper.model import UNSETTLED, Candidate, Job, Request, State
 from bookhopper.store.base import Line, LineNote
 
 _WIDTH = 100
-_INDENT = " " * 18
+_INDENT = " " * 20
 _MOST_RAW = 300
 _MOST_CHOICES = {State.AMBIGUOUS: 10, State.MISSING: 3, State.FAILED: 3}
 _IN_MEMORY = 1 << 20
@@ -123,11 +123,11 @@ def _entry(line: Line, job: Job | None, names: Mapping[int, str]) -> Iterator[st
     if len(raw) > _MOST_RAW:
         raw = raw[:_MOST_RAW] + "…"
     if job is None or line.note is LineNote.BAD:
-        yield f"{line.number:>5}  {'bad':<11}{raw}"
+        yield f"{line.number:>5}  {'bad':<13}{raw}"
         yield from _wrapped(f"{line.number}:{line.column}: {line.reason}")
         return
     state = f"{job.state}*" if job.paused else str(job.state)
-    yield f"{line.number:>5}  {state:<11}{raw}"
+    yield f"{line.number:>5}  {state:<13}{raw}"
     if line.note is LineNote.PICKED:
         yield from _wrapped(f"picked for {_title(job)}")
     elif line.note is LineNote.KNOWN:

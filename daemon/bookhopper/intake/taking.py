@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from bookhopper.errors import BookhopperError, HeldError
 from bookhopper.intake import base, names
 from bookhopper.intake.base import Limits, UnreadableRequestError
-from bookhopper.intake.folder import RequestFolder
+from bookhopper.intake.folder import RequestFolder, Signature
 from bookhopper.intake.parse import is_request, parse, suffixes, too_large
 from bookhopper.model import BadLine
 from bookhopper.search.normalise import identity
@@ -54,6 +54,14 @@ class Again:
     seconds: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """The file lies under this name in accepted/; `read` is its state when it was read."""
+
+    name: str
+    read: Signature
+
+
 class Taker:
     """Takes files; used by one thread.
 
@@ -78,8 +86,8 @@ class Taker:
         self._said: set[str] = set()
         self._answered: set[str] = set()
 
-    def take(self, name: str) -> Again | None:
-        """Take a settled file, or a leftover by its private name; None: there is nothing more to do.
+    def take(self, name: str) -> Again | Filed | None:
+        """Take a settled file, or a leftover by its private name; None: there is nothing to do.
 
         Never raises: what cannot be done now is to be tried again, and is said once.
         """
@@ -141,7 +149,7 @@ class Taker:
             self._folder.remove(names.REJECTED, names.fitting(name) + names.ERROR_SUFFIX)
         return True
 
-    def _take_private(self, private: str) -> Again | None:
+    def _take_private(self, private: str) -> Again | Filed | None:
         token, name = names.from_private(private) or ("", private)
         data, before, after = self._folder.read(private, self._limits.size)
         if not before.is_file:
@@ -164,14 +172,14 @@ class Taker:
             renewed = names.private_name(name)  # another token: what is new in it is to be added
             self._folder.rename(private, renewed)
             return self._changed(renewed)
-        self._folder.file_away(private, names.ACCEPTED, name)
+        filed = self._folder.file_away(private, names.ACCEPTED, name)
         _log.info(
             "%s taken: %d new, %d known, %d bad",
             _shown(name), intake.new, intake.known, intake.bad,
             extra={"request": _shown(name)},
         )  # fmt: skip
         self._told(Taken(_shown(name), intake))
-        return None
+        return Filed(filed, before)
 
     def _store_request(self, token: str, name: str, data: bytes) -> Intake:
         entries = _with_identities(parse(name, data, self._limits))

@@ -13,10 +13,11 @@ from collections.abc import Callable
 
 from bookhopper.intake import names
 from bookhopper.intake.folder import RequestFolder, Signature
+from bookhopper.intake.growth import Growth
 from bookhopper.intake.observer import FolderObserver, Polling
 from bookhopper.intake.parse import is_request
 from bookhopper.intake.settle import Settling
-from bookhopper.intake.taking import Again
+from bookhopper.intake.taking import Again, Filed
 
 _log = logging.getLogger("bookhopper.intake")
 
@@ -37,13 +38,13 @@ class Watcher:
     `watching` is set once the folder is observed for the first time.
 
     `settle` and `poll_interval` are seconds.  `take` gets a name in the folder, never raises, and says
-    whether to come back to it.
+    whether to come back to it, or where it was filed: a list that grows there is taken once more.
     """
 
     def __init__(
         self,
         folder: RequestFolder,
-        take: Callable[[str], Again | None],
+        take: Callable[[str], Again | Filed | None],
         *,
         settle: float = 1.0,
         polling: Polling = "auto",
@@ -55,6 +56,8 @@ class Watcher:
         self._settle = settle
         self._doubtful = max(settle, doubtful)
         self._settling = Settling(settle)
+        self._growth = Growth(settle)
+        self._growth_look = 0.0
         self._observer = FolderObserver(folder, self._noticed, polling, poll_interval)
         self._wake = threading.Condition()
         self._names: set[str] = set()
@@ -142,6 +145,8 @@ class Watcher:
         if rescan or burst:
             self._scan(rescan=rescan and not burst)
         self._take_due()
+        if rescan or time.monotonic() >= self._growth_look:
+            self._take_grown()
 
     def _rest(self, at_least: float = 0.0) -> None:
         with self._wake:
@@ -186,6 +191,38 @@ class Watcher:
                 self.heartbeat = time.time()
                 self._hand_over(name)
 
+    def _take_grown(self) -> None:
+        """Take lists again whose writers went on after they were filed."""
+        now = time.monotonic()
+        self._growth_look = now + _LOOK_SECONDS
+        remembered = self._growth.names(now)
+        if not remembered:
+            return
+        try:
+            found = self._folder.look_in(names.ACCEPTED, remembered)
+        except OSError:
+            return  # the folder is away; the next look asks again
+        for name in remembered:
+            self._growth.observe(name, found.get(name), now)
+        for name in self._growth.due(now):
+            if self._stopping:
+                return
+            self.heartbeat = time.time()
+            self._take_again(name)
+
+    def _take_again(self, name: str) -> None:
+        private = names.private_name(name)  # another token: what is new in it is to be added
+        try:
+            self._folder.take_back(names.ACCEPTED, name, private)
+            self._folder.sync()
+        except OSError as fault:
+            if self._signature(private) is None:
+                _log.debug("%s cannot be taken again yet: %s", names.display(name), fault.strerror)
+                return
+        self._growth.forget(name)
+        _log.info("%s grew after it was taken; taking it again", names.display(name))
+        self._hand_over(private)
+
     def _has_settled(self, name: str) -> bool:
         """Look at a file once more: it must be as it was when its rest began."""
         now = time.monotonic()
@@ -205,16 +242,18 @@ class Watcher:
         if self._settling.only_by_rescan(name):
             self.rescan_found += 1
             _log.info("%s was found by the rescan only", names.display(name))
-        again = self._take(name)
-        if again is None and self._signature(name) is not None:
+        ending = self._take(name)
+        if ending is None and self._signature(name) is not None:
             self._settling.handled(name)
             return
         self._settling.forget(name)
-        if again is not None:
-            now = time.monotonic()
-            self._settling.observe(again.name, self._signature(again.name), now)
-            if again.seconds is not None:
-                self._settling.postpone(again.name, now + again.seconds)
+        now = time.monotonic()
+        if isinstance(ending, Filed):
+            self._growth.remember(ending.name, ending.read, now)
+        elif ending is not None:
+            self._settling.observe(ending.name, self._signature(ending.name), now)
+            if ending.seconds is not None:
+                self._settling.postpone(ending.name, now + ending.seconds)
 
     def _signature(self, name: str) -> Signature | None:
         try:

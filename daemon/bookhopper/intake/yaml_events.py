@@ -2,7 +2,8 @@
 
 Loading a whole document takes twelve times as long and half a gigabyte for 100,000 entries, and expands
 aliases before anybody can object.  Here an entry is built when it is asked for, and what nests too deep or
-expands too far is refused on the way.
+expands too far is refused on the way.  What aliases and defaults repeat is counted over the whole file, since
+every repetition is stored.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ _DEEPEST = 8
 
 _MOST_NODES = 10_000
 """Values in one entry, those behind its aliases included."""
+
+_BESIDE = 4
+"""Characters counted for each repeated value beside its text: what stores it puts marks around it."""
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 
@@ -78,13 +82,25 @@ class Broken:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    """What an alias stands for: the node, the values in it, and the characters that a repetition costs."""
+
+    node: Node
+    values: int
+    characters: int
+
+
 Node = Scalar | Sequence | Mapping | Broken
 
 
 class Events:
-    """The events of one document, and the nodes they make; raises UnreadableRequestError throughout."""
+    """The events of one document, and the nodes they make; raises UnreadableRequestError throughout.
 
-    def __init__(self, text: str) -> None:
+    `most_repeated` bounds the characters that aliases and defaults may repeat in the whole document.
+    """
+
+    def __init__(self, text: str, most_repeated: int) -> None:
         forbidden = _FORBIDDEN.search(text)
         if forbidden:
             start = forbidden.start()
@@ -92,8 +108,11 @@ class Events:
             reason = f"YAML allows no control characters (U+{ord(text[start]):04X})"
             raise UnreadableRequestError(text.count("\n", 0, start) + 1, start - line_start + 1, reason)
         self._events = _checked(text)
-        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._anchors: dict[str, _Anchored] = {}
         self._nodes = 0
+        self._characters = 0
+        self._most_repeated = most_repeated
+        self._repeated = 0
 
     def begin(self) -> yaml.Event | None:
         """Skip to the document's root event; None when there is no document."""
@@ -148,26 +167,35 @@ class Events:
 
     def node(self, event: yaml.Event) -> Node:
         """Build the whole node that begins with this event."""
-        self._nodes = 0
+        self._nodes = self._characters = 0
         return self._build(event, 1)
 
+    def repeat(self, characters: int, place: Place) -> None:
+        """Count characters that stand in the file once and are wanted again at this place."""
+        self._repeated += characters
+        if self._repeated > self._most_repeated:
+            reason = f"aliases and defaults repeat more than {self._most_repeated:,} characters in this file"
+            raise UnreadableRequestError(place.line, place.column, reason)
+
     def _build(self, event: yaml.Event, depth: int) -> Node:
-        before = self._nodes
+        nodes, characters = self._nodes, self._characters
         self._count(1, event)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if isinstance(event, yaml.ScalarEvent):
             node = _scalar(event)
+            self._characters += repeat_cost(event.value)
         elif isinstance(event, yaml.CollectionStartEvent):
             node = self._collection(event, depth)
         else:
             raise TypeError(f"{event!r} begins no node")
         if event.anchor is not None:
-            self._anchors[event.anchor] = (node, self._nodes - before)
+            self._anchors[event.anchor] = _Anchored(node, self._nodes - nodes, self._characters - characters)
         return node
 
     def _collection(self, event: yaml.CollectionStartEvent, depth: int) -> Node:
         _check_depth(depth, event)
+        self._characters += _BESIDE
         place = place_of(event)
         children: list[Node] = []
         for child in self._events:
@@ -184,9 +212,10 @@ class Events:
         found = self._anchors.get(event.anchor or "")
         if found is None:
             return Broken(place_of(event), f"there is no anchor &{event.anchor} before this alias")
-        node, size = found
-        self._count(size, event)
-        return node
+        self._count(found.values, event)
+        self._characters += found.characters
+        self.repeat(found.characters, place_of(event))
+        return found.node
 
     def _count(self, nodes: int, event: yaml.Event) -> None:
         self._nodes += nodes
@@ -195,6 +224,11 @@ class Events:
             alias = "too many alias expansions" if isinstance(event, yaml.AliasEvent) else "too many values"
             reason = f"{alias}: one entry may hold {_MOST_NODES:,} values"
             raise UnreadableRequestError(place.line, place.column, reason)
+
+
+def repeat_cost(*texts: str) -> int:
+    """Tell how many characters it counts to repeat these texts."""
+    return sum(map(len, texts)) + _BESIDE * len(texts)
 
 
 def place_of(event: yaml.Event) -> Place:

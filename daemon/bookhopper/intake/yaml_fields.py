@@ -11,9 +11,12 @@ from bookhopper.intake.base import plain, shown
 from bookhopper.intake.readings import split_authors
 from bookhopper.intake.text import WantError, read_isbn, read_pick
 from bookhopper.intake.yaml_events import Mapping, Node, Place, Scalar, Sequence
-from bookhopper.model import DEFAULT_PRIORITY, Pick
+from bookhopper.model import DEFAULT_PRIORITY, FORMATS, Pick
+from bookhopper.search.language import language_tag
 
-_MOST_ITEMS = 100
+_MOST_ITEMS = 50
+"""Items of one list, such as tags or authors; no book has more, and each is stored with its want."""
+
 _SHORT = 200
 _TRUE = frozenset(("true", "yes", "on"))
 _FALSE = frozenset(("false", "no", "off"))
@@ -71,16 +74,24 @@ def _read_short(node: Node, key: str, most: int) -> str:
 
 def _read_texts(node: Node, key: str, most: int) -> tuple[str, ...]:
     if isinstance(node, Sequence):
-        if len(node.items) > _MOST_ITEMS:
-            raise EntryError(node.place, f"`{key}` has {len(node.items)} items, more than {_MOST_ITEMS}")
+        _check_items(node, key, len(node.items))
         return tuple(_read_short(item, key, most) for item in node.items)
-    return tuple(part for piece in _read_short(node, key, most).split(",") if (part := piece.strip()))
+    parts = tuple(part for piece in _read_short(node, key, most).split(",") if (part := piece.strip()))
+    _check_items(node, key, len(parts))
+    return parts
 
 
 def _read_authors(node: Node, key: str, most: int) -> tuple[str, ...]:
     if isinstance(node, Sequence):
         return _read_texts(node, key, most)
-    return split_authors(_read_short(node, key, most))
+    authors = split_authors(_read_short(node, key, most))
+    _check_items(node, key, len(authors))
+    return authors
+
+
+def _check_items(node: Node, key: str, items: int) -> None:
+    if items > _MOST_ITEMS:
+        raise EntryError(node.place, f"`{key}` has {items} items, more than {_MOST_ITEMS}")
 
 
 def _read_formats(node: Node, key: str, most: int) -> tuple[str, ...]:
@@ -88,7 +99,17 @@ def _read_formats(node: Node, key: str, most: int) -> tuple[str, ...]:
     for name in formats:
         if not _FORMAT.fullmatch(name):
             raise EntryError(node.place, f"`{key}` holds {shown(name)!r}; a format is written like epub")
+        if name not in FORMATS:
+            known = ", ".join(sorted(FORMATS))
+            raise EntryError(node.place, f"`{key}`: no format is called {name!r}; known are {known}")
     return formats
+
+
+def _read_language(node: Node, key: str, most: int) -> str:
+    text = _read_short(node, key, most)
+    if text and not language_tag(text):
+        raise EntryError(node.place, f"`{key}`: no language is called {shown(text)!r}; write en, fr, zh-Hant")
+    return text
 
 
 def _read_isbn(node: Node, key: str, most: int) -> str:
@@ -142,7 +163,7 @@ WANT_KEYS: dict[str, tuple[str, Read]] = {
     "authors": ("authors", _read_authors),
     "isbn": ("isbn", _read_isbn),
     "year": ("year", _read_year),
-    "language": ("language", _read_short),
+    "language": ("language", _read_language),
     "formats": ("formats", _read_formats),
     "series": ("series", _read_short),
     "priority": ("priority", _read_priority),

@@ -14,7 +14,7 @@ import yaml
 
 from bookhopper.intake.base import Entry, Limits, UnreadableRequestError, shown
 from bookhopper.intake.text import WantError, read_line
-from bookhopper.intake.yaml_events import Broken, Events, Mapping, Node, Scalar, place_of
+from bookhopper.intake.yaml_events import Broken, Events, Mapping, Node, Scalar, place_of, repeat_cost
 from bookhopper.intake.yaml_fields import (
     DEFAULT_KEYS,
     WANT_KEYS,
@@ -37,11 +37,11 @@ _TOP_KEYS = ("defaults", "wants")
 
 def parse_yaml(text: str, limits: Limits) -> Iterator[Entry]:
     """Read a YAML list, entry by entry."""
-    events = Events(text)
+    events = Events(text, limits.size)
     root = events.begin()
     if root is None:
         return
-    reader = _Reader(limits)
+    reader = _Reader(limits, events)
     if isinstance(root, yaml.SequenceStartEvent):
         yield from reader.entries(events.items(reader.limits.lines))
     elif isinstance(root, yaml.MappingStartEvent):
@@ -94,9 +94,11 @@ def _refuse_without_wants(bad: list[BadLine]) -> NoReturn:
 class _Reader:
     """Turns nodes into entries, with the file's defaults."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, events: Events) -> None:
         self.limits = limits
+        self._events = events
         self._defaults: Fields = {}
+        self._defaults_cost = 0
 
     def set_defaults(self, node: Node) -> list[BadLine]:
         """Take the defaults that can be read; give a bad line for each that cannot."""
@@ -109,11 +111,14 @@ class _Reader:
             except EntryError as fault:
                 raw = shown(f"defaults: {key.text if isinstance(key, Scalar) else '?'}")
                 bad.append(BadLine(fault.place.line, fault.place.column, raw, fault.reason))
+        values = (value if isinstance(value, tuple) else (str(value),) for value in self._defaults.values())
+        self._defaults_cost = sum(repeat_cost(*texts) for texts in values)
         return bad
 
     def entries(self, nodes: Iterable[Node]) -> Iterator[Entry]:
         """Give an entry for each node."""
         for node in nodes:
+            self._events.repeat(self._defaults_cost, node.place)
             try:
                 yield self._want(node)
             except EntryError as fault:

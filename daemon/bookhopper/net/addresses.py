@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Collection
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -12,6 +13,9 @@ from bookhopper.errors import PermanentError
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NAT64 = IPv6Network("64:ff9b::/96")
 _SHOWN_CHARACTERS = 200
+_TOKEN = re.compile(
+    r"(?=.*\d)(?=.*[a-z])([a-z0-9]{16,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE
+)
 
 
 def origin(url: str) -> str:
@@ -37,15 +41,21 @@ def host_name(host_with_port: str) -> str:
 
 
 def safe_url(url: str) -> str:
-    """Show a URL in messages and logs: without credentials, query values and control characters."""
+    """Show a URL in messages and logs: without credentials, tokens, query values and control characters."""
     try:
         parts = urlsplit(url)
         place = parts.netloc.rpartition("@")[2]
-        shown = urlunsplit((parts.scheme, place, parts.path, "…" if parts.query else "", ""))
+        path = "/".join("…" if is_token(segment) else segment for segment in parts.path.split("/"))
+        shown = urlunsplit((parts.scheme, place, path, "…" if parts.query else "", ""))
     except ValueError:
         shown = "(a malformed address)"
     printable = "".join(character if character.isprintable() else "�" for character in shown)
     return printable if len(printable) <= _SHOWN_CHARACTERS else printable[: _SHOWN_CHARACTERS - 1] + "…"
+
+
+def is_token(segment: str) -> bool:
+    """Whether a segment of a path looks like a secret, such as the API key in Kavita's addresses."""
+    return _TOKEN.fullmatch(segment) is not None
 
 
 def without_credentials(url: str) -> str:

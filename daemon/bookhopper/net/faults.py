@@ -15,7 +15,8 @@ from bookhopper.net.hosts import Hosts, retry_after
 from bookhopper.ticket import Ticket
 
 _TLS_SECONDS = 15 * 60.0
-_THROTTLED = frozenset({429, 503})
+_TOO_MANY = 429
+_THROTTLED = frozenset({_TOO_MANY, 503})
 _REFUSALS = {
     400: "the server did not understand the request (400)",
     403: "the server forbids it (403)",
@@ -50,22 +51,23 @@ def faults_named(url: str, hosts: Hosts, ticket: Ticket) -> Iterator[None]:
 def refuse_status(response: requests.Response, hosts: Hosts, source: str) -> None:
     """Raise what an answer's status means unless it is a success; `source` names who signed in, if anybody.
 
-    429 and 503 hold the whole host (HeldError), for as long as it asks; any other 5xx is a TransientError,
-    everything else an AnswerError, which is a PermanentError.
+    429, and 503 with a Retry-After, hold the whole host for as long as it asks.  A 5xx is a TransientError
+    while the host serves other files, else a HeldError; everything else is an AnswerError: permanent.
     """
     status, url = response.status_code, response.url
     if status in _THROTTLED:
         wanted = retry_after(response.headers.get("Retry-After"), time.time())
-        reason = f"it asks for a pause ({status})"
-        seconds = hosts.hold(url, wanted, reason)
-        message = f"{host_and_port(url)} is left alone for {seconds:.0f} s: {reason}"
-        raise HeldError(message, scope="host", seconds=seconds)
+        if status == _TOO_MANY or wanted is not None:
+            reason = f"it asks for a pause ({status})"
+            seconds = hosts.hold(url, wanted, reason)
+            message = f"{host_and_port(url)} is left alone for {seconds:.0f} s: {reason}"
+            raise HeldError(message, scope="host", seconds=seconds)
+    if status >= 500:
+        raise _server_fault(url, f"the server failed ({status})", hosts)
     hosts.succeeded(url)
     if 200 <= status < 300:
         return
     shown = safe_url(url)
-    if status >= 500:
-        raise TransientError(f"{shown}: the server failed ({status})")
     if status == 401:
         raise AnswerError(f"{shown}: {_sign_in_remedy(response, source)}", status)
     raise AnswerError(f"{shown}: {_REFUSALS.get(status, f'the server answered {status}')}", status)
@@ -97,10 +99,18 @@ def _fault(error: Exception, url: str, hosts: Hosts) -> BookhopperError:
     if isinstance(error, ValueError | wire.LocationValueError):  # requests' InvalidURL and its kin
         return PermanentError(f"{shown} is no address that can be fetched")
     if isinstance(error, requests.ReadTimeout | wire.ReadTimeoutError) or "timed out" in str(error):
-        return TransientError(f"{shown}: the answer stalled")
+        return _server_fault(url, "the answer stalled", hosts)
     if isinstance(error, requests.exceptions.ContentDecodingError | wire.DecodeError):
         return TransientError(f"{shown}: the answer's compression is broken")
     return TransientError(f"{shown}: the connection broke off")
+
+
+def _server_fault(url: str, what: str, hosts: Hosts) -> BookhopperError:
+    """Blame the file while its host serves others, else the host, which costs no attempt."""
+    message = f"{safe_url(url)}: {what}"
+    if not hosts.troubled(url):
+        return TransientError(message)
+    return HeldError(message, scope="host", seconds=hosts.failed(url))
 
 
 def _is_about_connecting(error: Exception) -> bool:

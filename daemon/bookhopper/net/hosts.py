@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
@@ -29,6 +29,7 @@ _PATIENCE_SECONDS = 5.0  # a hold that ends this soon is waited out rather than 
 _SLOT_POLL_SECONDS = 0.05
 _TRIAL_SECONDS = 5.0
 _KEPT_HOSTS = 1000
+_KEPT_TROUBLES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +54,14 @@ class _Host:
     failures: int = 0
     down_until: float = 0.0
     trial: bool = False
+    troubled: set[int] = field(default_factory=set)
     throttles: int = 0
     quiet_until: float = 0.0
     quiet_reason: str = ""
 
     def idle(self, now: float) -> bool:
         return (
-            not (self.active or self.failures or self.throttles)
+            not (self.active or self.failures or self.throttles or self.troubled)
             and max(self.next_start, self.quiet_until) <= now
         )
 
@@ -70,6 +72,7 @@ class Hosts:
     `paces` and `local` name hosts as `host` or `host:port`; the hosts in `local` are not paced unless `paces`
     says otherwise.  A breaker opens after three failed connections in a row, for 30 s, then for twice as long
     each time up to 15 min; when its time is over, one visitor tries the host before the others may.
+    `on_recovery` is called when one that was down answers again.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Hosts:
         self._lock = threading.Lock()
         self._hosts: dict[str, _Host] = {}
         self._waited: dict[str, float] = {}
+        self.on_recovery: Callable[[], object] = _nobody
 
     @contextmanager
     def visit(self, url: str, ticket: Ticket) -> Iterator[None]:
@@ -127,6 +131,19 @@ class Hosts:
             host.quiet_reason = reason
             return host.quiet_until - now
 
+    def troubled(self, url: str) -> bool:
+        """Note a fault of the server at a URL; whether the host as a whole must be at fault.
+
+        One that fails at two URLs, nothing having gone well in between, is down; one that fails at the same
+        URL again and again has a fault there, which must not keep the others from their files.
+        """
+        with self._lock:
+            host = self._host(host_and_port(url))
+            elsewhere = bool(host.troubled - {hash(url)})
+            if len(host.troubled) < _KEPT_TROUBLES:
+                host.troubled.add(hash(url))
+            return elsewhere
+
     def failed(self, url: str) -> float:
         """Count a failed connection; returns the seconds after which another try makes sense."""
         with self._lock:
@@ -136,7 +153,7 @@ class Hosts:
             host.failures = min(host.failures + 1, 16)
             if host.failures < BREAKER_FAILURES:
                 return _TRIAL_SECONDS
-            seconds = min(BREAKER_SECONDS * 2.0 ** (host.failures - BREAKER_FAILURES), BREAKER_MAX_SECONDS)
+            seconds = _pause_of(host)
             host.down_until = now + seconds
             if host.failures == BREAKER_FAILURES:
                 log.warning("%s does not answer; its jobs wait, and it is tried again", host_and_port(url))
@@ -146,11 +163,14 @@ class Hosts:
         """Note that the host answered: its breaker closes."""
         with self._lock:
             host = self._host(host_and_port(url))
-            if host.failures >= BREAKER_FAILURES:
-                log.info("%s answers again", host_and_port(url))
+            recovered = host.failures >= BREAKER_FAILURES
             host.failures, host.down_until, host.trial = 0, 0.0, False
+            host.troubled.clear()
             if host.quiet_until <= self._clock():
                 host.throttles = 0
+        if recovered:
+            log.info("%s answers again", host_and_port(url))
+            self.on_recovery()
 
     def held(self) -> Mapping[str, float]:
         """Tell which hosts are held now, and for how many more seconds."""
@@ -171,7 +191,7 @@ class Hosts:
             if host.down_until > now:
                 raise _held(name, host.down_until - now, f"{host.failures} connections in a row failed")
             if host.failures >= BREAKER_FAILURES and host.trial:
-                raise _held(name, _TRIAL_SECONDS, "it was down, and another job is trying it")
+                raise _held(name, _pause_of(host), "it was down, and another job is trying it")
             quiet = host.quiet_until - now
             if quiet > _PATIENCE_SECONDS:
                 raise _held(name, quiet, host.quiet_reason)
@@ -215,6 +235,15 @@ def retry_after(value: str | None, now: float) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return min(max(0.0, moment.timestamp() - now), RETRY_AFTER_MAX_SECONDS)
+
+
+def _nobody() -> None:
+    """Stand in for who wants to hear of a recovery."""
+
+
+def _pause_of(host: _Host) -> float:
+    """Give the breaker's pause: doubling with each failed trial."""
+    return min(BREAKER_SECONDS * 2.0 ** (host.failures - BREAKER_FAILURES), BREAKER_MAX_SECONDS)
 
 
 def _held(name: str, seconds: float, reason: str) -> HeldError:

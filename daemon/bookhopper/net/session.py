@@ -10,19 +10,20 @@ from typing import Any
 from urllib.parse import urljoin
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
 from bookhopper import __version__
 from bookhopper.errors import PermanentError, TransientError
 from bookhopper.net.addresses import origin, refuse_private, safe_url, without_credentials
 from bookhopper.net.faults import faults_named, refuse_status
+from bookhopper.net.heads import WatchedAdapter, awaited
 from bookhopper.net.hosts import Hosts
 from bookhopper.ticket import Ticket
 
 USER_AGENT = f"bookhopper/{__version__}"
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
+HEAD_SECONDS = 60.0
 DEFAULT_TIMEOUT = (CONNECT_SECONDS, READ_SECONDS)
 MAX_REDIRECTS = 10
 
@@ -77,7 +78,7 @@ def new_session(user_agent: str = USER_AGENT, connections: int = 8) -> requests.
     """
     session = _Session()
     session.headers["User-Agent"] = user_agent
-    adapter = HTTPAdapter(pool_connections=32, pool_maxsize=connections, max_retries=0)
+    adapter = WatchedAdapter(pool_connections=32, pool_maxsize=connections, max_retries=0)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
@@ -95,14 +96,16 @@ def open_stream(
     sign_in: SignIn | None = None,
     allowed: Collection[str] = (),
     statuses: Collection[int] = (),
+    head_seconds: float = HEAD_SECONDS,
 ) -> Iterator[requests.Response]:
     """GET a URL and give its successful answer, unread, for the block.
 
     Redirects are followed here, at most ten, each in its host's turn: never from https to http, never into
     the private network unless `allowed` names the host (`host` or `host:port`), and without the credentials
     once they leave `sign_in.origin`.  `statuses` are answers besides 2xx that the caller wants to see, such
-    as 416.  Faults of reading the answer inside the block are named too, so that what is raised is a
-    HeldError, TransientError or PermanentError (`net.faults`), or Interrupted.
+    as 416.  `head_seconds` bound the wait for each answer's head.  Faults of reading the answer inside the
+    block are named too, so that what is raised is a HeldError, TransientError or PermanentError
+    (`net.faults`), or Interrupted.
     """
     url = without_credentials(url)
     for _ in range(MAX_REDIRECTS + 1):
@@ -111,8 +114,8 @@ def open_stream(
         with (
             hosts.visit(url, ticket),
             faults_named(url, hosts, ticket),
-            session.get(
-                url, headers=headers, timeout=timeout, auth=auth, stream=True, allow_redirects=False
+            _asked(
+                session, url, ticket, head_seconds, headers=headers, timeout=timeout, auth=auth
             ) as response,
             ticket.ended_by(response.raw.shutdown),
         ):
@@ -176,6 +179,13 @@ def chunks(response: requests.Response, size: int = 64 * 1024) -> Iterator[bytes
     """
     while data := response.raw.read1(size, decode_content=True):
         yield data
+
+
+def _asked(
+    session: requests.Session, url: str, ticket: Ticket, head_seconds: float, **how: Any
+) -> requests.Response:
+    with awaited(ticket, url, head_seconds):
+        return session.get(url, stream=True, allow_redirects=False, **how)
 
 
 def _auth(url: str, sign_in: SignIn | None) -> _Auth:

@@ -18,7 +18,6 @@ from bookhopper.intake.tally import Tally
 from bookhopper.intake.watch import Watcher
 from bookhopper.naming import STAGED_SUFFIX
 from bookhopper.store.base import OPERATIONS, Store
-from bookhopper.store.writer import Writer
 from bookhopper.ticket import Ticket
 from bookhopper.transfer import Traffic
 from bookhopper.worker import Pool
@@ -44,7 +43,6 @@ class Parts:
     """The parts that are read; `folders` names the folders whose free space is shown."""
 
     store: Store
-    writer: Writer
     watcher: Watcher
     tally: Tally
     pools: tuple[Pool, ...]
@@ -95,7 +93,7 @@ class DaemonCollector(Collector):
             {} if oldest is None else {(): oldest},
         )
         failures = {(name,): 0.0 for name in OPERATIONS}
-        failures |= {(name,): float(number) for name, number in self._parts.writer.failures.copy().items()}
+        failures |= {(name,): float(number) for name, number in self._parts.store.failures().items()}
         yield _counter("store_failures", "Changes that the store could not make.", failures, ("operation",))
 
     def _workers(self) -> Iterator[Metric]:

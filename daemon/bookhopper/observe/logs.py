@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from bookhopper.model import Change, Job, State
+from bookhopper.model import WAITING_OF, Change, Job, State
 
 log = logging.getLogger("bookhopper.jobs")
 
@@ -46,6 +46,8 @@ def describe(job: Job) -> str:
 def log_change(change: Change) -> None:
     """Write one line for a change that a person would want to know of."""
     level = _LEVELS.get(change.after, logging.DEBUG)
+    if change.before in WAITING_OF and change.after is WAITING_OF[change.before]:
+        level = logging.DEBUG  # put back, which is said once for all jobs of its cause
     if change.before is change.after:
         level = logging.INFO if change.reason else logging.DEBUG
     reason = f": {change.reason}" if change.reason else ""

@@ -6,19 +6,21 @@ enough to be taken unattended; missing that nothing comes near.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 
-from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
+from bookhopper.errors import BookhopperError, HeldError, PermanentError, Scope, TransientError
 from bookhopper.model import Candidate, Reading, Want
 from bookhopper.search.language import language_tag, same_language
 from bookhopper.search.person import authorship
 from bookhopper.search.score import AUTHOR_NOT_WANTED, AUTHOR_SHARE, offered_titles, score, title_fit
 from bookhopper.search.sources.base import Query, Source
 from bookhopper.search.title import is_telling, title, word_ends
+from bookhopper.search.words import title_words
 from bookhopper.ticket import Ticket
 
 NEAREST = 8
@@ -30,6 +32,8 @@ MIDDLING = 0.7
 _CHOSEN = 8
 _AGAIN_SECONDS = 30.0
 _SAME_TITLE = 0.8
+_SAME_AUTHORS = 0.7
+_TAIL = re.compile(r"\s*(?:[;:(\[]|,?\s+or,?\s).*$", re.IGNORECASE | re.DOTALL)
 _HINT = 0.6
 """From this score on a candidate whose author a line names shows that the line is no bare title."""
 
@@ -48,13 +52,15 @@ class Resolution:
 
     `chosen` may be fetched unattended, best first: the pick, then equal editions of the same work for when
     the first is broken; it is empty unless the decision is to accept.  `near` are the nearest candidates,
-    best first, to show.  `reason` is one line for a person.
+    best first, to show.  `reason` is one line for a person; not `complete`: a source that may have the book
+    did not answer, so that another look is worth it soon.
     """
 
     decision: Decision
     chosen: tuple[Candidate, ...]
     near: tuple[Candidate, ...]
     reason: str
+    complete: bool = True
 
 
 class Resolver:
@@ -83,7 +89,7 @@ class Resolver:
     def resolve(self, want: Want, ticket: Ticket) -> Resolution:
         """Decide about a want.
 
-        Raises HeldError when nothing can be accepted and a source could not answer: ask again later.
+        Raises HeldError (scope `queue`) while no source can be asked: ask again later.
         """
         if not self._sources:
             return _missing("no source is configured: name one under `sources:`")
@@ -91,9 +97,13 @@ class Resolver:
             return self._resolve_pick(want, ticket)
         found, faults = self._ask(self._query(want), ticket)
         ticket.check()
+        if len(faults) == len(self._sources):
+            raise _held(faults)
         resolution = self._decide(want, found)
         if faults and resolution.decision is not Decision.ACCEPT:
-            raise _held(faults)
+            silent = ", ".join(name for name, _ in faults)
+            reason = f"{resolution.reason}; not asked, for it did not answer: {silent}"
+            return replace(resolution, reason=reason, complete=False)
         return resolution
 
     def close(self) -> None:
@@ -139,7 +149,7 @@ class Resolver:
         try:
             found = source.lookup(pick.key, want.formats or self._formats, ticket)
         except (HeldError, TransientError) as error:
-            raise _held([(source.name, error)]) from error
+            raise _held([(source.name, error)], scope="job") from error
         except PermanentError as error:
             return _missing(f"{source.name} refuses {pick.key}: {error}")
         if not found:
@@ -172,7 +182,9 @@ class Resolver:
             return Resolution(Decision.AMBIGUOUS, (), near, "several works fit about as well")
         if not _by_author(best) and not _is_known_by_title(want, best, ranked):
             return Resolution(Decision.AMBIGUOUS, (), near, "a title alone does not tell which book is meant")
-        chosen = [candidate for candidate in same if candidate.score >= self._accept]
+        least = max(self._accept, best.score - self._margin)
+        others = [other for other in same if other.score >= least and _same_edition(best, other)]
+        chosen = [best, *(other for other in others if other is not best)]
         return Resolution(Decision.ACCEPT, tuple(chosen[:_CHOSEN]), near, "")
 
     def _leading(self, readable: Sequence[Candidate]) -> Candidate:
@@ -202,12 +214,12 @@ def _missing(reason: str) -> Resolution:
     return Resolution(Decision.MISSING, (), (), reason)
 
 
-def _held(faults: Sequence[tuple[str, BookhopperError]]) -> HeldError:
+def _held(faults: Sequence[tuple[str, BookhopperError]], scope: Scope = "queue") -> HeldError:
     reasons = "; ".join(f"source {name} cannot be asked: {error}" for name, error in faults)
     seconds = min(
         (error.seconds for _, error in faults if isinstance(error, HeldError)), default=_AGAIN_SECONDS
     )
-    return HeldError(reasons, scope="job", seconds=seconds)
+    return HeldError(reasons, scope=scope, seconds=seconds)
 
 
 def _worth_scoring(want: Want, found: Sequence[Candidate]) -> list[Candidate]:
@@ -239,6 +251,22 @@ def _same_work(one: Candidate, other: Candidate) -> bool:
         for mine, _ in offered_titles(one.title, one.authors)
         for theirs, _ in offered_titles(other.title, other.authors)
     )
+
+
+def _same_edition(one: Candidate, other: Candidate) -> bool:
+    """Tell whether one may stand in for the other unasked: `Tom Sawyer, Detective` is no `Tom Sawyer`."""
+    if _main_words(one.title) != _main_words(other.title):
+        return False
+    return (
+        not (one.authors and other.authors)
+        or min(authorship(one.authors, other.authors), authorship(other.authors, one.authors))
+        >= _SAME_AUTHORS
+    )
+
+
+def _main_words(text: str) -> tuple[str, ...]:
+    """Give a title's words without subtitle, alternative title and brackets."""
+    return tuple(title_words(_TAIL.sub("", text)))
 
 
 def _names_its_language(want: Want, best: Candidate, other: Candidate) -> bool:

@@ -174,7 +174,10 @@ class Store(Protocol):
         ...
 
     def wake_due(self, now: float) -> int:
-        """Send MISSING, AMBIGUOUS and FAILED jobs whose time has come back to WANTED; how many."""
+        """Send some of the MISSING, AMBIGUOUS and FAILED jobs whose time has come back to WANTED; how many.
+
+        Called again until it is 0, since a long list comes due all at once.
+        """
         ...
 
     def recover(self) -> int:
@@ -183,6 +186,21 @@ class Store(Protocol):
 
     def renew(self) -> None:
         """Say that this process still works on what it claimed."""
+        ...
+
+    # what monitors ask
+
+    @property
+    def alive(self) -> bool:
+        """Whether changes are taken."""
+        ...
+
+    def failures(self) -> Mapping[str, int]:
+        """Count the changes that could not be made, by operation."""
+        ...
+
+    def observe(self, told: Callable[[str, float], None]) -> None:
+        """Tell of each change its operation and the seconds that its caller waited."""
         ...
 
     # the ledger

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from bookhopper.store.base import (
     Publish,
     StaleError,
 )
-from bookhopper.store.codec import candidates_to_json, resume_to_json
+from bookhopper.store.codec import candidates_to_json, resume_from_json, resume_to_json
 from bookhopper.store.connection import connect, open_migrated
 from bookhopper.store.reader import Reader
 from bookhopper.store.writer import Transaction, Writer
@@ -37,6 +37,7 @@ _MOST_URGENT = (
     f"SELECT {rows.JOB} FROM jobs INDEXED BY jobs_heap WHERE state IN ('wanted', 'queued') AND state = ? "
     "AND paused = 0 AND not_before IS NULL ORDER BY priority, position, id LIMIT 1"
 )
+_WOKEN_AT_ONCE = 500
 _TAKE = "UPDATE jobs SET state = ?, changed = ? WHERE id = ?"
 
 
@@ -125,7 +126,7 @@ class SqliteStore:
             "resume": resume_to_json(move.resume),
             "error": move.reason,
         }
-        if move.after is not move.before:
+        if move.after not in {move.before, WAITING_OF.get(move.before)}:
             columns["changed"] = transaction.now
         for name in ("attempts", "looks", "paused"):
             if (value := getattr(move, name)) is not None:
@@ -135,6 +136,8 @@ class SqliteStore:
         if move.not_before is not None and move.after in self._due:
             self._due[move.after] = min(self._due[move.after], move.not_before)
         assignments = ", ".join(f"{name} = ?" for name in columns)
+        if WAITING_OF.get(move.before) is move.after:  # put back: it has been waiting all the time
+            assignments += ", changed = created"
         (row,) = transaction.execute(
             f"UPDATE jobs SET {assignments} WHERE id = ? RETURNING {rows.JOB}", (*columns.values(), move.job)
         ).fetchall()
@@ -169,13 +172,6 @@ class SqliteStore:
             self._events[after.state].set()
         return after
 
-    def _move_all(self, transaction: Transaction, where: str, values: tuple[Any, ...], after: State) -> int:
-        found = transaction.execute(f"SELECT {rows.JOB} FROM jobs WHERE {where}", values).fetchall()
-        for row in found:
-            job = rows.job(row)
-            self._move(transaction, Move(job.id, job.state, after, resume=job.resume))
-        return len(found)
-
     def release(self, state: State) -> int:
         """Let jobs that wait in `state` for a moment be claimed now."""
 
@@ -188,24 +184,50 @@ class SqliteStore:
 
     def wake_due(self, now: float) -> int:
         """Look again for what was not found, where its time has come."""
-        where = "state IN ('missing', 'ambiguous', 'failed') AND not_before <= ?"
-        return self.writer.call(
-            "wake_due", lambda transaction: self._move_all(transaction, where, (now,), State.WANTED)
-        )
+
+        def operation(transaction: Transaction) -> int:
+            due = transaction.execute(
+                "SELECT id, state FROM jobs WHERE state IN ('missing', 'ambiguous', 'failed') "
+                "AND not_before <= ? LIMIT ?",
+                (now, _WOKEN_AT_ONCE),
+            ).fetchall()
+            for job, state in due:
+                self._move(transaction, Move(job, State(state), State.WANTED, candidates=()))
+            return len(due)
+
+        return self.writer.call("wake_due", operation)
 
     def recover(self) -> int:
         """Send every claimed job back: one daemon owns the file, and its workers died with it."""
 
         def operation(transaction: Transaction) -> int:
-            return sum(
-                self._move_all(transaction, "state = ?", (running,), waiting)
-                for running, waiting in WAITING_OF.items()
+            claimed = transaction.execute(
+                "SELECT id, state, resume FROM jobs WHERE state IN (?, ?)", (*WAITING_OF,)
             )
+            found = claimed.fetchall()
+            for job, state, resume in found:
+                running = State(state)
+                point = resume_from_json(resume)
+                self._move(transaction, Move(job, running, WAITING_OF[running], resume=point))
+            return len(found)
 
         return self.writer.call("recover", operation)
 
     def renew(self) -> None:
         """Nothing to say: the state folder's lock speaks for this process."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether changes are taken."""
+        return self.writer.alive
+
+    def failures(self) -> Mapping[str, int]:
+        """Count the changes that could not be made, by operation."""
+        return self.writer.failures.copy()
+
+    def observe(self, told: Callable[[str, float], None]) -> None:
+        """Tell of each change how long it took."""
+        self.writer.observe = told
 
     # the ledger
 

@@ -7,11 +7,13 @@ which is what makes `synchronous=FULL` affordable and "database is locked" impos
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -19,6 +21,8 @@ from bookhopper.errors import HeldError, StoreError
 from bookhopper.model import Change, State
 
 T = TypeVar("T")
+
+log = logging.getLogger("bookhopper.store")
 
 _GROUP_LIMIT = 512
 _PASSING = {
@@ -165,13 +169,16 @@ class Writer:
                 self._perform(call, transaction)
             transaction.commit()
         except sqlite3.Error as error:
-            self.failures.update(call.name for call in group)
-            self._undo(group, error)
+            self._undo(group, explain(error))
+        except BaseException:
+            log.exception("the store met a fault of bookhopper's own; please report it")
+            self._undo(group, StoreError("the store met a fault of its own; the log says more"))
         else:
             for change in transaction.changes:
                 self._publish(change)
-        for call in group:
-            call.answered.release()
+        finally:
+            for call in group:
+                call.answered.release()
 
     def _perform(self, call: _Call[Any], transaction: Transaction) -> None:
         """Run one operation so that its failure undoes only itself."""
@@ -192,13 +199,15 @@ class Writer:
         if undo is not None:
             transaction.execute("RELEASE operation")
 
-    def _undo(self, group: list[_Call[Any]], error: sqlite3.Error) -> None:
+    def _undo(self, group: list[_Call[Any]], error: HeldError | StoreError) -> None:
+        """Take everything back, and tell every caller why."""
         self.undone += 1
-        if self._connection.in_transaction:
-            self._connection.rollback()
+        self.failures.update(call.name for call in group)
         for call in group:
-            call.result = None
-            call.error = explain(error)
+            call.result, call.error = None, error
+        if self._connection.in_transaction:
+            with suppress(sqlite3.Error):  # then SQLite has rolled back by itself, or will when it is opened
+                self._connection.rollback()
 
 
 def explain(error: sqlite3.Error) -> HeldError | StoreError:

@@ -12,6 +12,8 @@ from typing import BinaryIO, Literal
 
 from lxml import etree
 
+from bookhopper.hostile_xml import XmlError, parse_xml
+
 Check = Literal["", "size", "type", "container", "checksum", "structure", "protection"]
 """Which check a file failed, for metrics: how long it is, what it is, whether it is whole, whether its
 checksums agree, whether the book inside makes sense, whether it is locked."""
@@ -120,37 +122,15 @@ def hostile_offsets(reason: str) -> Iterator[None]:
         raise RefusedError("container", reason) from error
 
 
-def parser(*, recover: bool = False, target: object = None) -> etree.XMLParser:
-    """Make an XML parser that loads nothing, expands no entity and builds no huge tree."""
-    return etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-        recover=recover,
-        target=target,  # type: ignore[arg-type]  # the stubs know none of lxml's own parser targets
-    )
+def parse_member(document: bytes, name: str, max_bytes: int) -> etree._Element:
+    """Parse a small document from inside a book, as forgivingly as readers do.
 
-
-def parse_xml(document: bytes, name: str) -> etree._Element:
-    """Parse a small document, as forgivingly as readers do: HTML's entities undeclared, a stray `&`.
-
-    Raises RefusedError: there is no root element to be found.
+    Raises RefusedError: it is too large, has too much markup, or no root element.
     """
-    document = document.lstrip(b" \t\r\n")
-    root: etree._Element | None
     try:
-        root = etree.fromstring(document, parser())
-    except (etree.XMLSyntaxError, ValueError):
-        try:
-            root = etree.fromstring(document, parser(recover=True))
-        except (etree.XMLSyntaxError, ValueError):
-            root = None
-    if root is None:
-        raise RefusedError("structure", f"{name} is no XML")
-    return root
+        return parse_xml(document, max_bytes=max_bytes)
+    except XmlError as error:
+        raise RefusedError("structure", f"{name} is unreadable: {error}") from error
 
 
 def local_name(element: etree._Element) -> str:

@@ -6,13 +6,13 @@ import struct
 from typing import BinaryIO
 
 from bookhopper.verify.archive import Archive
-from bookhopper.verify.base import RefusedError, parse_xml, slice_of
+from bookhopper.verify.base import RefusedError, parse_member, slice_of
 
 DJVU = b"AT&TFORM"
 ODT_TYPE = b"application/vnd.oasis.opendocument.text"
 
 _DOCX_BODY = "word/document.xml"
-_SMALL_XML = 4 << 20
+_SMALL_XML = 1 << 20
 
 
 def is_docx(archive: Archive) -> bool:
@@ -42,7 +42,7 @@ def check_odt(archive: Archive) -> str:
     """
     manifest = archive.find("META-INF/manifest.xml")
     if manifest is not None:
-        root = parse_xml(archive.read(manifest, _SMALL_XML), "META-INF/manifest.xml")
+        root = parse_member(archive.read(manifest, _SMALL_XML), "META-INF/manifest.xml", _SMALL_XML)
         if next(root.iter("{*}encryption-data"), None) is not None:
             raise RefusedError("protection", "an ODT document locked with a password")
     content = archive.find("content.xml")

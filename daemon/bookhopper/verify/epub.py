@@ -20,7 +20,7 @@ from zipfile import ZipInfo
 from lxml import etree
 
 from bookhopper.verify.archive import Archive
-from bookhopper.verify.base import RefusedError, local_name, parse_xml, quoted
+from bookhopper.verify.base import RefusedError, local_name, parse_member, quoted
 
 CONTAINER = "META-INF/container.xml"
 
@@ -34,8 +34,8 @@ _RIGHTS = {
 _FONT_OBFUSCATION = {"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"}
 _FONT_TYPES = ("font", "opentype", "truetype")
 _FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".woff", ".woff2", ".pfb")
-_SMALL_XML = 4 << 20
-_PACKAGE = 32 << 20
+_SMALL_XML = 1 << 20
+_PACKAGE = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def check(archive: Archive) -> str:
     if any(file.algorithm not in _FONT_OBFUSCATION for file in locked):
         raise RefusedError("protection", "an EPUB whose content is encrypted (META-INF/encryption.xml)")
     package_member = _package_member(archive)
-    package = parse_xml(archive.read(package_member, _PACKAGE), quoted(package_member.filename))
+    package = parse_member(archive.read(package_member, _PACKAGE), quoted(package_member.filename), _PACKAGE)
     manifest = _manifest(archive, package, posixpath.dirname(package_member.filename))
     _check_fonts(archive, locked, manifest)
     _check_spine(package, manifest)
@@ -79,7 +79,7 @@ def _locked_files(archive: Archive) -> Iterator[_Locked]:
     member = archive.find(_ENCRYPTION)
     if member is None or not member.file_size:
         return
-    root = parse_xml(archive.read(member, _SMALL_XML), _ENCRYPTION)
+    root = parse_member(archive.read(member, _SMALL_XML), _ENCRYPTION, _SMALL_XML)
     for data in root.iter("{*}EncryptedData"):
         method = data.find("{*}EncryptionMethod")
         algorithm = "" if method is None else method.get("Algorithm", "")
@@ -92,7 +92,7 @@ def _package_member(archive: Archive) -> ZipInfo:
     member = archive.find(CONTAINER)
     if member is None:
         raise RefusedError("structure", f"an EPUB without {CONTAINER}")
-    root = parse_xml(archive.read(member, _SMALL_XML), CONTAINER)
+    root = parse_member(archive.read(member, _SMALL_XML), CONTAINER, _SMALL_XML)
     paths = [rootfile.get("full-path", "") for rootfile in root.iter("{*}rootfile")]
     if not paths:
         raise RefusedError("structure", f"{CONTAINER} names no package document")

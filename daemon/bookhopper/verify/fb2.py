@@ -12,8 +12,9 @@ from typing import BinaryIO
 
 from lxml import etree
 
+from bookhopper.hostile_xml import parser
 from bookhopper.verify.archive import Archive
-from bookhopper.verify.base import PIECE, RefusedError, parser, pieces
+from bookhopper.verify.base import PIECE, RefusedError, pieces
 
 _TAIL = 4096
 _END = re.compile(rb"</(?:[\w.-]+:)?FictionBook\s*>")
@@ -66,7 +67,7 @@ def check_zipped(archive: Archive) -> str:
 
 def _check_xml(document: Iterable[bytes]) -> None:
     outline = _Outline()
-    reader = parser(recover=True, target=outline)
+    reader = parser(target=outline)
     tail = b""
     try:
         for piece in _without_wide_zeros(document):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import math
 import os
 import sqlite3
 import tempfile
 import threading
+import time
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -43,6 +45,8 @@ _RARE = 2
 """A word in no more books than this may be a slip of the pen: similar words are looked for as well."""
 _SPELLINGS = 4
 _BATCH = 2_000
+_ABANDONED_SECONDS = 3600.0
+"""A half-built index that nobody has written to for so long is one whose builder was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,7 @@ class GutenbergIndex:
         any book, which would otherwise wipe out a good index.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._remove_abandoned()
         handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".new", dir=self.path.parent)
         os.close(handle)
         temporary = Path(name)
@@ -141,6 +146,14 @@ class GutenbergIndex:
         finally:
             temporary.unlink(missing_ok=True)
         return origin
+
+    def _remove_abandoned(self) -> None:
+        """Remove what a builder left behind that was killed; a younger one may still be at work."""
+        oldest = time.time() - _ABANDONED_SECONDS
+        for left in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.new"):
+            with contextlib.suppress(OSError):
+                if left.stat().st_mtime < oldest:
+                    left.unlink()
 
     def close(self) -> None:
         """Close every thread's connection."""

@@ -17,7 +17,7 @@ from requests.utils import requote_uri
 
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.model import Candidate
-from bookhopper.net.addresses import host_and_port, origin, safe_url
+from bookhopper.net.addresses import host_and_port, origin, safe_url, without_credentials
 from bookhopper.net.faults import AnswerError
 from bookhopper.net.hosts import Hosts
 from bookhopper.net.session import SignIn, open_stream
@@ -34,6 +34,7 @@ from bookhopper.search.sources.opds_feed import (
     fill_template,
     format_of_path,
 )
+from bookhopper.search.sources.opds_keys import Keys, is_opaque
 from bookhopper.search.sources.word_index import book_words, wanted_words
 from bookhopper.ticket import Ticket
 
@@ -50,8 +51,8 @@ _SIGNS = re.compile(r"[^\w\s'’-]+")
 class OpdsSource:
     """A catalogue that speaks OPDS 1.2, searched through OpenSearch or, where it has none, walked through.
 
-    A book's key is the address of its own entry document or else of its first file: the path and query on the
-    catalogue's origin, the whole URL elsewhere; so a key can be looked up without a memory of the search.
+    A book's key stands for the address of its own entry document or else of its first file (`opds_keys`), so
+    that most keys can be looked up without a memory of the search; an opaque one is looked for on a walk.
     """
 
     kind = "opds"
@@ -71,10 +72,10 @@ class OpdsSource:
         Raises PermanentError when `url` is no HTTP address.
         """
         self.name = name
-        self._origin = origin(url)
+        self._keys = Keys(url)
         self.sign_in: SignIn | None = None
         if credentials is not None:
-            self.sign_in = SignIn(self._origin, credentials.username, credentials.password, name)
+            self.sign_in = SignIn(origin(url), credentials.username, credentials.password, name)
         self._session = session
         self._hosts = hosts
         self._allowed = frozenset(allowed) | {host_and_port(url)}
@@ -94,7 +95,7 @@ class OpdsSource:
         return tuple(islice(once.values(), query.limit))
 
     def lookup(self, key: str, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:
-        """Find a book again, by memory or from the address that its key is."""
+        """Find a book again, by memory or from the address that its key stands for."""
         ticket.check()
         with self._seen_lock:
             offers = self._seen.get(key)
@@ -190,10 +191,13 @@ class OpdsSource:
                 year=entry.year,
                 isbns=entry.isbns,
                 series=entry.series,
-                urls=(requote_uri(link.href),),
+                urls=(without_credentials(requote_uri(link.href)),),
             )
             for kind, link in files.items()
         )
+        return self._remembered(key, offers)
+
+    def _remembered(self, key: str, offers: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
         with self._seen_lock:
             self._seen[key] = offers
             self._seen.move_to_end(key)
@@ -204,21 +208,22 @@ class OpdsSource:
     def _key(self, entry: Entry) -> str:
         documents = (link for link in entry.links if link.is_feed and "type=entry" in link.profile)
         link = next(documents, entry.acquisitions[0])
-        address = requote_uri(link.href).partition("#")[0]
-        return address.removeprefix(self._origin) if origin(address) == self._origin else address
+        return self._keys.key(link.href)
 
     def _look_up(self, key: str, ticket: Ticket) -> tuple[Candidate, ...]:
-        """Look at the address that a key is; a key comes from a person, so it may be anything."""
-        if key.startswith("/") and not key.startswith("//"):
-            address = self._origin + requote_uri(key)
-        elif key.startswith(("http://", "https://")):
-            address = key  # on another origin: the sign-in stays at home, and the private network is closed
-        else:
+        """Look for what a key stands for; it comes from a person, so it may be anything."""
+        # on another origin the sign-in stays at home, and the private network is closed
+        address = self._keys.address(key)
+        if address:
+            key = self._keys.key(address)
+        elif not is_opaque(key):
             return ()
-        if not self._catalogue.template(ticket):
+        if not address or not self._catalogue.template(ticket):
             books = (book for book in self._catalogue.walk(ticket) if self._key(book) == key)
             if (book := next(books, None)) is not None:
                 return self._offers(book)
+        if not address:
+            return ()
         try:
             return self._at(address, key, ticket)
         except AnswerError as error:
@@ -248,17 +253,16 @@ class OpdsSource:
             return ()
         title, authors = _title_of_file(headers.get("Content-Disposition", ""), address)
         size = headers.get("Content-Length", "")
-        return (
-            Candidate(
-                source=self.name,
-                key=key,
-                title=title,
-                authors=authors,
-                format=book_format,
-                size=int(size) if size.isdecimal() and len(size) <= 12 else None,
-                urls=(address,),
-            ),
+        offer = Candidate(
+            source=self.name,
+            key=key,
+            title=title,
+            authors=authors,
+            format=book_format,
+            size=int(size) if size.isdecimal() and len(size) <= 12 else None,
+            urls=(address,),
         )
+        return self._remembered(key, (offer,)) if is_opaque(key) else (offer,)
 
 
 def phrases(query: Query) -> Iterator[tuple[str, str]]:

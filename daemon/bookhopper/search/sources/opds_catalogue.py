@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import requests
 
 from bookhopper.errors import PermanentError, TransientError
-from bookhopper.net.addresses import origin
+from bookhopper.net.addresses import origin, safe_url
 from bookhopper.net.hosts import Hosts
 from bookhopper.net.session import Fetched, SignIn, fetch
 from bookhopper.search.sources.locks import acquired
@@ -84,7 +84,7 @@ class Catalogue:
         return self._template.get(lambda: self._find_template(ticket), ticket)
 
     def walk(self, ticket: Ticket) -> WordIndex[Entry]:
-        """Give the books of the catalogue's first pages, for want of a search (walked every ten minutes)."""
+        """Give the books of the catalogue's first pages, where no search helps (walked every ten minutes)."""
         return self._walked.get(lambda: self._walk(ticket), ticket)
 
     def forget(self) -> None:
@@ -134,7 +134,8 @@ class Catalogue:
                 else:
                     ways.append(link.href)
         if ways:
-            _LOG.warning("%s has no search and more than %d pages: the rest is not seen", self.root, pages)
+            shown = safe_url(self.root)
+            _LOG.warning("%s has more than the %d pages that are walked: the rest is not seen", shown, pages)
         return WordIndex((book, book_words(book.title, book.authors, book.isbns)) for book in books.values())
 
     def _page(self, url: str, ticket: Ticket, *, needed: bool) -> Feed:

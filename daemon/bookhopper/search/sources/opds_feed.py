@@ -14,8 +14,9 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from lxml import etree
 
 from bookhopper.errors import PermanentError, TransientError
+from bookhopper.hostile_xml import XmlError, parse_xml
 from bookhopper.net.addresses import origin, safe_url
-from bookhopper.search.sources.fields import MAX_TEXT, isbn_in, one_line, parse_xml, year_in
+from bookhopper.search.sources.fields import MAX_TEXT, isbn_in, one_line, year_in
 
 ATOM = "http://www.w3.org/2005/Atom"
 MAX_ENTRIES = 500
@@ -183,7 +184,7 @@ def format_of_path(path: str) -> str:
 def _root(content: bytes, url: str) -> etree._Element:
     try:
         return parse_xml(content, url)
-    except ValueError as error:
+    except XmlError as error:
         raise TransientError(
             f"{safe_url(url)} gave no OPDS feed ({error}): check the source's url"
         ) from error

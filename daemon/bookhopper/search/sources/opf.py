@@ -16,7 +16,8 @@ from typing import IO
 
 from lxml import etree
 
-from bookhopper.search.sources.fields import isbn_in, one_line, parse_xml, year_in
+from bookhopper.hostile_xml import parse_xml
+from bookhopper.search.sources.fields import isbn_in, one_line, year_in
 
 _NAMESPACES = {"dc": "http://purl.org/dc/elements/1.1/", "opf": "http://www.idpf.org/2007/opf"}
 _ROOTFILE = "{urn:oasis:names:tc:opendocument:xmlns:container}rootfile"
