@@ -164,7 +164,7 @@ def cut_rest(body: bytes, at: int, /, **headers: str) -> Answer:
 
     def answer(connection: socket.socket, asked: Asked) -> None:
         begin = int((asked.range or "bytes=0-")[len("bytes=") : -1])
-        place = {
+        place: dict[str, str | int] = {
             "Content-Range": f"bytes {begin}-{len(body) - 1}/{len(body)}",
             "Content-Length": len(body) - begin,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -83,6 +84,8 @@ class OpdsSource:
             url, session=session, hosts=hosts, sign_in=self.sign_in, allowed=self._allowed
         )
         self._seen: OrderedDict[str, tuple[Candidate, ...]] = OrderedDict()
+        self._quiet_until = 0.0
+        self._refusal = ""
         self._seen_lock = threading.Lock()
 
     def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:
@@ -126,12 +129,19 @@ class OpdsSource:
 
     @contextmanager
     def _refusals_held(self) -> Iterator[None]:
-        """Turn what is wrong with the catalogue, such as a refused sign-in, into a hold: no want's fault."""
+        """Turn what is wrong with the catalogue, such as a refused sign-in, into a hold: no want's fault.
+
+        It is not asked again meanwhile: a server that counts refused sign-ins would lock the person out.
+        """
+        left = self._quiet_until - time.monotonic()
+        if left > 0:
+            raise HeldError(self._refusal, scope="host", seconds=left)
         try:
             yield
         except PermanentError as error:
-            message = f"source {self.name}: {error}"
-            raise HeldError(message, scope="host", seconds=_REFUSED_SECONDS) from error
+            self._refusal = str(error)
+            self._quiet_until = time.monotonic() + _REFUSED_SECONDS
+            raise HeldError(self._refusal, scope="host", seconds=_REFUSED_SECONDS) from error
 
     def _find(self, query: Query, ticket: Ticket) -> Sequence[Entry]:
         template = self._catalogue.template(ticket)
