@@ -43,6 +43,8 @@ def run(settings: Settings) -> None:
     try:
         notify("READY=1", f"STATUS=watching {settings.folders.requests}")
         log.info("ready: watching %s, listening on %s", settings.folders.requests, core.url)
+        if core.recovered:
+            log.info("%d jobs that were cut short are taken up again", core.recovered)
         parts = _load_parts().Parts(core)
         try:
             parts.start()

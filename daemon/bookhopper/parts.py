@@ -106,6 +106,7 @@ class Parts:
             fetchers=self._fetchers,
             health=self._health,
             metrics=partial(generate_latest, self._metrics.registry),
+            held_hosts=self._sources.hosts.held,
         )
         self._server = Server(application(view, core.token), core.listener)
 

@@ -14,13 +14,17 @@ from bookhopper.worker import Pool
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The running daemon from outside; `health` names each part and whether it is alive."""
+    """The running daemon from outside; `health` names each part and whether it is alive.
+
+    `held_hosts` gives the hosts that are left alone now, and for how many more seconds.
+    """
 
     store: Store
     searchers: Pool
     fetchers: Pool
     health: Callable[[], Mapping[str, bool]]
     metrics: Callable[[], bytes]
+    held_hosts: Callable[[], Mapping[str, float]] = dict
 
     def tickets(self) -> Mapping[int, Ticket]:
         """Give the tickets of all running jobs, by job."""

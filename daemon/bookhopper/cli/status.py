@@ -67,6 +67,10 @@ def _picture(client: Client, *, bars: bool) -> Group:
         Text(counts or "nothing wished for yet: drop a list into the requests folder")
     ]
     parts += [Text(f"waiting: {reason}", style="yellow") for reason in status["held"].values()]
+    hosts = status["hosts"].items()
+    parts += [
+        Text(f"waiting: {name} is left alone for {seconds} s", style="yellow") for name, seconds in hosts
+    ]
     moving = _moving(client)
     if moving:
         parts.append(_table(moving, bars=bars))

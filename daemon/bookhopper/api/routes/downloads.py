@@ -37,6 +37,7 @@ def routes(view: View) -> list[Route]:
                 "workers": view.fetchers.size,
                 "active": len(view.fetchers.tickets()),
                 "held": {pool.stage: pool.held for pool in (view.searchers, view.fetchers) if pool.held},
+                "hosts": {name: round(seconds) for name, seconds in view.held_hosts().items()},
             }
         )
 
