@@ -401,7 +401,7 @@ def picture(
 ) -> str:
     """Show the status of a daemon that is just what it says."""
     counts = {"downloading": 1, "queued": 1200, "done": 0}
-    answers = {"/api/downloads/status": {"counts": counts, "held": {}}}
+    answers = {"/api/downloads/status": {"counts": counts, "held": {}, "hosts": {"mirror.example": 30}}}
 
     class Fixed:
         def __init__(self, _: Path) -> None:
@@ -424,7 +424,7 @@ def picture(
 
 def test_status_shows_how_far_a_download_is(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = picture(monkeypatch, shell, ITEM)
-    assert shown.startswith("1 downloading, 1,200 queued\n")
+    assert shown.startswith("1 downloading, 1,200 queued\nwaiting: mirror.example is left alone for 30 s\n")
     assert re.search(r"7 +Emma \[bold\] — Jane Austen +download +25 % +1\.0 KiB/s +6 seconds", shown)
 
 
