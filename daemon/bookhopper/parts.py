@@ -73,12 +73,7 @@ class Parts:
             opener, Limits(download.max_size, download.keep_free), self._sources.roots
         )
         self._identity_path = settings.folders.state / _INGEST
-        self._ingest = IngestFolder(
-            settings.folders.ingest,
-            mode=settings.deliver.permissions,
-            require_mount=settings.deliver.require_mount,
-            expected=_read_text(self._identity_path),
-        )
+        self._ingest = self._ingest_folder()
         self._deliverer = Deliverer(core.store, self._ingest, core.parts_folder)
         self._acquire = Acquire(
             core.store, self._downloader, self._deliverer, parts=core.parts_folder, formats=settings.formats
@@ -109,6 +104,15 @@ class Parts:
             held_hosts=self._sources.hosts.held,
         )
         self._server = Server(application(view, core.token), core.listener)
+
+    def _ingest_folder(self) -> IngestFolder:
+        settings = self._core.settings
+        return IngestFolder(
+            settings.folders.ingest,
+            mode=settings.deliver.permissions,
+            require_mount=settings.deliver.require_mount,
+            expected=_read_text(self._identity_path),
+        )
 
     def _observed(self) -> Observed:
         folders = self._core.settings.folders

@@ -263,3 +263,15 @@ def test_an_interrupted_ticket_stops_the_search(sources: int) -> None:
     with pytest.raises(Interrupted):
         asked.resolve(EMMA, ticket)
     asked.close()
+
+
+def test_another_work_never_stands_in_for_an_edition() -> None:
+    """When the first edition cannot be fetched, only another edition of the same book may come instead."""
+    resolution = resolve(
+        Want(title="Pride and Prejudice", authors=("Jane Austen",)),
+        book("1", "Pride and Prejudice", "Jane Austen"),
+        book("2", "Pride and Prejudice: A Novel", "Jane Austen"),
+        book("3", "Pride and Prejudice, a play founded on Jane Austen's novel", "Jane Austen"),
+    )
+    assert resolution.decision is Decision.ACCEPT
+    assert set(keys(resolution.chosen)) == {"1", "2"}
