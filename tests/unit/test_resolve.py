@@ -275,3 +275,11 @@ def test_another_work_never_stands_in_for_an_edition() -> None:
     )
     assert resolution.decision is Decision.ACCEPT
     assert set(keys(resolution.chosen)) == {"1", "2"}
+
+
+def test_two_titles_that_fit_equally_are_a_question() -> None:
+    wished = Want(title="Tom Sawyer", authors=("Mark Twain",))
+    detective = book("93", "Tom Sawyer, Detective", "Mark Twain")
+    abroad = book("91", "Tom Sawyer, Abroad", "Mark Twain")
+    assert resolve(wished, detective, abroad).decision is Decision.AMBIGUOUS
+    assert keys(resolve(wished, detective, book("1", "Tom Sawyer", "Mark Twain")).chosen) == ["1"]

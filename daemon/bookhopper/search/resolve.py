@@ -33,6 +33,7 @@ _CHOSEN = 8
 _AGAIN_SECONDS = 30.0
 _SAME_TITLE = 0.8
 _SAME_AUTHORS = 0.7
+_TIE = 0.001
 _TAIL = re.compile(r"\s*(?:[;:(\[]|,?\s+or,?\s).*$", re.IGNORECASE | re.DOTALL)
 _HINT = 0.6
 """From this score on a candidate whose author a line names shows that the line is no bare title."""
@@ -182,6 +183,8 @@ class Resolver:
             return Resolution(Decision.AMBIGUOUS, (), near, "several works fit about as well")
         if not _by_author(best) and not _is_known_by_title(want, best, ranked):
             return Resolution(Decision.AMBIGUOUS, (), near, "a title alone does not tell which book is meant")
+        if _is_one_of_several(want, best, same):
+            return Resolution(Decision.AMBIGUOUS, (), near, "several works fit equally well")
         least = max(self._accept, best.score - self._margin)
         others = [other for other in same if other.score >= least and _same_edition(best, other)]
         chosen = [best, *(other for other in others if other is not best)]
@@ -251,6 +254,13 @@ def _same_work(one: Candidate, other: Candidate) -> bool:
         for mine, _ in offered_titles(one.title, one.authors)
         for theirs, _ in offered_titles(other.title, other.authors)
     )
+
+
+def _is_one_of_several(want: Want, best: Candidate, same: Sequence[Candidate]) -> bool:
+    """Tell whether another title fits just as well, and neither is the very one that was asked for."""
+    asked = {_main_words(text) for text in (want.title, *(reading.title for reading in want.readings))}
+    offered = {_main_words(other.title) for other in same if other.score > best.score - _TIE}
+    return len(offered) > 1 and not offered & asked
 
 
 def _same_edition(one: Candidate, other: Candidate) -> bool:
