@@ -52,6 +52,7 @@ class Deliverer:
         self._lock = threading.Lock()
         self._under_way: set[int] = set()
         self._revealed: set[int] = set()
+        self._strays_wait = False
         self._said = ""
 
     def ready(self) -> None:
@@ -79,7 +80,7 @@ class Deliverer:
     @contextmanager
     def _alone(self, job: int) -> Iterator[None]:
         with self._lock:
-            if not self._under_way and self._staging.is_long():
+            if not self._under_way and not self._strays_wait and self._staging.is_long():
                 self._staging.clear()  # everything in it has found its end
             self._under_way.add(job)
         try:
@@ -248,7 +249,9 @@ class Deliverer:
             if noted:
                 self._folder.ready()
         except HeldError:
+            self._strays_wait = True
             return 0
+        self._strays_wait = False
         placed = {line.staged for line in self._store.placed()}
         cleared = sum(self._clear(job, names, placed) for job, names in noted.items())
         self._staging.clear()

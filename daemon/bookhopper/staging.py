@@ -9,6 +9,7 @@ deleted for each book.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,11 +22,13 @@ class StagingLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._file = path.open("ab", buffering=0)
 
     def note(self, job: int, *staged: str) -> None:
         """Write down under which names a job's book may lie in ingest from now on; raises OSError."""
-        os.write(self._handle, "\t".join((str(job), *staged)).encode() + b"\n")
+        if self._file.closed:  # a worker outlasted the grace time, and must place nothing more
+            raise OSError(errno.EBADF, "the daemon has stopped")
+        self._file.write("\t".join((str(job), *staged)).encode() + b"\n")
 
     def standing(self) -> Mapping[int, tuple[str, ...]]:
         """Give each job's last names; what is damaged or torn off is left out."""
@@ -39,12 +42,12 @@ class StagingLog:
 
     def clear(self) -> None:
         """Forget everything; raises OSError."""
-        os.ftruncate(self._handle, 0)
+        self._file.truncate(0)
 
     def is_long(self) -> bool:
         """Whether it has grown enough to be worth clearing."""
-        return os.fstat(self._handle).st_size > _NEAT_BYTES
+        return not self._file.closed and os.fstat(self._file.fileno()).st_size > _NEAT_BYTES
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._handle)
+        self._file.close()

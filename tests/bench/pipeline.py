@@ -83,13 +83,8 @@ def _bookhopper(url: str, workers: int, root: Path) -> float:
         )
         downloader = Downloader(Opener(sources, (10.0, 30.0)), Limits(2**30, 0), {})
         ingest = IngestFolder(home / "ingest", mode=0o664, require_mount=True)
-        acquire = Acquire(
-            store,
-            downloader,
-            Deliverer(store, ingest, home / "parts"),
-            parts=home / "parts",
-            formats=["epub"],
-        )
+        deliverer = Deliverer(store, ingest, home / "parts")
+        acquire = Acquire(store, downloader, deliverer, parts=home / "parts", formats=["epub"])
         pool = Pool(store, State.QUEUED, acquire, size=workers, attempts=1)
         begun = time.perf_counter()
         pool.start()
@@ -97,6 +92,7 @@ def _bookhopper(url: str, workers: int, root: Path) -> float:
         seconds = time.perf_counter() - begun
         pool.stop()
         pool.join(time.monotonic() + 10)
+        deliverer.close()
         store.close()
         assert len(list((home / "ingest").iterdir())) == BOOKS
         return seconds

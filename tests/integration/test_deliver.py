@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,14 +47,24 @@ class Bench:
         self.parts.mkdir()
         self.ingest = folder
         self.queue = Queue(self.parts)
+        self.opened = ExitStack()
         self.restart()
+
+    def close(self) -> None:
+        self.opened.close()
+        self.queue.close()
+
+    def begin(self, folder: IngestFolder) -> None:
+        """Deliver to this folder from now on."""
+        self.folder = folder
+        self.deliverer = Deliverer(self.queue.store, folder, self.parts)
+        self.opened.callback(self.deliverer.close)
 
     def restart(self) -> None:
         """Begin as the daemon does after its end."""
         self.queue.reopen()
         self.queue.store.recover()
-        self.folder = IngestFolder(self.ingest, mode=0o664, require_mount=True)
-        self.deliverer = Deliverer(self.queue.store, self.folder, self.parts)
+        self.begin(IngestFolder(self.ingest, mode=0o664, require_mount=True))
 
     def book(self, job: Job, content: bytes = EPUB, of: Candidate | None = None) -> Book:
         part = self.parts / f"{job.id}.part"
@@ -108,7 +119,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     folder.mkdir()
     bench = Bench(tmp_path, folder)
     yield bench
-    bench.queue.close()
+    bench.close()
 
 
 @pytest.fixture
@@ -131,7 +142,7 @@ def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         folder.mkdir()
     bench = Bench(tmp_path, folder)
     yield bench
-    bench.queue.close()
+    bench.close()
 
 
 # the plain way
@@ -185,8 +196,7 @@ def test_it_is_seen_as_uploading_only_before(either: Bench) -> None:
 def test_the_mode_is_what_is_set_less_the_umask(either: Bench, mode: int, umask: int, expected: int) -> None:
     before = os.umask(umask)
     try:
-        either.folder = IngestFolder(either.ingest, mode=mode, require_mount=True)
-        either.deliverer = Deliverer(either.queue.store, either.folder, either.parts)
+        either.begin(IngestFolder(either.ingest, mode=mode, require_mount=True))
         job = either.queue.downloading(want())
         book = either.book(job)
         book.path.chmod(0o600)
@@ -209,7 +219,7 @@ def test_a_share_without_modes_is_good_enough(elsewhere: Path, monkeypatch: pyte
         bench = Bench(Path(base), elsewhere)
         bench.deliver(bench.queue.downloading(want()))
         assert bench.listed() == [NAME]
-        bench.queue.close()
+        bench.close()
 
 
 def test_nothing_interrupts_between_placed_and_done(bench: Bench) -> None:
@@ -296,7 +306,7 @@ def test_a_crash_in_the_middle_of_a_copy(elsewhere: Path, tmp_path: Path) -> Non
     take_up(bench)
     assert bench.listed() == [NAME]
     assert (bench.ingest / NAME).read_bytes() == EPUB
-    bench.queue.close()
+    bench.close()
 
 
 def test_a_crash_between_two_names(bench: Bench) -> None:
@@ -376,6 +386,16 @@ def test_the_log_is_cleared_when_it_is_long_and_nobody_needs_it(bench: Bench) ->
     bench.note("7\tx\n" * 100_000)
     bench.deliver(bench.queue.downloading(want()))
     assert bench.noted().count("\n") == 1
+
+
+def test_nothing_is_placed_after_the_end(bench: Bench) -> None:
+    """A worker that outlasts the grace time must not write to a file that is no longer the log."""
+    job = bench.queue.downloading(want())
+    book = bench.book(job)
+    bench.deliverer.close()
+    with pytest.raises(HeldError, match="the daemon has stopped"):
+        bench.deliverer.deliver(job, book, Ticket(job.id))
+    assert bench.listed() == []
 
 
 def test_notes_wait_for_a_folder_that_is_away(bench: Bench) -> None:
@@ -520,7 +540,7 @@ def test_a_copy_that_fails_half_way_leaves_nothing(
         bench.deliver(job)
     assert bench.listed() == []
     assert bench.left() == [f"{job.id}.part"]
-    bench.queue.close()
+    bench.close()
 
 
 def test_a_folder_that_cannot_be_synced_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         yield bench
         observer.stop()
         observer.join()
+        bench.deliverer.close()
         bench.queue.close()
 
 

@@ -249,3 +249,18 @@ def test_a_recovery_is_told() -> None:
     hosts.succeeded("http://mirror.example/a")
     hosts.succeeded("http://mirror.example/a")
     assert told == ["up"]
+
+
+def test_only_the_trial_itself_ends_the_trial() -> None:
+    clock = Clock()
+    hosts = Hosts(default=UNPACED, clock=clock)
+    early, trying, third = Ticket(1), Ticket(2), Ticket(3)
+    with hosts.visit(BOOKS, early):
+        for _ in range(BREAKER_FAILURES):
+            seconds = hosts.failed(BOOKS)
+        clock.now += seconds + 1
+        trial = hosts.visit(BOOKS, trying)
+        trial.__enter__()
+    with pytest.raises(HeldError, match="another job is trying it"), hosts.visit(BOOKS, third):
+        pass
+    trial.__exit__(None, None, None)

@@ -278,7 +278,7 @@ def test_a_reader_never_sees_half_a_report(place: Place) -> None:
     assert [path.name for path in (place.path / "reports").iterdir()] == ["r.txt"]
 
 
-def test_changed_is_quick_even_when_many_come(place: Place) -> None:
+def test_ten_thousand_changes_end_in_one_report(place: Place) -> None:
     reporter = start(place, interval=3600.0)
     reporter.stored(place.add("a.txt", "Emma\nDune\n"))
     moved = place.settle()

@@ -53,7 +53,7 @@ class _Host:
     next_start: float = 0.0
     failures: int = 0
     down_until: float = 0.0
-    trial: bool = False
+    trial: Ticket | None = None
     troubled: set[int] = field(default_factory=set)
     throttles: int = 0
     quiet_until: float = 0.0
@@ -100,7 +100,7 @@ class Hosts:
         """
         name = host_and_port(url)
         ticket.check()
-        while (pause := self._enter(name)) > 0:
+        while (pause := self._enter(name, ticket)) > 0:
             ticket.wait(pause)
             with self._lock:
                 self._waited[name] = self._waited.get(name, 0.0) + pause
@@ -110,7 +110,8 @@ class Hosts:
             with self._lock:
                 host = self._host(name)
                 host.active -= 1
-                host.trial = False
+                if host.trial is ticket:  # others that began before it was down end their visits, too
+                    host.trial = None
 
     def hold(self, url: str, seconds: float | None, reason: str) -> float:
         """Leave a host alone because it said so; without `seconds`, for longer each time.
@@ -164,7 +165,7 @@ class Hosts:
         with self._lock:
             host = self._host(host_and_port(url))
             recovered = host.failures >= BREAKER_FAILURES
-            host.failures, host.down_until, host.trial = 0, 0.0, False
+            host.failures, host.down_until, host.trial = 0, 0.0, None
             host.troubled.clear()
             if host.quiet_until <= self._clock():
                 host.throttles = 0
@@ -184,7 +185,7 @@ class Hosts:
         with self._lock:
             return sum(self._waited.get(name, 0.0) for name in names)
 
-    def _enter(self, name: str) -> float:
+    def _enter(self, name: str, ticket: Ticket) -> float:
         """Take a connection of the host and return 0, or return the seconds to wait before asking again."""
         with self._lock:
             host, now = self._host(name), self._clock()
@@ -200,7 +201,8 @@ class Hosts:
             if (pause := max(quiet, host.next_start - now)) > 0:
                 return pause
             host.active += 1
-            host.trial = host.failures >= BREAKER_FAILURES
+            if host.failures >= BREAKER_FAILURES:
+                host.trial = ticket
             host.next_start = now + host.pace.delay
             return 0.0
 
