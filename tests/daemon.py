@@ -166,8 +166,17 @@ class Daemon:
 
     def get(self, path: str) -> Any:
         """Ask its HTTP server for JSON."""
+        return self.ask("GET", path)
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Call its HTTP server, with its own token: JSON there, where `body` is given, and back."""
         address = json.loads((self.state / "server.json").read_text(encoding="utf-8"))
-        request = Request(address["url"] + path, headers={"Authorization": f"Bearer {address['token']}"})
+        headers = {"Authorization": f"Bearer {address['token']}"}
+        data = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            data = json.dumps(body).encode()
+        request = Request(address["url"] + path, data, headers, method=method)
         with _opener.open(request, timeout=DEADLINE) as answer:
             return json.load(answer)
 

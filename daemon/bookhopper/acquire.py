@@ -17,7 +17,7 @@ from typing import get_args
 from bookhopper.deliver import Book, Deliverer
 from bookhopper.download import Downloaded, Downloader
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
-from bookhopper.model import UNSETTLED, Candidate, Job, Resume, State
+from bookhopper.model import UNSETTLED, Candidate, Change, Job, Resume, State
 from bookhopper.net.addresses import safe_url
 from bookhopper.store.base import DuplicateError, Move, Store
 from bookhopper.ticket import Ticket
@@ -27,6 +27,7 @@ from bookhopper.verify import Check, Verdict, verify
 log = logging.getLogger("bookhopper.acquire")
 
 _PART_SUFFIX = ".part"
+_KEEP_THEIR_PART = UNSETTLED - {State.PLACED}
 _PLAIN = {"fbz": "fb2"}
 """Formats that are another one in a wrapper."""
 _WHOLE = "book"
@@ -60,14 +61,14 @@ class Acquire:
 
     def __call__(self, job: Job, ticket: Ticket) -> Move | None:
         """Deliver the first good candidate; raises what keeps all of them from it."""
-        part = self._parts / f"{job.id}{_PART_SUFFIX}"
+        part = self._part_of(job.id)
+        ticket.resume = job.resume
         if not any(not candidate.fault for candidate in job.candidates):
             part.unlink(missing_ok=True)
             raise PermanentError(_all_faults(job))
         self._deliverer.ready()
         passing: list[BookhopperError] = []
         wanted = ""
-        ticket.resume = job.resume
         for number, candidate in enumerate(job.candidates):
             if candidate.fault or (passing and candidate.format != wanted):
                 continue  # what may pass is no reason for a format that is liked less
@@ -94,15 +95,31 @@ class Acquire:
         raise _worth_waiting_for(passing) or PermanentError(_all_faults(job))
 
     def clear_parts(self) -> int:
-        """Remove part files that no job goes on with, as a crash leaves them; at start, before workers."""
-        cleared = 0
-        for part in self._parts.glob(f"*{_PART_SUFFIX}"):
-            stem = part.name.removesuffix(_PART_SUFFIX)
-            job = self._store.job(int(stem)) if stem.isdecimal() else None
-            if job is None or job.state is State.PLACED or job.state not in UNSETTLED:
-                part.unlink(missing_ok=True)
-                cleared += 1
-        return cleared
+        """Remove part files that no job goes on with, as a crash leaves them; returns how many."""
+        return sum(self._clear(part) for part in self._parts.glob(f"*{_PART_SUFFIX}"))
+
+    def forget(self, job: int) -> None:
+        """Remove a job's part file unless the job may go on with it, as a paused one does."""
+        part = self._part_of(job)
+        if part.exists():
+            self._clear(part)
+
+    def changed(self, change: Change) -> None:
+        """Listen to the store's changes: what is settled needs its part file no more."""
+        if change.after not in UNSETTLED:
+            self.forget(change.job.id)
+
+    def _clear(self, part: Path) -> bool:
+        # the change may be old news by now: what counts is the job as it stands
+        stem = part.name.removesuffix(_PART_SUFFIX)
+        job = self._store.job(int(stem)) if stem.isdecimal() else None
+        if job is not None and job.state in _KEEP_THEIR_PART:
+            return False
+        part.unlink(missing_ok=True)
+        return True
+
+    def _part_of(self, job: int) -> Path:
+        return self._parts / f"{job}{_PART_SUFFIX}"
 
     def _double(self, job: Job, candidate: Candidate) -> str | None:
         """Tell of the ledger's line for the same book, before anything is fetched."""

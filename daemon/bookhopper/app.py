@@ -39,6 +39,8 @@ def run(settings: Settings) -> None:
     for number in _STOP_SIGNALS:
         signal.signal(number, on_signal)
     log.info("bookhopper %s starts", __version__)
+    for warning in settings.warnings:
+        log.warning("%s", warning)
     core = Core(settings)
     try:
         notify("READY=1", f"STATUS=watching {settings.folders.requests}")

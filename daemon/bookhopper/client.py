@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -11,35 +12,71 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from bookhopper.api.address import find_address
 from bookhopper.errors import BookhopperError
+from bookhopper.intake.base import shown
 
-_TIMEOUT_SECONDS = 10.0
+_READ_SECONDS = 10.0
+_CHANGE_SECONDS = 120.0
+"""A change of many jobs waits for the workers that it stops."""
+
+
+class RefusedError(BookhopperError):
+    """The daemon answers, and says no; `words` are its own, in one line."""
+
+    def __init__(self, path: str, words: str) -> None:
+        super().__init__(f"the daemon refuses {path}: {words}")
+        self.words = words
 
 
 class Client:
-    """Asks one daemon, the one that works in a state folder."""
+    """Asks one daemon, the one that works in a state folder.
+
+    Each call finds it anew, for it may have been restarted since; each raises RefusedError with the daemon's
+    word, or BookhopperError when it is away.
+    """
 
     def __init__(self, state: Path) -> None:
-        """Find the daemon; raises BookhopperError when it has left no address."""
-        self._url, self._token = find_address(state)
+        self._state = state
         self._opener = build_opener(ProxyHandler({}))
 
     def get(self, path: str) -> Any:
-        """GET a path and decode its JSON; raises BookhopperError with the daemon's word, or if it is away."""
-        request = Request(self._url + path, headers={"Authorization": f"Bearer {self._token}"})  # noqa: S310 - ours
+        """GET a path and decode its JSON."""
+        return self._ask("GET", path)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """POST to a path, with a JSON body if there is one, and decode its JSON."""
+        return self._ask("POST", path, body)
+
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        """PUT a JSON body to a path and decode its JSON."""
+        return self._ask("PUT", path, body)
+
+    def delete(self, path: str) -> Any:
+        """DELETE a path and decode its JSON."""
+        return self._ask("DELETE", path)
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        url, token = find_address(self._state)
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
+        request = Request(url + path, data, headers, method=method)  # noqa: S310 - the daemon's own address
+        timeout = _READ_SECONDS if method == "GET" else _CHANGE_SECONDS
         try:
-            with self._opener.open(request, timeout=_TIMEOUT_SECONDS) as answer:
+            with self._opener.open(request, timeout=timeout) as answer:
                 return json.load(answer)
         except HTTPError as error:
-            raise BookhopperError(f"the daemon refuses {path}: {_words(error)}") from error
+            raise RefusedError(path.partition("?")[0], _words(error)) from error
         except (URLError, OSError, HTTPException, ValueError) as error:  # or what answers is no bookhopper
             raise BookhopperError(
-                f"bookhopper does not answer at {self._url}: start it (`bookhopper run`) or see its log"
+                f"bookhopper does not answer at {url}: start it (`bookhopper run`) or see its log"
             ) from error
 
 
 def _words(error: HTTPError) -> str:
     with error:
         try:
-            return str(json.load(error)["error"])
-        except (ValueError, KeyError, TypeError):
+            return shown(str(json.load(error)["error"]))
+        except (OSError, HTTPException, ValueError, KeyError, TypeError):
             return f"status {error.code}"

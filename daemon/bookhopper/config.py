@@ -12,6 +12,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from bookhopper import environment
 from bookhopper.errors import ConfigError
 from bookhopper.settings import OpdsSettings, Settings
 
@@ -51,7 +52,7 @@ def default_path() -> Path:
 def load(path: Path | None) -> Settings:
     """Read the settings from `path`, or from the default place, or take the defaults where there is no file.
 
-    Raises ConfigError with every fault.
+    What the file leaves open, the environment may set.  Raises ConfigError with every fault.
     """
     if path is None:
         path = default_path()
@@ -119,15 +120,20 @@ def _doubled_keys(node: yaml.MappingNode, path: Path) -> Iterator[str]:
 
 
 def _validated(data: dict[Any, Any], root: yaml.Node | None, path: Path) -> Settings:
+    faults: list[str] = []
+    warnings: tuple[str, ...] = ()
     try:
-        settings = Settings.model_validate(data)
+        data, warnings = environment.overlay(data, os.environ)
+    except ConfigError as error:
+        faults += error.faults
+    try:
+        settings = Settings.model_validate(data, context=warnings)
     except RuntimeError as error:  # pathlib's word for a user without a home
         raise ConfigError([f"{path}: {_NO_HOME}"]) from error
     except ValidationError as error:
-        raise ConfigError(
-            [_fault(fault["type"], fault["loc"], fault["msg"], root, path) for fault in error.errors()]
-        ) from error
-    faults = [
+        found = [_fault(fault["type"], fault["loc"], fault["msg"], root, path) for fault in error.errors()]
+        raise ConfigError(found + faults) from error
+    faults += [
         f"{_place(root, ('sources', number, 'password_file'), path)}: {fault}"
         for number, source in enumerate(settings.sources)
         if isinstance(source, OpdsSettings) and (fault := _password_fault(source))

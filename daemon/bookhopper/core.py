@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from socket import socket
@@ -15,9 +16,10 @@ from socket import socket
 from bookhopper.api import address, listener
 from bookhopper.errors import BookhopperError
 from bookhopper.intake.base import Limits
+from bookhopper.intake.desk import Desk
 from bookhopper.intake.folder import RequestFolder
 from bookhopper.intake.reporter import Completed, Reporter
-from bookhopper.intake.taking import Taker
+from bookhopper.intake.taking import Taken, Taker
 from bookhopper.intake.tally import Tally
 from bookhopper.intake.watch import Watcher
 from bookhopper.lock import StateLock
@@ -45,7 +47,11 @@ class Core:
             lock = StateLock(folders.state)
             opened.callback(lock.release)
             self.events = Events()
-            self.store = SqliteStore(folders.state / _DATABASE, self.events.publish)
+            self.store = SqliteStore(
+                folders.state / _DATABASE,
+                self.events.publish,
+                by_priority=settings.queue.order == "priority",
+            )
             opened.callback(self.store.close)
             self.recovered = self.store.recover()
             self.listener: socket = listener.bind(*split_listen(settings.server.listen))
@@ -57,13 +63,21 @@ class Core:
             self.tally = Tally()
             self.on_completed: Completed = _unheard
             self.reporter = Reporter(self.store, self.request_folder, completed=self._completed)
+            self.on_taken: Callable[[], None] = _unseen
             limits = Limits(size=settings.intake.max_size, lines=settings.intake.max_lines)
+            self.desk = Desk(
+                self.request_folder,
+                self.store,
+                limits,
+                stored=self.reporter.stored,
+                told=self._taken,
+            )
             taker = Taker(
                 self.request_folder,
                 self.store,
                 limits=limits,
                 stored=self.reporter.stored,
-                told=self.tally.add,
+                told=self._taken,
             )
             self.watcher = Watcher(
                 self.request_folder,
@@ -91,6 +105,10 @@ class Core:
     def _completed(self, request: int, seconds: float) -> None:
         self.on_completed(request, seconds)
 
+    def _taken(self, taken: Taken) -> None:
+        self.tally.add(taken)
+        self.on_taken()
+
     def _await_watcher(self) -> None:
         if not self.watcher.watching.wait(_WATCHER_SECONDS):
             log.warning("%s is not watched yet; going on", self.settings.folders.requests)
@@ -106,6 +124,10 @@ class Core:
 
 def _unheard(request: int, seconds: float) -> None:
     """Stand in until the metrics are loaded."""
+
+
+def _unseen() -> None:
+    """Stand in until there is a live page."""
 
 
 def _make_folder(folder: Path) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bookhopper.copies import Copies
 from bookhopper.errors import BookhopperError, HeldError, PermanentError
 from bookhopper.ingest import IngestFolder
 from bookhopper.model import Candidate, Delivery, Job
@@ -43,11 +44,15 @@ class Book:
 
 
 class Deliverer:
-    """Hands books over to one ingest folder; the staging log lies in `notes`, the daemon's own."""
+    """Hands books over to one ingest folder; the staging log lies in `notes`, the daemon's own.
 
-    def __init__(self, store: Store, folder: IngestFolder, notes: Path) -> None:
+    `copies` keeps one of each book, made before the folder's consumer can get at it.
+    """
+
+    def __init__(self, store: Store, folder: IngestFolder, notes: Path, copies: Copies | None = None) -> None:
         self._store = store
         self._folder = folder
+        self._copies = copies
         self._staging = StagingLog(notes / _LOG)
         self._lock = threading.Lock()
         self._under_way: set[int] = set()
@@ -67,7 +72,8 @@ class Deliverer:
         """
         identity = self._folder.ready()
         with ticket.shield(), self._alone(job.id):
-            delivery = self._place(job, book, identity)
+            with self._copied(job.id, book):
+                delivery = self._place(job, book, identity)
             try:
                 self._finish(delivery)
             except (HeldError, OSError) as error:  # PLACED it stays; `finish_placed` goes on from there
@@ -88,6 +94,19 @@ class Deliverer:
         finally:
             with self._lock:
                 self._under_way.discard(job)
+
+    @contextmanager
+    def _copied(self, job: int, book: Book) -> Iterator[None]:
+        """Keep a copy of a book that the block places, which may take its file away; none if it fails."""
+        if self._copies is None:
+            yield
+            return
+        self._copies.keep(job, book.path)
+        try:
+            yield
+        except BaseException:
+            self._copies.discard(job)
+            raise
 
     # before the ledger
 

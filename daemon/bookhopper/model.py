@@ -152,7 +152,8 @@ class Job:
     """A want on its way; `not_before`, `created` and `changed` are seconds since the epoch.
 
     `attempts` counts only what was the job's own fault; `looks` counts the searches that found nothing, and
-    spaces out the next one.
+    spaces out the next one.  `asked` is what its worker is to do as soon as it can: `cancel`, `pause`, or
+    nothing; a waiting job has it done at once.
     """
 
     id: int
@@ -170,6 +171,7 @@ class Job:
     candidates: tuple[Candidate, ...] = ()
     resume: Resume | None = None
     error: str = ""
+    asked: str = ""
     created: float = 0.0
     changed: float = 0.0
 
@@ -178,7 +180,8 @@ class Job:
 class Delivery:
     """A line of the ledger: which book went into ingest under which name.
 
-    `staged` is the name it was placed under, `folder` the identity of the ingest folder at that time.
+    `staged` is the name it was placed under, `folder` the identity of the ingest folder at that time;
+    `seconds` is how long its job was DOWNLOADING before, which the store fills in.
     """
 
     job: int
@@ -192,6 +195,7 @@ class Delivery:
     format: str
     placed_at: float
     done_at: float | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

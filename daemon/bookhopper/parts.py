@@ -10,8 +10,14 @@ from pathlib import Path
 from prometheus_client import generate_latest
 
 from bookhopper.acquire import Acquire
+from bookhopper.api.auth import gate_for
+from bookhopper.api.live import Live
 from bookhopper.api.server import Server, application
 from bookhopper.api.view import View
+from bookhopper.chores import Parts as Scheduled
+from bookhopper.chores import Placing, Refreshing, chores, read_identity
+from bookhopper.control import Control
+from bookhopper.copies import Copies
 from bookhopper.core import Core
 from bookhopper.deliver import Deliverer
 from bookhopper.download import Downloader
@@ -23,20 +29,17 @@ from bookhopper.observe.collector import Parts as Observed
 from bookhopper.observe.logs import log_change
 from bookhopper.observe.metrics import Metrics
 from bookhopper.part import Limits
-from bookhopper.schedule import Chore, Schedule
+from bookhopper.schedule import Schedule
 from bookhopper.search.resolve import Resolver
 from bookhopper.search.sources import registry
-from bookhopper.search.sources.base import Source
 from bookhopper.search.sources.observed import ObservedSource, SourceCall
 from bookhopper.searching import Search
-from bookhopper.ticket import Interrupted, Reason, Ticket
 from bookhopper.worker import Pool
 
 log = logging.getLogger("bookhopper")
 
+_COPIES = "copies"
 _INGEST = "ingest-folder"  # this machine's, and so in its state folder and not in the store
-_WEEK = 7 * 86400.0
-_REFRESH_RETRY_SECONDS = 900.0
 _SEARCH_ATTEMPTS = 5
 _LAST_SECONDS = 3.0  # of the grace time are kept for those who tell what happened
 _NEWS = {
@@ -59,22 +62,15 @@ class Parts:
             {},
             lambda name: self._sources.hosts.waited(self._sources.allowed[name]),
         )
-        observed = [ObservedSource(source, self._source_called) for source in self._sources.sources]
-        self._resolver = Resolver(
-            observed,
-            accept=settings.match.accept,
-            margin=settings.match.margin,
-            languages=settings.languages,
-            formats=settings.formats,
+        self._resolver = self._make_resolver()
+        self._downloader = self._make_downloader()
+        identity = settings.folders.state / _INGEST
+        self._ingest = self._make_ingest(identity)
+        self._copies = Copies(
+            settings.folders.state / _COPIES, settings.deliver.keep_copies, settings.download.keep_free
         )
-        download = settings.download
-        opener = registry.Opener(self._sources, (download.connect_timeout, download.timeout))
-        self._downloader = Downloader(
-            opener, Limits(download.max_size, download.keep_free), self._sources.roots
-        )
-        self._identity_path = settings.folders.state / _INGEST
-        self._ingest = self._ingest_folder()
-        self._deliverer = Deliverer(core.store, self._ingest, core.parts_folder)
+        self._deliverer = Deliverer(core.store, self._ingest, core.parts_folder, self._copies)
+        self._placing = Placing(self._deliverer, self._ingest, identity)
         self._acquire = Acquire(
             core.store, self._downloader, self._deliverer, parts=core.parts_folder, formats=settings.formats
         )
@@ -86,32 +82,79 @@ class Parts:
             attempts=_SEARCH_ATTEMPTS,
         )
         self._fetchers = Pool(
-            core.store, State.QUEUED, self._acquire, size=download.workers, attempts=download.attempts
+            core.store,
+            State.QUEUED,
+            self._acquire,
+            size=settings.download.workers,
+            attempts=settings.download.attempts,
         )
-        self._metrics.registry.register(DaemonCollector(self._observed()))
         self._sources.hosts.on_recovery = self._fetchers.go_on
-        self._refreshing = Ticket(0)
-        self._refresh_due = dict.fromkeys((source.name for source in self._sources.sources), 0.0)
-        chores = self._chores()
-        self._metrics.expect_runs(chore.name for chore in chores)
-        self._schedule = Schedule(chores, self._metrics.missed_run)
-        view = View(
-            store=core.store,
-            searchers=self._searchers,
-            fetchers=self._fetchers,
-            health=self._health,
-            metrics=partial(generate_latest, self._metrics.registry),
-            held_hosts=self._sources.hosts.held,
-        )
-        self._server = Server(application(view, core.token), core.listener)
+        self._control = Control(core.store, self._searchers, self._fetchers, preempt=settings.queue.preempt)
+        self._metrics.registry.register(DaemonCollector(self._observed()))
+        self._refreshing = Refreshing(self._sources.sources, self._searchers)
+        self._schedule = self._make_schedule()
+        view = self._view()
+        self._live = Live(view)
+        gate = gate_for(settings.server, settings.folders.state, core.token)
+        self._server = Server(application(view, gate, self._live), core.listener)
 
-    def _ingest_folder(self) -> IngestFolder:
+    def _make_resolver(self) -> Resolver:
+        settings = self._core.settings
+        return Resolver(
+            [ObservedSource(source, self._source_called) for source in self._sources.sources],
+            accept=settings.match.accept,
+            margin=settings.match.margin,
+            languages=settings.languages,
+            formats=settings.formats,
+        )
+
+    def _make_downloader(self) -> Downloader:
+        download = self._core.settings.download
+        opener = registry.Opener(self._sources, (download.connect_timeout, download.timeout))
+        return Downloader(opener, Limits(download.max_size, download.keep_free), self._sources.roots)
+
+    def _make_ingest(self, identity: Path) -> IngestFolder:
         settings = self._core.settings
         return IngestFolder(
             settings.folders.ingest,
             mode=settings.deliver.permissions,
             require_mount=settings.deliver.require_mount,
-            expected=_read_text(self._identity_path),
+            expected=read_identity(identity),
+        )
+
+    def _make_schedule(self) -> Schedule:
+        core = self._core
+        scheduled = chores(
+            Scheduled(
+                store=core.store,
+                watcher=core.watcher,
+                rescan=core.settings.intake.rescan,
+                acquire=self._acquire,
+                copies=self._copies,
+                control=self._control,
+                placing=self._placing,
+                refreshing=self._refreshing,
+            )
+        )
+        self._metrics.expect_runs(chore.name for chore in scheduled)
+        return Schedule(scheduled, self._metrics.missed_run)
+
+    def _view(self) -> View:
+        settings = self._core.settings
+        return View(
+            store=self._core.store,
+            control=self._control,
+            searchers=self._searchers,
+            fetchers=self._fetchers,
+            resolver=self._resolver,
+            desk=self._core.desk,
+            copies=self._copies,
+            ingest=settings.folders.ingest,
+            health=self._health,
+            metrics=partial(generate_latest, self._metrics.registry),
+            held_hosts=self._sources.hosts.held,
+            status_timeout=settings.server.status_timeout,
+            max_list=settings.intake.max_size,
         )
 
     def _observed(self) -> Observed:
@@ -151,8 +194,16 @@ class Parts:
         except HeldError as error:
             log.warning("books will wait: %s", error)
         reporter = self._core.reporter
-        self._core.events.start(log_change, self._metrics.change, reporter.changed)
+        self._core.events.start(
+            log_change,
+            self._metrics.change,
+            reporter.changed,
+            self._acquire.changed,
+            self._control.changed,
+            self._live.changed,
+        )
         self._core.on_completed = self._metrics.request_completed
+        self._core.on_taken = self._live.renew
         reporter.start()
         self._take_up()
         self._fetchers.start()
@@ -165,7 +216,7 @@ class Parts:
         try:
             if cleared := self._deliverer.clear_strays():
                 log.info("%d half-placed books of the last run removed; they are fetched again", cleared)
-            if finished := self._finish_placed():
+            if finished := self._placing.finish():
                 log.info("%d placed books of the last run taken up", finished)
             self._acquire.clear_parts()
         except (BookhopperError, OSError) as error:
@@ -173,7 +224,7 @@ class Parts:
 
     def stop(self, deadline: float) -> None:
         """Stop by a moment of the monotonic clock: who lets work in first, who tells of it last."""
-        self._refreshing.interrupt(Reason.SHUTDOWN)
+        self._refreshing.stop()
         self._schedule.stop()
         self._core.watcher.stop()
         self._server.stop(deadline)
@@ -191,56 +242,3 @@ class Parts:
         self._deliverer.close()
         self._resolver.close()
         self._sources.close()
-
-    # chores
-
-    def _chores(self) -> list[Chore]:
-        core = self._core
-        return [
-            Chore("rescan", core.settings.intake.rescan, core.watcher.rescan),
-            Chore("look_again", 60.0, self._look_again, delay=1.0),
-            Chore("placed", 15.0, self._finish_placed),
-            Chore("catalogues", 60.0, self._refresh_sources, delay=0.0),
-            Chore("lease", 10.0, core.store.renew),
-            Chore("parts", 3600.0, self._acquire.clear_parts),
-        ]
-
-    def _look_again(self) -> None:
-        while self._core.store.wake_due(time.time()):
-            pass
-
-    def _finish_placed(self) -> int:
-        finished = self._deliverer.finish_placed()
-        known = self._ingest.expected
-        if known and known != _read_text(self._identity_path):
-            self._identity_path.write_text(known, encoding="utf-8")
-        return finished
-
-    def _refresh_sources(self) -> None:
-        """Refresh each source once a week, or soon again where that failed."""
-        for source in self._sources.sources:
-            if time.monotonic() >= self._refresh_due[source.name]:
-                self._refresh_due[source.name] = time.monotonic() + _REFRESH_RETRY_SECONDS
-                good = self._refresh(source)
-                pause = _WEEK if good else _REFRESH_RETRY_SECONDS
-                self._refresh_due[source.name] = time.monotonic() + pause
-
-    def _refresh(self, source: Source) -> bool:
-        try:
-            if source.refresh(self._refreshing):
-                log.info("source %s: %s", source.name, source.check(self._refreshing).detail)
-                self._searchers.go_on()
-        except Interrupted:
-            return False
-        except BookhopperError as error:
-            log.warning("source %s cannot be brought up to date: %s", source.name, error)
-            return False
-        return True
-
-
-def _read_text(path: Path) -> str:
-    """Read a small file of the daemon's own; nothing where there is none."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""

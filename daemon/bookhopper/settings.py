@@ -13,79 +13,27 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, SecretStr, ValidationInfo, field_validator, model_validator
 
 from bookhopper.model import FORMATS
 from bookhopper.search.language import language_tag
-from bookhopper.units import parse_duration, parse_size
+from bookhopper.setting_types import (
+    Duration,
+    Folder,
+    HostNames,
+    Mode,
+    Name,
+    Section,
+    Size,
+    Words,
+    expanded_path,
+)
 
 CATALOGUE_URL = "https://www.gutenberg.org/cache/epub/feeds/pg_catalog.csv.gz"
 """Where Project Gutenberg offers its catalogue to programs (its "Offline Catalogs" page)."""
 
 MIRRORS = ("https://aleph.pglaf.org", "https://gutenberg.pglaf.org")
 """Mirrors of Project Gutenberg that programs may use (its "Mirroring How-To" page)."""
-
-
-def _duration(value: object) -> object:
-    return parse_duration(value) if isinstance(value, str) else value
-
-
-def _size(value: object) -> object:
-    return parse_size(value) if isinstance(value, str) else value
-
-
-def _path(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    expanded = os.path.expandvars(value)
-    if not expanded or "\0" in expanded:
-        raise ValueError("write the path of a folder or file")
-    if unknown := _VARIABLE.search(expanded):
-        raise ValueError(f"{unknown[0]} is not set in the environment")
-    try:
-        return Path(expanded).expanduser().absolute()
-    except RuntimeError as error:
-        raise ValueError(f"the home folder in {expanded} is not known") from error
-
-
-def _name(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,31}", value):
-        raise ValueError("write a name of lower-case letters, digits, - and _, at most 32 of them")
-    return value
-
-
-def _mode(value: str) -> str:
-    if not re.fullmatch(r"0?[0-7]{3}", value):
-        raise ValueError('write a mode such as "0664", in quotes')
-    return value
-
-
-def _listed(value: object) -> object:
-    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
-
-
-_VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
-
-Duration = Annotated[float, BeforeValidator(_duration), Field(ge=0, allow_inf_nan=False)]
-Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
-Folder = Annotated[Path, BeforeValidator(_path)]
-Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Name = Annotated[str, AfterValidator(_name)]
-
-
-class Section(BaseModel):
-    """What all sections share: they are frozen, and an unknown key is a fault."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 def _xdg(variable: str, fallback: str) -> Path:
@@ -138,7 +86,7 @@ class GutenbergSettings(_SourceSection):
     @field_validator("catalogue")
     @classmethod
     def _address_or_path(cls, catalogue: str) -> str:
-        return catalogue if "://" in catalogue else str(_path(catalogue))
+        return catalogue if "://" in catalogue else str(expanded_path(catalogue))
 
     @field_validator("mirrors")
     @classmethod
@@ -220,10 +168,11 @@ class DownloadSettings(Section):
 
 
 class DeliverSettings(Section):
-    """How a book appears in the ingest folder."""
+    """How a book appears in the ingest folder, and how long a copy of it is kept (0: none is)."""
 
-    mode: Annotated[str, AfterValidator(_mode)] = "0664"
+    mode: Mode = "0664"
     require_mount: bool = True
+    keep_copies: Duration = 7 * 86400.0
 
     @property
     def permissions(self) -> int:
@@ -231,20 +180,61 @@ class DeliverSettings(Section):
         return int(self.mode, 8)
 
 
-class ServerSettings(Section):
-    """Where the HTTP server listens."""
+class QueueSettings(Section):
+    """In which order downloads run, and whether a more urgent one pauses a running one."""
 
+    order: Literal["priority", "arrival"] = "priority"
+    preempt: bool = False
+
+    @model_validator(mode="after")
+    def _one_order(self) -> Self:
+        if self.preempt and self.order == "arrival":
+            raise ValueError("preempt needs `order: priority`, since by arrival nothing is more urgent")
+        return self
+
+
+SignIn = Literal["none", "token", "calibre-web"]
+"""Who may use the server: anybody, whoever has an API token, or (also) the users of Calibre-Web."""
+
+
+class ServerSettings(Section):
+    """Where the HTTP server listens, by which names it is reached, and who may use it."""
+
+    app_db: Folder | None = None
+    open: bool = False
+    hosts: HostNames = ()
+    status_timeout: Duration = 3600.0
+    # below what they are judged by: pydantic goes by the order in which the fields stand here
+    sign_in: SignIn = "none"
     listen: str = "127.0.0.1:8084"
+
+    @field_validator("sign_in")
+    @classmethod
+    def _with_app_db(cls, sign_in: SignIn, info: ValidationInfo) -> SignIn:
+        if sign_in == "calibre-web" and info.data.get("app_db", ...) is None:
+            raise ValueError("app_db is needed with this: write the path of Calibre-Web's app.db")
+        return sign_in
 
     @field_validator("listen")
     @classmethod
-    def _address_and_port(cls, listen: str) -> str:
+    def _address_and_port(cls, listen: str, info: ValidationInfo) -> str:
         host, port = split_listen(listen)
-        if not ip_address(host).is_loopback:
-            raise ValueError("only a loopback address may be given here, since there is no sign-in yet")
         if not 0 <= port <= 65535:
             raise ValueError("the port must lie between 0 and 65535")
+        unguarded = info.data.get("sign_in") == "none" and info.data.get("open") is False
+        if unguarded and not ip_address(host).is_loopback:
+            raise ValueError(
+                f"{host} is reached from the network, and there is no sign-in: set sign_in, "
+                "or open: true to let everybody in, or listen on a loopback address"
+            )
         return listen
+
+    @model_validator(mode="after")
+    def _app_db_is_used(self) -> Self:
+        """Refuse a file that names users but lets everybody in all the same."""
+        if self.app_db is not None and self.sign_in != "calibre-web":
+            raise ValueError("app_db is used with `sign_in: calibre-web` only: set that, or leave app_db out")
+        return self
 
 
 def split_listen(listen: str) -> tuple[str, int]:
@@ -252,7 +242,8 @@ def split_listen(listen: str) -> tuple[str, int]:
     match = re.fullmatch(r"\[?([0-9a-fA-F.:]+|localhost)\]?:(\d{1,5})", listen)
     if match is None:
         raise ValueError('write an address and a port such as "127.0.0.1:8084" or "[::1]:8084"')
-    return "127.0.0.1" if match[1] == "localhost" else match[1], int(match[2])
+    host = "127.0.0.1" if match[1] == "localhost" else match[1]
+    return str(ip_address(host)), int(match[2])
 
 
 def _web_address(url: str) -> str:
@@ -277,9 +268,21 @@ class Settings(Section):
     match: MatchSettings = MatchSettings()
     download: DownloadSettings = DownloadSettings()
     deliver: DeliverSettings = DeliverSettings()
+    queue: QueueSettings = QueueSettings()
     server: ServerSettings = ServerSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     grace: Annotated[Duration, Field(ge=1)] = 20.0
+    _warnings: tuple[str, ...] = PrivateAttr(default=())
+
+    def model_post_init(self, context: object, /) -> None:
+        """Keep the warnings that `config.load` gives as pydantic's context."""
+        if isinstance(context, tuple):
+            self._warnings = context
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What whoever starts the daemon should read in its log; it is no part of the file."""
+        return self._warnings
 
     @field_validator("formats")
     @classmethod

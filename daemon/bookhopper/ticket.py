@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bookhopper.model import Resume
+from bookhopper.model import DEFAULT_PRIORITY, Resume
+
+_SAMPLE_SECONDS = 0.25
+_SMOOTHING_SECONDS = 3.0
+_STALLED_SECONDS = 10.0
 
 
 class Reason(StrEnum):
-    """Why a running job is to stop."""
+    """Why a running job is to stop; it always goes back to where it waited, unless its row asks for more."""
 
     CANCEL = "cancel"
     PAUSE = "pause"
+    PREEMPT = "preempt"
     SHUTDOWN = "shutdown"
 
 
@@ -33,24 +40,23 @@ class Interrupted(BaseException):
 class Ticket:
     """One running job's interruption and progress; made by a worker, read by the API, written by both.
 
-    Progress lives here and never in the database: `received` and `total` are bytes, `speed` is a moving
-    average in bytes per second, `stage` says in a word what is being done, `resume` is where a download could
-    go on, `heartbeat` (epoch seconds) the last sign of life.
+    Progress lives here and never in the database: `received` and `total` are bytes, `stage` says in a word
+    what is being done, `resume` is where a download could go on, `heartbeat` (epoch seconds) the last sign of
+    life; `ended` is set once the worker has recorded what became of the job.
     """
 
-    _SMOOTHING_SECONDS = 3.0
-
-    def __init__(self, job: int) -> None:
+    def __init__(self, job: int, priority: int = DEFAULT_PRIORITY) -> None:
         self.job = job
+        self.priority = priority
+        self.ended = threading.Event()
         self.stage = ""
         self.source = ""
         self.received = 0
         self.total: int | None = None
-        self.speed = 0.0
         self.resume: Resume | None = None
         self.heartbeat = time.time()
         self.started = time.monotonic()
-        self._marked = (self.started, 0)
+        self._measured: _Measured | None = None
         self._event = threading.Event()
         self._reason: Reason | None = None
         self._shielded = False
@@ -65,6 +71,16 @@ class Ticket:
         if end is not None and not self._shielded:
             with suppress(OSError, ValueError):  # it came to its end by itself
                 end()
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why the job was asked to stop, if it was."""
+        return self._reason
+
+    @property
+    def shielded(self) -> bool:
+        """Whether nothing interrupts the job now."""
+        return self._shielded
 
     def check(self) -> None:
         """Raise `Interrupted` when somebody asked the job to stop and it is not shielded."""
@@ -100,22 +116,55 @@ class Ticket:
             self._shielded = False
 
     def progress(self, received: int, total: int | None = None) -> None:
-        """Set how far the download is; cheap enough for every chunk."""
+        """Set how far the download is; cheap enough for every chunk.
+
+        What is there at the first call, or when a file begins again, came before and counts as no speed.
+        """
         now = time.monotonic()
-        then, before = self._marked
-        elapsed = now - then
-        if received < before:
-            self._marked = (now, received)
-        elif elapsed >= 0.25:
-            weight = min(1.0, elapsed / self._SMOOTHING_SECONDS) if self.speed else 1.0
-            self.speed += weight * ((received - before) / elapsed - self.speed)
-            self._marked = (now, received)
+        last = self._measured
+        if last is None or received < last.received:
+            self._measured = _Measured(now, received, last.speed if last else 0.0)
+        elif now - last.at >= _SAMPLE_SECONDS:
+            self._measured = last.after(now, received)
         self.received = received
         self.total = total
 
     @property
+    def speed(self) -> float:
+        """A moving average in bytes per second; it falls while nothing arrives, and soon to 0."""
+        last = self._measured
+        return last.after(time.monotonic(), self.received).speed if last else 0.0
+
+    @property
+    def resume_point(self) -> Resume | None:
+        """Where a download could go on, and the bytes that have come by now."""
+        point = self.resume
+        return replace(point, bytes=max(point.bytes, self.received)) if point else None
+
+    @property
     def eta(self) -> float | None:
         """Seconds until the download ends, or None while that cannot be said."""
-        if self.total is None or self.speed <= 0:
+        speed = self.speed
+        if self.total is None or speed <= 0:
             return None
-        return max(0.0, (self.total - self.received) / self.speed)
+        return max(0.0, (self.total - self.received) / speed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """The average speed as it was at a moment of the monotonic clock, so many bytes having come."""
+
+    at: float
+    received: int
+    speed: float
+
+    def after(self, now: float, received: int) -> _Measured:
+        """Measure again: the longer ago the last measurement, the less it weighs."""
+        elapsed = now - self.at
+        if elapsed < _SAMPLE_SECONDS:
+            return self
+        more = max(0, received - self.received)
+        if not more and elapsed >= _STALLED_SECONDS:
+            return _Measured(now, received, 0.0)
+        weight = 1 - math.exp(-elapsed / _SMOOTHING_SECONDS) if self.speed else 1.0
+        return _Measured(now, received, self.speed + weight * (more / elapsed - self.speed))

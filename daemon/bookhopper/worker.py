@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, StoreError
+from bookhopper.gate import Gate
 from bookhopper.model import Job, State
 from bookhopper.store.base import Move, StaleError, Store
 from bookhopper.ticket import Interrupted, Reason, Ticket
@@ -24,7 +25,6 @@ Step = Callable[[Job, Ticket], Move | None]
 """What a worker does with a claimed job; None: the step has recorded the job's fate itself."""
 
 _IDLE_SECONDS = 5.0
-_LONGEST_GATE = 60.0
 _LOOKED_FOR_AGAIN = frozenset((State.MISSING, State.AMBIGUOUS))
 _STORE_RETRY_SECONDS = 2.0
 _DAY = 86400.0
@@ -42,40 +42,6 @@ def look_again_after(looks: int) -> float:
     return _DAY * min(2.0 ** min(looks - 1, 10), _LONGEST_LOOK_DAYS)
 
 
-class _Gate:
-    """Holds a whole pool while its surroundings are not fit, and says so once."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._until = 0.0
-        self.reason = ""
-
-    def hold(self, error: HeldError) -> bool:
-        """Close for `error.seconds`, a minute at most; True when this is news."""
-        with self._lock:
-            self._until = time.monotonic() + min(error.seconds, _LONGEST_GATE)
-            news, self.reason = self.reason != str(error), str(error)
-            return news
-
-    def remaining(self) -> float:
-        """Seconds for which it stays closed."""
-        with self._lock:
-            return max(0.0, self._until - time.monotonic())
-
-    def open(self) -> None:
-        """Open at once."""
-        with self._lock:
-            self._until = 0.0
-
-    def passed(self) -> str:
-        """Note that a job went through; returns the reason that is over, if there was one."""
-        with self._lock:
-            over = self.reason if time.monotonic() >= self._until else ""
-            if over:
-                self.reason = ""
-            return over
-
-
 class Pool:
     """Threads that claim the jobs waiting in one state and take each through a step."""
 
@@ -87,11 +53,15 @@ class Pool:
         self._attempts = attempts
         self._size = size
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._paused = False
         self._threads: dict[int, threading.Thread] = {}
         self._tickets: dict[int, Ticket] = {}
         self._beats: dict[int, tuple[float, Ticket | None]] = {}
         self._stopping = threading.Event()
-        self._gate = _Gate()
+        self._gate = Gate()
+        self.on_begin: Callable[[], None] = _unheard
+        """Called by a worker that is about to begin a step, its ticket being open; must not raise."""
 
     # what others see
 
@@ -104,6 +74,11 @@ class Pool:
     def held(self) -> str:
         """Why no job is claimed at the moment; empty when they are."""
         return self._gate.reason if self._gate.remaining() else ""
+
+    @property
+    def paused(self) -> bool:
+        """Whether claims are held back until somebody lets them go on."""
+        return self._paused
 
     def tickets(self) -> Mapping[int, Ticket]:
         """Give the tickets of the running jobs, by job."""
@@ -123,6 +98,30 @@ class Pool:
         with self._lock:
             return all(slot in self._threads and self._threads[slot].is_alive() for slot in range(self._size))
 
+    # what others ask
+
+    def interrupt(self, job: int, reason: Reason) -> Ticket | None:
+        """Ask a running job to stop; gives its ticket, or None where no worker has it."""
+        ticket = self.tickets().get(job)
+        if ticket is not None:
+            ticket.interrupt(reason)
+        return ticket
+
+    def pause(self) -> None:
+        """Claim nothing more; running jobs go back to where they waited, unmarked, and can be taken up."""
+        with self._changed:
+            self._paused = True
+            running = list(self._tickets.values())
+            self._changed.notify_all()
+        for ticket in running:
+            ticket.interrupt(Reason.PAUSE)
+
+    def unpause(self) -> None:
+        """Claim again."""
+        with self._changed:
+            self._paused = False
+            self._changed.notify_all()
+
     # start and stop
 
     def start(self) -> None:
@@ -132,6 +131,8 @@ class Pool:
     def go_on(self) -> None:
         """Claim again at once what waits for a moment, since what it waited for has come."""
         self._gate.open()
+        with self._changed:
+            self._changed.notify_all()
         self._store.release(self._waiting)
 
     def resize(self, size: int) -> None:
@@ -146,6 +147,7 @@ class Pool:
                     )
                     self._threads[slot] = thread
                     thread.start()
+            self._changed.notify_all()
         self._store.wake()
 
     def stop(self) -> None:
@@ -153,6 +155,8 @@ class Pool:
         self._stopping.set()
         for ticket in self.tickets().values():
             ticket.interrupt(Reason.SHUTDOWN)
+        with self._changed:
+            self._changed.notify_all()
         self._store.wake()
 
     def join(self, deadline: float) -> bool:
@@ -168,8 +172,8 @@ class Pool:
     def _work(self, slot: int) -> None:
         while not self._dismissed(slot):
             self._beat(slot)
-            if remaining := self._gate.remaining():
-                self._stopping.wait(min(remaining, _IDLE_SECONDS))
+            if self._kept_back():
+                self._sit_out(slot)
                 continue
             try:
                 job = self._store.claim(self._waiting)
@@ -182,6 +186,17 @@ class Pool:
                 not self._stopping.is_set()
             ):  # asked again, for the claim may have eaten the wake-up of `stop`
                 self._store.wait(self._waiting, _IDLE_SECONDS)
+
+    def _kept_back(self) -> bool:
+        return self._paused or self._gate.remaining() > 0
+
+    def _sit_out(self, slot: int) -> None:
+        """Wait while claims are held back, a moment at most."""
+        moment = min(self._gate.remaining() or _IDLE_SECONDS, _IDLE_SECONDS)
+        with self._changed:
+            self._changed.wait_for(
+                lambda: not self._kept_back() or self._stopping.is_set() or slot >= self._size, moment
+            )
 
     def _dismissed(self, slot: int) -> bool:
         """Whether a worker is to end; it is forgotten in the same breath, so that `resize` starts another."""
@@ -198,33 +213,40 @@ class Pool:
             self._beats[slot] = (time.time(), ticket)
 
     def _run(self, slot: int, job: Job) -> None:
-        ticket = Ticket(job.id)
+        ticket = Ticket(job.id, job.priority)
+        ticket.resume = job.resume
         self._beat(slot, ticket)
         with self._lock:
             self._tickets[job.id] = ticket
-        if self._stopping.is_set():  # it came between the claim and the ticket
+            paused = self._paused
+        if self._stopping.is_set():  # it came between the claim and the ticket, as the pause may have
             ticket.interrupt(Reason.SHUTDOWN)
+        elif paused:
+            ticket.interrupt(Reason.PAUSE)
         try:
             move = self._outcome(job, ticket)
             if move is not None:
                 self._record(move)
         finally:
             with self._lock:
-                del self._tickets[job.id]
+                if self._tickets.get(job.id) is ticket:  # put back, the job may be another worker's by now
+                    del self._tickets[job.id]
+            ticket.ended.set()
 
     def _outcome(self, job: Job, ticket: Ticket) -> Move | None:
         """Take the job through the step and turn what comes out into where it goes."""
         try:
+            self._begin(job, ticket)
             move = self._step(job, ticket)
-        except Interrupted as interruption:
-            return self._interrupted(job, ticket, interruption.reason)
+        except Interrupted:
+            return self._put_back(job, ticket)
         except (HeldError, StoreError) as error:
             return self._held(job, ticket, _as_held(error))
         except PermanentError as error:
             return Move(job.id, job.state, State.FAILED, str(error))
         except StaleError as error:
-            log.info("%s: left to whoever changed it", error)
-            return None
+            log.debug("%s", error)
+            return self._put_back(job, ticket)  # refused in its turn where the job is somebody else's by now
         except Exception as error:  # a bug in one step must not end the pool
             if not isinstance(error, BookhopperError):
                 log.exception("job %d met a fault of bookhopper's own; please report it", job.id)
@@ -235,20 +257,34 @@ class Pool:
             return _looked_for_again(job, move)
         return move
 
-    def _interrupted(self, job: Job, ticket: Ticket, reason: Reason) -> Move:
-        if reason is Reason.CANCEL:
-            return Move(job.id, job.state, State.CANCELLED, "cancelled")
-        paused = True if reason is Reason.PAUSE else None
-        return Move(job.id, job.state, self._waiting, resume=ticket.resume, paused=paused)
+    def _begin(self, job: Job, ticket: Ticket) -> None:
+        """Hear, now that the ticket is open, what was asked of the job since it was claimed.
+
+        Whoever asks writes it into the row first and then looks for a ticket, so one of the two is seen.
+        """
+        row = self._store.job(job.id)
+        if row is None or row.state is not job.state:
+            raise StaleError(f"job {job.id} is {row.state if row else 'gone'}, no longer {job.state}")
+        ticket.priority = row.priority
+        if row.asked:
+            ticket.interrupt(Reason(row.asked))
+        self.on_begin()
+        ticket.check()
+
+    def _put_back(self, job: Job, ticket: Ticket) -> Move:
+        """Send the job to where it waited, its attempt uncounted; what is asked of it, the store adds."""
+        return Move(job.id, job.state, self._waiting, resume=ticket.resume_point)
 
     def _held(self, job: Job, ticket: Ticket, error: HeldError) -> Move:
         """Put the job back, its attempt uncounted; one that holds the queue waits in its place."""
         if error.scope == "queue":
             self._hold_all(error)
-            return Move(job.id, job.state, self._waiting, str(error), resume=ticket.resume)
+            return Move(job.id, job.state, self._waiting, str(error), resume=ticket.resume_point)
         log.debug("job %d waits: %s", job.id, error)
         until = time.time() + max(1.0, error.seconds)
-        return Move(job.id, job.state, self._waiting, str(error), not_before=until, resume=ticket.resume)
+        return Move(
+            job.id, job.state, self._waiting, str(error), not_before=until, resume=ticket.resume_point
+        )
 
     def _failed(self, job: Job, ticket: Ticket, error: Exception) -> Move:
         """Count an attempt: a pause and another one, or the end until it is looked for again."""
@@ -263,7 +299,7 @@ class Pool:
                 reason,
                 attempts=attempts,
                 not_before=until,
-                resume=ticket.resume,
+                resume=ticket.resume_point,
             )
         tried = f"{reason} (tried {attempts} times)" if attempts > 1 else reason
         return _looked_for_again(job, Move(job.id, job.state, State.FAILED, tried, attempts=0))
@@ -296,3 +332,7 @@ def _as_held(error: HeldError | StoreError) -> HeldError:
 def _looked_for_again(job: Job, move: Move) -> Move:
     looks = job.looks + 1
     return replace(move, looks=looks, not_before=time.time() + look_again_after(looks))
+
+
+def _unheard() -> None:
+    """Stand in where nobody wants to know."""

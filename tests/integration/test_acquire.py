@@ -369,3 +369,33 @@ def test_parts_that_no_job_goes_on_with_are_cleared(bench: Bench) -> None:
         (bench.parts / f"{name}.part").write_bytes(b"begun")
     assert bench.acquire.clear_parts() == 3
     assert bench.left() == [f"{going_on.id}.part"]
+
+
+def test_what_is_settled_leaves_no_part_and_what_is_paused_keeps_its_own(bench: Bench) -> None:
+    paused, cancelled, again = (
+        bench.job(*bench.offer(whole(EPUB)), wish=want(title)) for title in ("One", "Two", "Three")
+    )
+    store = bench.queue.store
+    store.pause(paused.id)
+    store.move(Move(paused.id, State.DOWNLOADING, State.QUEUED))
+    for job in (cancelled, again):
+        store.cancel(job.id)
+        store.move(Move(job.id, State.DOWNLOADING, State.QUEUED))
+    store.retry(again.id)
+    for job in (paused, cancelled, again):
+        (bench.parts / f"{job.id}.part").write_bytes(b"begun")
+    for change in bench.queue.changes:
+        bench.acquire.changed(change)
+    kept = [f"{paused.id}.part", f"{again.id}.part"]
+    assert bench.left() == kept, "the news that the last one was cancelled is old by now"
+    assert bench.acquire.clear_parts() == 0
+    assert bench.left() == kept
+
+
+def test_a_point_to_go_on_from_outlasts_an_ingest_folder_that_is_away(bench: Bench) -> None:
+    job = replace(bench.job(*bench.offer(whole(EPUB))), resume=Resume("http://127.0.0.1/0", '"tag"', 9, 1))
+    bench.ingest.rename(bench.ingest.with_name("away"))
+    ticket = Ticket(job.id)
+    with pytest.raises(HeldError):
+        bench.acquire(job, ticket)
+    assert ticket.resume == job.resume

@@ -17,7 +17,7 @@ from bookhopper.intake.base import Limits
 from bookhopper.intake.folder import RequestFolder
 from bookhopper.intake.taking import Again, Filed, Taker
 from bookhopper.model import State
-from bookhopper.store.base import LineNote
+from bookhopper.store.queries import LineNote
 from bookhopper.store.sqlite import SqliteStore
 from tests.requests_folder import running_intake
 from tests.waiting import until

@@ -32,7 +32,7 @@ from tests.integration.test_parts import Running
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ["add", "check", "demo", "run", "search", "status", "verify"]
+COMMANDS = ["add", "check", "demo", "history", "queue", "run", "search", "status", "token", "verify"]
 
 
 class Shell:
@@ -366,7 +366,7 @@ def test_status_with_another_daemon_s_token(daemon: Running, shelf: Shell) -> No
 
 @pytest.mark.usefixtures("daemon")
 def test_status_of_an_idle_daemon(shelf: Shell) -> None:
-    assert shelf("status").stdout == "nothing wished for yet: drop a list into the requests folder\n"
+    assert shelf("status").stdout.startswith("nothing wished for yet: drop a list into the requests folder\n")
     found = json.loads(shelf("status", "--json").stdout)
     assert found["counts"]["done"] == found["total"] == 0
     assert (found["downloads"], found["held"]) == ([], {})
@@ -376,7 +376,7 @@ def test_status_counts_and_says_what_waits(daemon: Running, shelf: Shell) -> Non
     until(lambda: daemon.value("source_available") == 1)
     daemon.drop("Emma — Jane Austen", "Nothing — Nobody")
     until(lambda: daemon.counts() == {"done": 1, "missing": 1})
-    assert shelf("status", "--once").stdout == "1 done, 1 missing\n"
+    assert shelf("status", "--once").stdout.startswith("1 done, 1 missing\n")
     (shelf.base / "ingest" / "Emma - Jane Austen.epub").unlink()
     (shelf.base / "ingest").rmdir()
     daemon.drop("Persuasion — Jane Austen")
@@ -401,7 +401,23 @@ def picture(
 ) -> str:
     """Show the status of a daemon that is just what it says."""
     counts = {"downloading": 1, "queued": 1200, "done": 0}
-    answers = {"/api/downloads/status": {"counts": counts, "held": {}, "hosts": {"mirror.example": 30}}}
+    achieved = {
+        "completed": 1200,
+        "failed": 300,
+        "success_rate": 0.8,
+        "bytes": 5 * 1024**3,
+        "mean_speed": 2048.0,
+    }
+    none = {"completed": 0, "failed": 0, "success_rate": None, "bytes": 0, "mean_speed": None}
+    answers = {
+        "/api/downloads/status": {
+            "paused": False,
+            "counts": counts,
+            "held": {},
+            "hosts": {"mirror.example": 30},
+        },
+        "/api/statistics": {"active": 1, "queued": 1200, "all_time": achieved, "last_24h": none},
+    }
 
     class Fixed:
         def __init__(self, _: Path) -> None:
@@ -426,6 +442,10 @@ def test_status_shows_how_far_a_download_is(shell: Shell, monkeypatch: pytest.Mo
     shown = picture(monkeypatch, shell, ITEM)
     assert shown.startswith("1 downloading, 1,200 queued\nwaiting: mirror.example is left alone for 30 s\n")
     assert re.search(r"7 +Emma \[bold\] — Jane Austen +download +25 % +1\.0 KiB/s +6 seconds", shown)
+    assert shown.endswith(
+        "last 24 h: 0 delivered\n"
+        "all time: 1,200 delivered, 300 failed (success 80.0 %), 5.0 GiB at 2.0 KiB/s\n"
+    )
 
 
 def test_status_shows_a_download_of_unknown_size(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -445,7 +465,7 @@ def test_status_on_a_terminal_lives_until_it_is_stopped(
 
 def test_a_client_names_what_it_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    monkeypatch.setattr(client, "_TIMEOUT_SECONDS", 20.0)
+    monkeypatch.setattr(client, "_READ_SECONDS", 20.0)
     with faulty() as server:
         address.leave_address(tmp_path, server.url, "the token")
         asked = Client(tmp_path)

@@ -46,6 +46,7 @@ NAMES = {
     "match_score_ratio": ("histogram", set()),
     "queue_items": ("gauge", {"state"}),
     "queue_oldest_item_timestamp_seconds": ("gauge", set()),
+    "queue_paused": ("gauge", set()),
     "queue_wait_seconds": ("histogram", set()),
     "jobs": ("counter", {"stage", "outcome"}),
     "job_duration_seconds": ("histogram", {"stage"}),

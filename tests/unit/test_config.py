@@ -18,7 +18,18 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "bookhopper.example.y
 
 OPDS = "sources:\n  - {kind: opds, name: a, url: http://x"
 
+VARIABLES = ("CWA_DB_PATH", "DOWNLOAD__ENABLE_PRIORITY_QUEUE", "FLASK_HOST", "FLASK_PORT", "STATUS_TIMEOUT")
+
 EVIL = "tag:yaml.org,2002:python/object/apply:os.system"
+
+UNGUARDED = (
+    "is reached from the network, and there is no sign-in: set sign_in, or open: true to let everybody in, "
+    "or listen on a loopback address"
+)
+
+NO_APP_DB = "app_db is needed with this: write the path of Calibre-Web's app.db"
+
+HOST_NAME = "write one such as books.example.org, without a port"
 
 BAD: list[tuple[str, list[str]]] = [
     # what is no YAML, or no mapping
@@ -39,11 +50,15 @@ BAD: list[tuple[str, list[str]]] = [
     ("sourcs: []", ["1:1: unknown key `sourcs`: did you mean `sources`?"]),
     ("folders:\n  request: /x", ["2:3: unknown key `request`: did you mean `requests`?"]),
     ("intake:\n  settle: 1s\n  settel: 2s", ["3:3: unknown key `settel`: did you mean `settle`?"]),
-    ("deliver: {xyzzy: 1}", ["1:11: unknown key `xyzzy`: known here: mode, require_mount"]),
+    ("deliver: {xyzzy: 1}", ["1:11: unknown key `xyzzy`: known here: keep_copies, mode, require_mount"]),
     (OPDS + ", pasword: y}", ["2:42: unknown key `pasword`: did you mean `password`?"]),
     (OPDS + ", path: /x}", ["2:42: unknown key `path`: did you mean `pace`?"]),
     (OPDS + ", pace: {delays: 1}}", ["2:49: unknown key `delays`: did you mean `delay`?"]),
     ("sources: [{kind: folder, name: b}]", ["1:11: `path` is missing"]),
+    (
+        "queue: {order: arrival, preempt: true}",
+        ["1:1: queue: preempt needs `order: priority`, since by arrival nothing is more urgent"],
+    ),
     ("sources:\n  - {kind: opds}", ["2:5: `url` is missing"]),
     (
         "download: {}\nserver: {listen: '127.0.0.1:1'}\ndownload: {workers: 1}",
@@ -152,8 +167,41 @@ BAD: list[tuple[str, list[str]]] = [
     ("deliver: {require_mount: perhaps}", ["1:11: deliver.require_mount: true or false is expected here"]),
     (
         'server: {listen: "0.0.0.0:80"}',
-        ["1:10: server.listen: only a loopback address may be given here, since there is no sign-in yet"],
+        [f"1:10: server.listen: 0.0.0.0 {UNGUARDED}"],
     ),
+    ("server:\n  open: false\n  listen: '[::]:80'", [f"3:3: server.listen: :: {UNGUARDED}"]),
+    ("server:\n  listen: 192.168.1.2:80\n  hosts: [a]", [f"2:3: server.listen: 192.168.1.2 {UNGUARDED}"]),
+    ("server: {sign_in: calibre-web}", [f"1:10: server.sign_in: {NO_APP_DB}"]),
+    (
+        "server:\n  listen: '0.0.0.0:80'\n  sign_in: calibre-web",
+        [f"3:3: server.sign_in: {NO_APP_DB}"],
+    ),
+    (
+        "server: {sign_in: calibre-web, app_db: 5}",
+        ["1:32: server.app_db: a path is expected here: put it in quotes"],
+    ),
+    *(
+        (
+            f"server: {{{given}app_db: /app.db}}",
+            ["1:1: server: app_db is used with `sign_in: calibre-web` only: set that, or leave app_db out"],
+        )
+        for given in ("", "sign_in: token, ")
+    ),
+    ("server: {sign_in: basic}", ["1:10: server.sign_in: it must be 'none', 'token' or 'calibre-web'"]),
+    ("server: {open: perhaps}", ["1:10: server.open: true or false is expected here"]),
+    *(
+        (
+            f"server: {{hosts: ['{name}']}}",
+            [f"1:10: server.hosts: '{name}' is no host name: {HOST_NAME}"],
+        )
+        for name in ("", "a:80", "http://a", "*.a", "a..b", "a" * 64, "a b", "ä", ".".join(["a" * 60] * 5))
+    ),
+    (
+        "server: {status_timeout: soon}",
+        ["1:10: server.status_timeout: write a duration such as 500ms, 10s, 5m, 2h or 7d"],
+    ),
+    ("queue: {order: size}", ["1:9: queue.order: it must be 'priority' or 'arrival'"]),
+    ("deliver: {keep_copies: -1}", ["1:11: deliver.keep_copies: it must be greater than or equal to 0"]),
     (
         "server: {listen: example.org}",
         [
@@ -232,7 +280,7 @@ def test_an_alias_bomb_is_refused_in_no_time(tmp_path: Path) -> None:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+    for name in (*("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"), *VARIABLES):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
@@ -342,10 +390,161 @@ def test_a_value_that_is_refused_is_not_repeated(home: Path, tmp_path: Path) -> 
         ("127.0.0.1:8084", ("127.0.0.1", 8084)),
         ("[::1]:0", ("::1", 0)),
         ("localhost:80", ("127.0.0.1", 80)),
+        ("0.0.0.0:8084", ("0.0.0.0", 8084)),
+        ("[0::0]:8084", ("::", 8084)),
+        ("192.168.1.2:8084", ("192.168.1.2", 8084)),
     ],
 )
 def test_addresses_to_listen_on(tmp_path: Path, listen: str, expected: tuple[str, int]) -> None:
-    assert split_listen(settings_of(tmp_path, f'server: {{listen: "{listen}"}}').server.listen) == expected
+    found = settings_of(tmp_path, f'server: {{open: true, listen: "{listen}"}}')
+    assert split_listen(found.server.listen) == expected
+
+
+@pytest.mark.parametrize("sign_in", ["sign_in: token", "sign_in: calibre-web, app_db: /config/app.db"])
+def test_the_network_may_be_listened_on_with_a_sign_in(tmp_path: Path, sign_in: str) -> None:
+    found = settings_of(tmp_path, f"server: {{listen: '0.0.0.0:80', {sign_in}}}")
+    assert (found.server.listen, found.server.open, found.warnings) == ("0.0.0.0:80", False, ())
+
+
+def test_the_server_s_and_the_queue_s_words(tmp_path: Path) -> None:
+    found = settings_of(
+        tmp_path,
+        "server: {hosts: Books.Example.Org nas, status_timeout: 10m}\n"
+        "queue: {order: arrival}\ndeliver: {keep_copies: 0s}\n",
+    )
+    assert (found.server.hosts, found.server.status_timeout) == (("books.example.org", "nas"), 600)
+    assert (found.queue.order, found.queue.preempt, found.deliver.keep_copies) == ("arrival", False, 0)
+
+
+# the ancestors' environment
+
+
+def in_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "listen"),
+    [
+        ("127.0.0.1", "", "127.0.0.1:8084"),
+        ("", "9000", "127.0.0.1:9000"),
+        ("localhost", "0", "127.0.0.1:0"),
+        ("::1", "80", "[::1]:80"),
+        (" [::1] ", " 80 ", "[::1]:80"),
+        ("", "", "127.0.0.1:8084"),
+    ],
+)
+def test_flask_host_and_port_say_where_to_listen(
+    home: Path, monkeypatch: pytest.MonkeyPatch, host: str, port: str, listen: str
+) -> None:
+    in_environment(monkeypatch, FLASK_HOST=host, FLASK_PORT=port)
+    found = load(None)
+    assert (found.server.listen, found.server.open, found.warnings) == (listen, False, ())
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_flask_host_may_open_the_network_with_a_warning(
+    home: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    in_environment(monkeypatch, FLASK_HOST=host)
+    found = load(None)
+    assert split_listen(found.server.listen) == (host, 8084)
+    assert found.server.open
+    assert found.warnings == (
+        f"FLASK_HOST={host} opens the server to the network without a sign-in: set server.sign_in",
+    )
+
+
+def test_flask_host_needs_no_warning_with_a_sign_in(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_environment(monkeypatch, FLASK_HOST="0.0.0.0", FLASK_PORT="80")
+    for found in (
+        settings_of(tmp_path, "server: {sign_in: token}"),
+        settings_of(tmp_path, "server: {sign_in: calibre-web, app_db: /app.db}"),
+    ):
+        assert (found.server.listen, found.server.open, found.warnings) == ("0.0.0.0:80", False, ())
+    monkeypatch.setenv("CWA_DB_PATH", "/auth/app.db")
+    assert (load(None).server.open, load(None).warnings) == (False, ())
+
+
+def test_the_file_goes_before_the_environment(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_environment(
+        monkeypatch,
+        FLASK_HOST="nonsense here",
+        FLASK_PORT="x",
+        CWA_DB_PATH="/auth/app.db",
+        DOWNLOAD__ENABLE_PRIORITY_QUEUE="no",
+    )
+    found = settings_of(
+        tmp_path, "server: {listen: '127.0.0.1:1', sign_in: none}\nqueue: {order: priority, preempt: true}"
+    )
+    assert (found.server.listen, found.server.sign_in, found.server.app_db) == ("127.0.0.1:1", "none", None)
+    assert found.queue.order == "priority"
+    assert found.warnings == ()
+
+
+def test_the_rest_of_the_ancestors_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_environment(
+        monkeypatch,
+        CWA_DB_PATH="/auth/$x/app.db",
+        STATUS_TIMEOUT="60",
+        DOWNLOAD__ENABLE_PRIORITY_QUEUE="False",
+    )
+    found = load(None)
+    assert (found.server.sign_in, found.server.app_db) == ("calibre-web", Path("/auth/$x/app.db"))
+    assert (found.server.status_timeout, found.queue.order) == (60, "arrival")
+    in_environment(monkeypatch, CWA_DB_PATH="", STATUS_TIMEOUT="", DOWNLOAD__ENABLE_PRIORITY_QUEUE="y")
+    found = load(None)
+    assert (found.server.sign_in, found.server.app_db) == ("none", None)
+    assert (found.server.status_timeout, found.queue.order) == (3600, "priority")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("FLASK_HOST", "no such.host", "write an address such as 0.0.0.0, or the name of this machine"),
+        ("FLASK_PORT", "99999", "write a port from 0 to 65535"),
+        ("FLASK_PORT", "http", "write a port from 0 to 65535"),
+        ("STATUS_TIMEOUT", "1h", "write a number of seconds"),
+        ("STATUS_TIMEOUT", "-1", "write a number of seconds"),
+        ("DOWNLOAD__ENABLE_PRIORITY_QUEUE", "perhaps", "write true or false"),
+    ],
+)
+def test_a_bad_variable_is_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, remedy: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError) as refused:
+        load(None)
+    assert refused.value.faults == [f"{name}={value!r} in the environment: {remedy}"]
+
+
+def test_faults_of_file_and_environment_come_together(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_environment(monkeypatch, FLASK_HOST="0.0.0.0", STATUS_TIMEOUT="x")
+    with pytest.raises(ConfigError) as refused:
+        settings_of(tmp_path, "server: {open: false}\ngrace: 0")
+    assert [fault.rpartition(": ")[0] for fault in refused.value.faults[:1]] == [
+        f"{tmp_path}/good.yaml:2:1: grace"
+    ]
+    assert [fault.partition(" ")[0] for fault in refused.value.faults[1:]] == [
+        "STATUS_TIMEOUT='x'",
+        "FLASK_HOST=0.0.0.0",
+    ]
+
+
+@pytest.mark.parametrize("text", ["server: 3", "server: [a]", "queue: x"])
+def test_a_section_that_is_none_is_told_with_an_environment_too(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    in_environment(monkeypatch, FLASK_PORT="80", DOWNLOAD__ENABLE_PRIORITY_QUEUE="no")
+    with pytest.raises(ConfigError, match="a mapping is expected here"):
+        settings_of(tmp_path, text)
 
 
 # the example
@@ -369,6 +568,7 @@ def test_the_example_shows_every_key() -> None:
         settings.MatchSettings,
         settings.DownloadSettings,
         settings.DeliverSettings,
+        settings.QueueSettings,
         settings.ServerSettings,
     ]
     known = {name for section in sections for name in section.model_fields}

@@ -6,6 +6,7 @@ import io
 import logging
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,10 @@ def change(
     before: State | None = State.PLACED,
     reason: str = "",
     want: Want | None = None,
+    **fields: Any,
 ) -> Change:
     wish = want or Want("Emma", ("Jane Austen",), line=1)
-    return Change(Job(number, 1, wish, after), before, after, 1.0, reason)
+    return Change(Job(number, 1, wish, after, **fields), before, after, 1.0, reason)
 
 
 def test_changes_wait_for_the_start_and_keep_their_order() -> None:
@@ -69,7 +71,7 @@ def test_a_stop_without_a_start() -> None:
         (change(4, State.DOWNLOADING, State.QUEUED), "DEBUG", "job 4 downloading: Emma — Jane Austen"),
         (change(5, State.DOWNLOADING, State.DOWNLOADING), "DEBUG", "job 5 downloading: Emma — Jane Austen"),
         (
-            change(6, State.DOWNLOADING, State.DOWNLOADING, "shelf:1 is no good"),
+            change(6, State.DOWNLOADING, State.DOWNLOADING, "shelf:1 is no good", error="shelf:1 is no good"),
             "INFO",
             "job 6 downloading: Emma — Jane Austen: shelf:1 is no good",
         ),
@@ -77,6 +79,33 @@ def test_a_stop_without_a_start() -> None:
         (change(8, want=Want(raw="pick: a:1")), "INFO", "job 8 done: pick: a:1"),
         (change(9, want=Want("a\n\x1b[31mb\u202e")), "INFO", "job 9 done: a��[31mb�"),
         (change(10, want=Want("x" * 500)), "INFO", "job 10 done: " + "x" * 120),
+        (change(11, State.QUEUED, State.QUEUED, "paused"), "INFO", "job 11 paused: Emma — Jane Austen"),
+        (
+            change(12, State.WANTED, State.WANTED, "priority 0", error="it broke off"),
+            "INFO",
+            "job 12 priority 0: Emma — Jane Austen",
+        ),
+        (
+            change(13, State.QUEUED, State.DOWNLOADING, "it broke off"),
+            "DEBUG",
+            "job 13 queued: Emma — Jane Austen: it broke off",
+        ),
+        (
+            change(14, State.QUEUED, State.DOWNLOADING, paused=True),
+            "INFO",
+            "job 14 paused: Emma — Jane Austen",
+        ),
+        (
+            change(15, State.CANCELLED, State.QUEUED, "cancelled", error="cancelled"),
+            "INFO",
+            "job 15 cancelled: Emma — Jane Austen",
+        ),
+        (
+            change(16, State.WANTED, State.FAILED, "tried again"),
+            "INFO",
+            "job 16 wanted: Emma — Jane Austen: tried again",
+        ),
+        (change(17, State.WANTED, State.MISSING), "DEBUG", "job 17 wanted: Emma — Jane Austen"),
     ],
 )
 def test_a_change_is_one_line(told: Change, level: str, line: str, caplog: pytest.LogCaptureFixture) -> None:

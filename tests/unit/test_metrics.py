@@ -101,10 +101,19 @@ def test_decisions_and_scores(metrics: Metrics, after: State, decision: str) -> 
     assert value(metrics, "match_score_ratio_count") == 1
 
 
-@pytest.mark.parametrize(("attempts", "reason"), [(0, "held"), (1, "fault")])
-def test_retries_have_a_reason(metrics: Metrics, attempts: int, reason: str) -> None:
-    metrics.change(change(State.DOWNLOADING, State.QUEUED, attempts=attempts, reason="it broke off"))
+@pytest.mark.parametrize(
+    ("claimed", "put_back", "reason"), [(0, 0, "held"), (0, 1, "fault"), (2, 2, "held"), (2, 3, "fault")]
+)
+def test_retries_have_a_reason(metrics: Metrics, claimed: int, put_back: int, reason: str) -> None:
+    metrics.change(change(State.QUEUED, State.DOWNLOADING, attempts=claimed))
+    metrics.change(change(State.DOWNLOADING, State.DOWNLOADING, attempts=claimed, reason="a note"))
+    metrics.change(change(State.DOWNLOADING, State.QUEUED, attempts=put_back, reason="it broke off"))
     assert moved(metrics, "job_retries_total") == {("download", reason): 1}
+
+
+def test_what_the_last_run_left_is_no_fault(metrics: Metrics) -> None:
+    metrics.change(change(State.DOWNLOADING, State.QUEUED, attempts=2, reason="its worker is gone"))
+    assert moved(metrics, "job_retries_total") == {("download", "held"): 1}
 
 
 def test_a_shutdown_is_no_retry(metrics: Metrics) -> None:

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from bookhopper.errors import StoreError
+from bookhopper.model import State
 from bookhopper.store import migrate as module
+from bookhopper.store.codec import want_to_json
 from bookhopper.store.migrate import migrate, migrations
+from bookhopper.store.queries import JobFilter, Totals
 from bookhopper.store.sqlite import SqliteStore
 from tests.queues import FILE, Queue, want
 
@@ -72,6 +75,39 @@ def test_the_next_migration_keeps_a_copy(tmp_path: Path, monkeypatch: pytest.Mon
     kept = open_(copy)
     assert kept.execute("SELECT count(*) FROM jobs").fetchone() == (1,)
     kept.close()
+
+
+def test_a_queue_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    connection = open_(path)
+    connection.executescript(f"PRAGMA journal_mode = WAL; {migrations()[0][1]} PRAGMA user_version = 1;")
+    connection.execute("INSERT INTO requests VALUES (1, 't', 'list.txt', 'd', '', 'r', 3, 1.0)")
+    for job, state, paused in ((1, "wanted", 0), (2, "queued", 1), (3, "done", 0), (4, "placed", 0)):
+        connection.execute(
+            "INSERT INTO jobs (id, request, identity, want, state, paused, priority, created, changed) "
+            "VALUES (?, 1, ?, ?, ?, ?, 1, 1.0, 2.0)",
+            (job, bytes([job]), want_to_json(want()), state, paused),
+        )
+        connection.execute("INSERT INTO state_counts VALUES (?, 1)", (state,))
+    for job, done_at in ((3, 9.0), (4, None)):
+        connection.execute(
+            "INSERT INTO ledger VALUES (?, 'shelf', ?, 'epub', ?, '', '', ?, 10, 0, 5.0, ?)",
+            (job, job, job, job, done_at),
+        )
+    connection.close()
+    store = SqliteStore(path, lambda _: None)
+    assert store.totals() == store.totals(1.0) == Totals(1, 0, 10, 0.0)
+    assert [job.id for job in store.queue(limit=9)] == [1, 2]
+    assert store.count(JobFilter(paused=True)) == 1
+    assert store.claim(State.QUEUED) is None
+    claimed = store.claim(State.WANTED)
+    assert claimed is not None
+    assert (claimed.id, claimed.asked) == (1, "")
+    (placed,) = store.placed()
+    assert (placed.job, placed.seconds) == (4, None)
+    store.complete(4)
+    assert store.totals() == Totals(2, 0, 20, 0.0)
+    store.close()
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

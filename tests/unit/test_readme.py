@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bookhopper.config import load
 from bookhopper.intake.parse import parse
@@ -90,7 +91,29 @@ def test_the_table_of_commands_is_whole(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["run", "check", "add", "status", "search", "verify", "demo"])
+def test_the_calls_are_those_of_the_reference() -> None:
+    document = yaml.safe_load((ROOT / "daemon/bookhopper/api/openapi.yaml").read_text(encoding="utf-8"))
+    known = {re.sub(r"{[^}]*}", "{id}", path) for path in document["paths"]}
+    section = README.split("## HTTP")[1].split("### Sign-in")[0]
+    named = set(re.findall(r"`(?:[A-Z, `]+)?(/api/[a-z/{}.-]+)", section))
+    asked = {
+        re.sub(r"/\d+", "/{id}", path) for path in re.findall(r"127\.0\.0\.1:8084(/api/[\w/-]+)", section)
+    }
+    assert asked
+    assert named > {"/api/requests", "/api/events", "/api/downloads/{id}"}
+    assert (named | asked) <= known
+
+
+def test_the_sign_in_s_settings_are_right(tmp_path: Path) -> None:
+    config = tmp_path / "server.yaml"
+    config.write_text(block("yaml", "sign_in"))
+    assert load(config).server.sign_in == "token"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["run", "check", "add", "status", "queue", "history", "token", "search", "verify", "demo"],
+)
 def test_every_command_has_examples(command: str, tmp_path: Path) -> None:
     shown = run(command, "--help", home=tmp_path)
     assert shown.returncode == 0

@@ -17,7 +17,8 @@ from bookhopper.intake.report import Tally, moment, render
 from bookhopper.intake.reporter import Reporter
 from bookhopper.model import BadLine, Candidate, Change, Job, Request, State, Want
 from bookhopper.search.normalise import identity
-from bookhopper.store.base import Intake, Line, LineNote, Move, NewRequest, Wish
+from bookhopper.store.base import Intake, Move, NewRequest, Wish
+from bookhopper.store.queries import Line, LineNote
 from bookhopper.store.sqlite import SqliteStore
 from tests.waiting import DEADLINE, until
 

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from bookhopper import ticket as module
+from bookhopper.model import Resume
 from bookhopper.ticket import Interrupted, Reason, Ticket
 
 
@@ -103,7 +104,7 @@ def test_checking_is_a_sign_of_life(clock: Clock) -> None:
 
 def test_speed_and_eta(clock: Clock) -> None:
     ticket = Ticket(1)
-    assert ticket.eta is None
+    assert (ticket.speed, ticket.eta) == (0, None)
     ticket.progress(0, 1000)
     assert ticket.eta is None
     clock.now += 1
@@ -115,23 +116,72 @@ def test_speed_and_eta(clock: Clock) -> None:
     assert ticket.speed == 100, "too soon to tell"
     clock.now += 0.9
     ticket.progress(700, 1000)
-    assert ticket.speed == pytest.approx(100 + (600 - 100) / 3)
-    ticket.progress(2000, 1000)
+    assert 100 < ticket.speed < 600, "an average of what was and what is"
+    for _ in range(30):
+        clock.now += 1
+        ticket.progress(ticket.received + 600, 10**6)
+    assert ticket.speed == pytest.approx(600, rel=0.01), "it follows what is"
+    ticket.progress(10**6 + 1000, 10**6)
     assert ticket.eta == 0
     ticket.progress(5)
     assert ticket.eta is None
 
 
+def test_what_came_before_is_no_speed(clock: Clock) -> None:
+    ticket = Ticket(1)
+    clock.now += 30
+    ticket.progress(500_000, 1_000_000)
+    assert (ticket.received, ticket.speed, ticket.eta) == (500_000, 0, None)
+    clock.now += 1
+    ticket.progress(501_000, 1_000_000)
+    assert (ticket.speed, ticket.eta) == (1000, 499)
+
+
 def test_a_file_that_begins_again_gives_no_negative_speed(clock: Clock) -> None:
     ticket = Ticket(1)
+    ticket.progress(0, 2000)
     clock.now += 1
     ticket.progress(1000, 2000)
-    clock.now += 1
     ticket.progress(0, 2000)
     assert ticket.speed == 1000
     clock.now += 1
     ticket.progress(1000, 2000)
     assert ticket.speed == 1000
+
+
+def test_a_stalled_download_loses_its_speed(clock: Clock) -> None:
+    ticket = Ticket(1)
+    ticket.progress(0, 10**6)
+    clock.now += 1
+    ticket.progress(1000, 10**6)
+    seen = []
+    for _ in range(12):
+        seen.append(ticket.speed)
+        clock.now += 1
+    assert seen == sorted(seen, reverse=True), "nothing arrives, and nobody has to say so"
+    assert seen[5] < 300
+    assert (ticket.speed, ticket.eta) == (0, None)
+    ticket.progress(13_000, 10**6)
+    assert ticket.speed == 1000, "what came at last, over the time that it took"
+
+
+def test_bytes_that_drip_have_a_speed(clock: Clock) -> None:
+    ticket = Ticket(1)
+    ticket.progress(0, 10**6)
+    for second in range(1, 20):
+        clock.now += 1
+        ticket.progress(second, 10**6)
+        assert ticket.speed == pytest.approx(1)
+
+
+def test_where_to_go_on_knows_what_has_come() -> None:
+    ticket = Ticket(1)
+    assert ticket.resume_point is None
+    ticket.resume = Resume("http://127.0.0.1/1", '"tag"', 100, 20)
+    assert ticket.resume_point == ticket.resume, "it was not begun"
+    ticket.progress(20, 100)
+    ticket.progress(60, 100)
+    assert ticket.resume_point == Resume("http://127.0.0.1/1", '"tag"', 100, 60)
 
 
 def test_a_new_ticket_is_alive_now() -> None:

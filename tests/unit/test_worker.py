@@ -283,36 +283,371 @@ def test_a_move_that_comes_too_late_is_left(bench: Bench) -> None:
 # interruptions
 
 
-@pytest.mark.parametrize(
-    ("reason", "state", "paused", "resume"),
-    [
-        (Reason.SHUTDOWN, State.QUEUED, False, RESUME),
-        (Reason.PAUSE, State.QUEUED, True, RESUME),
-        (Reason.CANCEL, State.CANCELLED, False, None),
-    ],
-)
-def test_an_interrupted_job_goes_where_the_reason_says(
-    bench: Bench, reason: Reason, state: State, paused: bool, resume: Resume | None
-) -> None:
-    job = bench.queued()
-    begun = threading.Event()
+class Held:
+    """A step that waits, able to be interrupted, until it is let go; then it is done."""
 
-    def step(job: Job, ticket: Ticket) -> Move:
+    def __init__(self) -> None:
+        self.begun = threading.Semaphore(0)
+        self.go = threading.Event()
+        self.taken: list[int] = []
+
+    def __call__(self, job: Job, ticket: Ticket) -> Move:
+        self.taken.append(job.id)
         ticket.resume = RESUME
-        begun.set()
-        ticket.wait(60)
+        self.begun.release()
+        while not self.go.wait(0.005):
+            ticket.check()
         return done(job, ticket)
 
+    def await_begun(self) -> None:
+        assert self.begun.acquire(timeout=20)
+
+
+def after_claim(bench: Bench, do: Callable[[Job], object]) -> None:
+    """Let something happen once, between a claim and its ticket."""
+    real = bench.store.claim
+    left = [do]
+
+    def claim(state: State) -> Job | None:
+        claimed = real(state)
+        if claimed is not None and left:
+            left.pop()(claimed)
+        return claimed
+
+    bench.store.claim = claim  # type: ignore[method-assign]
+
+
+def with_resume(bench: Bench) -> int:
+    """Queue a job that has been begun before."""
+    job = bench.queued()
+    assert bench.store.claim(State.QUEUED) is not None
+    bench.store.move(Move(job, State.DOWNLOADING, State.QUEUED, resume=RESUME))
+    return job
+
+
+def standing(bench: Bench, job: int) -> tuple[State, bool, str, Resume | None, int]:
+    found = bench.queue.job(job)
+    return found.state, found.paused, found.asked, found.resume, found.attempts
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_an_interrupted_job_goes_back_whatever_the_reason(bench: Bench, reason: Reason) -> None:
+    job = bench.queued()
+    step = Held()
     pool = bench.pool(step)
     pool.start()
-    assert begun.wait(20)
+    step.await_begun()
+    ticket = pool.tickets()[job]
     if reason is Reason.SHUTDOWN:
         pool.stop()
     else:
-        pool.tickets()[job].interrupt(reason)
-    until(lambda: bench.queue.job(job).state is state)
-    found = bench.queue.job(job)
-    assert (found.paused, found.resume, found.attempts, found.not_before) == (paused, resume, 0, None)
+        assert pool.interrupt(job, reason) is ticket
+    assert ticket.ended.wait(20)
+    if reason is not Reason.SHUTDOWN:
+        step.await_begun()
+        assert bench.queue.job(job).state is State.DOWNLOADING
+        pool.stop()
+    assert pool.join(time.monotonic() + 20)
+    assert standing(bench, job) == (State.QUEUED, False, "", RESUME, 0)
+
+
+def test_nobody_is_interrupted_where_nobody_works(bench: Bench) -> None:
+    assert bench.pool(done).interrupt(7, Reason.CANCEL) is None
+
+
+@pytest.mark.parametrize(
+    ("ask", "ends"),
+    [
+        ("cancel", (State.CANCELLED, False, "", None, 0)),
+        ("pause", (State.QUEUED, True, "", RESUME, 0)),
+    ],
+)
+@pytest.mark.parametrize("reason", Reason)
+def test_what_is_asked_decides_whoever_interrupted(
+    bench: Bench, ask: str, ends: tuple[Any, ...], reason: Reason
+) -> None:
+    job = bench.queued()
+    step = Held()
+    pool = bench.pool(step)
+    pool.start()
+    step.await_begun()
+    getattr(bench.store, ask)(job)
+    ticket = pool.interrupt(job, reason)
+    assert ticket is not None
+    assert ticket.ended.wait(20)
+    assert standing(bench, job) == ends
+
+
+@pytest.mark.parametrize(
+    ("ask", "ends"),
+    [
+        ("cancel", (State.CANCELLED, False, "", None, 0)),
+        ("pause", (State.QUEUED, True, "", RESUME, 0)),
+    ],
+)
+def test_what_is_asked_between_claim_and_ticket_is_heard(
+    bench: Bench, ask: str, ends: tuple[Any, ...]
+) -> None:
+    job = with_resume(bench)
+    pool = bench.pool(done)
+
+    def asked(claimed: Job) -> None:
+        getattr(bench.store, ask)(claimed.id)
+        assert pool.interrupt(claimed.id, Reason.CANCEL) is None
+
+    after_claim(bench, asked)
+    pool.start()
+    until(lambda: standing(bench, job) == ends)
+
+
+@pytest.mark.parametrize(("ask", "state"), [("cancel", State.CANCELLED), ("pause", State.DONE)])
+def test_what_is_asked_between_the_steps_end_and_its_record(bench: Bench, ask: str, state: State) -> None:
+    job = bench.queued()
+    real = bench.store.move
+    tickets: list[Ticket | None] = []
+
+    def move(move: Move) -> Job:
+        if not tickets:
+            getattr(bench.store, ask)(job)
+            tickets.append(pool.interrupt(job, Reason(ask)))
+            assert tickets[0] is not None
+            assert not tickets[0].ended.is_set()
+        return real(move)
+
+    bench.store.move = move  # type: ignore[method-assign]
+    pool = bench.pool(done)
+    pool.start()
+    until(lambda: tickets and tickets[0] is not None and tickets[0].ended.is_set())
+    assert bench.queue.job(job).state is state
+
+
+def test_a_pause_that_is_taken_back_at_once_leaves_the_job_running(bench: Bench) -> None:
+    job = bench.queued()
+    step = Held()
+    pool = bench.pool(step)
+    pool.start()
+    step.await_begun()
+    bench.store.pause(job)
+    bench.store.resume(job)
+    pool.interrupt(job, Reason.PAUSE)
+    step.await_begun()
+    step.go.set()
+    until(lambda: bench.queue.job(job).state is State.DONE)
+
+
+@pytest.mark.parametrize(("ask", "state"), [("cancel", State.CANCELLED), ("pause", State.PLACED)])
+def test_what_is_asked_while_nothing_interrupts(bench: Bench, ask: str, state: State) -> None:
+    job = bench.queued()
+    shielded, go = threading.Event(), threading.Event()
+
+    def step(job: Job, ticket: Ticket) -> None:
+        with ticket.shield():
+            shielded.set()
+            assert go.wait(20)
+            ticket.check()
+            bench.queue.place(job, candidate())
+
+    pool = bench.pool(step)
+    pool.start()
+    assert shielded.wait(20)
+    getattr(bench.store, ask)(job)
+    ticket = pool.interrupt(job, Reason(ask))
+    assert ticket is not None
+    go.set()
+    assert ticket.ended.wait(20)
+    assert standing(bench, job)[:3] == (state, False, "")
+
+
+def test_a_refused_step_is_put_back_where_nothing_is_asked_any_more(bench: Bench) -> None:
+    job = bench.queued()
+    refused: list[int] = []
+
+    def step(job: Job, ticket: Ticket) -> Move:
+        if not refused:
+            refused.append(job.id)
+            raise StaleError(f"job {job.id} is to be cancelled")
+        return done(job, ticket)
+
+    bench.pool(step).start()
+    until(lambda: bench.queue.job(job).state is State.DONE)
+
+
+def test_a_job_that_somebody_took_before_its_ticket_is_not_begun(bench: Bench) -> None:
+    job = bench.queued()
+    steps: list[int] = []
+
+    def step(job: Job, ticket: Ticket) -> Move:
+        steps.append(job.id)
+        return done(job, ticket)
+
+    after_claim(
+        bench, lambda job: bench.store.move(Move(job.id, job.state, State.FAILED, "somebody was quicker"))
+    )
+    pool = bench.pool(step)
+    pool.start()
+    other = bench.queued("Another")
+    until(lambda: bench.queue.job(other).state is State.DONE)
+    assert steps == [other]
+    assert bench.queue.job(job).error == "somebody was quicker"
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("error", [HeldError("away", scope="queue", seconds=0.01), StoreError("broken")])
+def test_a_row_that_cannot_be_read_holds_the_queue(
+    bench: Bench, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_as_held", lambda _: AWAY)
+    job = with_resume(bench)
+    seen: list[Resume | None] = []
+
+    def step(job: Job, ticket: Ticket) -> Move:
+        seen.append(ticket.resume)
+        return done(job, ticket)
+
+    real = bench.store.job
+    stepping(bench, "job", error, error)
+    bench.pool(step).start()
+    until(lambda: (found := real(job)) is not None and found.state is State.DONE)
+    assert seen == [RESUME], "it was put back with its resume point"
+
+
+def test_a_step_that_fails_altogether_ends_its_ticket(bench: Bench) -> None:
+    bench.queued()
+    tickets: list[Ticket] = []
+
+    def step(job: Job, ticket: Ticket) -> Move:
+        tickets.append(ticket)
+        raise ZeroDivisionError
+
+    bench.pool(step, attempts=1).start()
+    until(lambda: tickets and tickets[0].ended.is_set())
+    assert bench.queue.states() == {"failed": 1}
+
+
+def test_a_job_put_back_may_be_anothers_before_its_worker_lets_go(bench: Bench) -> None:
+    job = bench.queued()
+    step = Held()
+    real = bench.store.move
+    first: list[Ticket] = []
+
+    def move(move: Move) -> Job:
+        moved = real(move)
+        if move.after is State.QUEUED:
+            until(lambda: pool.tickets()[job] is not first[0])
+        return moved
+
+    bench.store.move = move  # type: ignore[method-assign]
+    pool = bench.pool(step, size=2)
+    pool.start()
+    step.await_begun()
+    first.append(pool.tickets()[job])
+    pool.interrupt(job, Reason.PREEMPT)
+    assert first[0].ended.wait(20)
+    assert pool.tickets()[job] is not first[0]
+    step.go.set()
+    until(lambda: bench.queue.job(job).state is State.DONE)
+    until(lambda: not pool.tickets())
+    assert pool.alive()
+
+
+def test_a_ticket_shows_how_urgent_its_job_is(bench: Bench) -> None:
+    job = bench.queued()
+    bench.store.prioritise({job: 5})
+    after_claim(bench, lambda job: bench.store.prioritise({job.id: job.priority + 2}))
+    step = Held()
+    pool = bench.pool(step)
+    pool.start()
+    step.await_begun()
+    assert pool.tickets()[job].priority == 7
+
+
+# a paused pool
+
+
+def test_a_paused_pool_puts_running_jobs_back_unmarked_and_claims_nothing(bench: Bench) -> None:
+    jobs = [bench.queued(f"Tale {number}") for number in range(3)]
+    step = Held()
+    pool = bench.pool(step, size=2)
+    pool.start()
+    step.await_begun()
+    step.await_begun()
+    assert not pool.paused
+    pool.pause()
+    assert pool.paused
+    until(lambda: bench.queue.states() == {"queued": 3} and not pool.tickets())
+    assert [standing(bench, job) for job in jobs[:2]] == [(State.QUEUED, False, "", RESUME, 0)] * 2
+    bench.queued("Tale 4")
+    pool.go_on()
+    assert len(step.taken) == 2
+    step.go.set()
+    pool.unpause()
+    until(lambda: bench.queue.states() == {"done": 4})
+    assert sorted(step.taken[2:]) == [*jobs, 4]
+
+
+def test_a_pool_that_is_paused_before_it_starts_claims_nothing(bench: Bench) -> None:
+    bench.queued()
+    claims = stepping(bench, "claim")
+    pool = bench.pool(done)
+    pool.pause()
+    pool.start()
+    until(pool.heartbeats)
+    assert (pool.alive(), claims) == (True, [])
+    pool.unpause()
+    until(lambda: bench.queue.states() == {"done": 1})
+
+
+def test_a_pool_that_is_paused_between_claim_and_ticket_puts_the_job_back(bench: Bench) -> None:
+    job = with_resume(bench)
+    steps: list[int] = []
+
+    def step(job: Job, ticket: Ticket) -> Move:
+        steps.append(job.id)
+        return done(job, ticket)
+
+    pool = bench.pool(step)
+    after_claim(bench, lambda _: pool.pause())
+    pool.start()
+    until(lambda: pool.paused and not pool.tickets() and bench.queue.states() == {"queued": 1})
+    assert (standing(bench, job), steps) == ((State.QUEUED, False, "", RESUME, 0), [])
+    pool.unpause()
+    until(lambda: bench.queue.job(job).state is State.DONE)
+
+
+def test_a_paused_pool_stops_and_shrinks_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_IDLE_SECONDS", 300.0)
+    pool = bench.pool(done, size=3)
+    pool.pause()
+    pool.start()
+    until(lambda: len(pool.heartbeats()) == 3)
+    pool.resize(1)
+    until(lambda: set(pool.heartbeats()) == {"download-0"})
+    pool.stop()
+    assert pool.join(time.monotonic() + 20)
+
+
+def test_pauses_and_stops_that_meet_leave_no_job_claimed(bench: Bench) -> None:
+    bench.queue.add(*(want(f"Tale {number}") for number in range(40)))
+
+    def step(job: Job, ticket: Ticket) -> Move:
+        ticket.wait(0.001)
+        return done(job, ticket)
+
+    pool = bench.pool(step, size=4, state=State.WANTED)
+    pool.start()
+    for _ in range(20):
+        pool.pause()
+        pool.unpause()
+    until(lambda: bench.store.counts()[State.DONE] > 4)
+    closing = threading.Thread(target=pool.stop)
+    closing.start()
+    pool.pause()
+    closing.join()
+    assert pool.join(time.monotonic() + 20)
+    assert set(bench.queue.states()) <= {"wanted", "done"}
+
+
+# a stop
 
 
 def test_a_job_claimed_while_stopping_is_put_back(bench: Bench) -> None:

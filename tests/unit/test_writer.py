@@ -12,7 +12,6 @@ import pytest
 
 from bookhopper.errors import HeldError, StoreError
 from bookhopper.model import Change, State, Want
-from bookhopper.store import reader as reader_module
 from bookhopper.store.base import Move, StaleError
 from bookhopper.store.sqlite import SqliteStore
 from bookhopper.store.writer import Transaction, Writer, explain
@@ -310,10 +309,9 @@ def test_threads_that_ended_leave_no_connection_open(queue: Queue) -> None:
     alive = threading.Thread(target=queue.store.counts)
     alive.start()
     alive.join()
-    reader: reader_module.Reader = queue.store._reader
-    assert len(reader._opened) <= 2
+    assert len(queue.store._read._opened) <= 2
 
 
 def test_readers_cannot_write(queue: Queue) -> None:
     with pytest.raises((HeldError, StoreError)):
-        queue.store._reader.all("DELETE FROM jobs")
+        queue.store._read.all("DELETE FROM jobs")

@@ -7,18 +7,26 @@ from ipaddress import ip_address
 
 from bookhopper.errors import BookhopperError
 
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is listened on is the settings' word
+
 
 def bind(host: str, port: int) -> socket.socket:
-    """Listen on an address; raises BookhopperError when it is taken or not this machine's."""
+    """Listen on an address, `::` being every one of both kinds; raises BookhopperError where that fails."""
     family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET
-    # with the protocol named, asyncio sets TCP_NODELAY; without, every kept connection waits 40 ms an answer
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
-        listener.listen(256)
+        # with the protocol named, asyncio sets TCP_NODELAY; without, every kept connection waits 40 ms an
+        # answer
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family is socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
+            listener.bind((host, port))
+            listener.listen(256)
+        except OSError:
+            listener.close()
+            raise
     except OSError as error:
-        listener.close()
         raise BookhopperError(
             f"cannot listen on {host}:{port}: {error.strerror}: change server.listen, or stop what is there"
         ) from error
@@ -26,6 +34,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Give the address under which a listener is reached."""
+    """Give an address under which this machine reaches a listener: loopback, where it listens on all."""
     host, port = listener.getsockname()[:2]
+    host = _LOOPBACK.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -5,39 +5,99 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from asyncio import Protocol
+from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
-from bookhopper.api.auth import Gatekeeper
+from bookhopper.api.auth import Gate, Gatekeeper
 from bookhopper.api.errors import http_error, known_error, unknown_error
-from bookhopper.api.routes import downloads, health
+from bookhopper.api.live import Live
+from bookhopper.api.middleware import PlainPath, SecureHeaders
+from bookhopper.api.routes import (
+    ancestor,
+    batches,
+    changes,
+    downloads,
+    events,
+    health,
+    history,
+    page,
+    queue_status,
+    reference,
+    requests,
+    statistics,
+    workers,
+)
+from bookhopper.api.sign_in import session
 from bookhopper.api.view import View
 from bookhopper.errors import BookhopperError
 
+_MAX_HEADERS = 32 * 1024
+_MAX_MESSAGE = 64 * 1024
+_MAX_CONNECTIONS = 1000
+_PING_SECONDS = 20.0
 
-def application(view: View, token: str) -> Starlette:
-    """Put the routes together."""
-    return Starlette(
-        routes=[*downloads.routes(view), *health.routes(view)],
-        middleware=[Middleware(Gatekeeper, token=token)],
+
+def application(view: View, gate: Gate, live: Live) -> ASGIApp:
+    """Put the routes together, behind what every request has to pass."""
+    app = Starlette(
+        routes=all_routes(view, gate, live),
         exception_handlers={
             BookhopperError: known_error,
             HTTPException: http_error,
             Exception: unknown_error,
         },
     )
+    app.router.redirect_slashes = False
+    return PlainPath(SecureHeaders(Gatekeeper(app, gate)))
+
+
+def all_routes(view: View, gate: Gate, live: Live) -> list[BaseRoute]:
+    """Give every route there is; the first that fits answers, so a name comes before any id."""
+    return [
+        *ancestor.routes(view),
+        *queue_status.routes(view),
+        *batches.routes(view),
+        *changes.routes(view),
+        *downloads.routes(view),
+        *history.routes(view),
+        *workers.routes(view),
+        *statistics.routes(view),
+        *requests.routes(view),
+        *session.routes(gate),
+        *reference.routes(),
+        *events.routes(live),
+        *page.routes(),
+        *health.routes(view),
+    ]
 
 
 class Server:
     """Serves the application until it is stopped."""
 
-    def __init__(self, app: Starlette, listener: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
         self._listener = listener
         config = uvicorn.Config(
-            app, ws="none", log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
+            app,
+            http="h11",
+            h11_max_incomplete_event_size=_MAX_HEADERS,
+            limit_concurrency=_MAX_CONNECTIONS,
+            ws=cast(Any, _web_socket),
+            ws_max_size=_MAX_MESSAGE,
+            ws_per_message_deflate=False,  # much memory for each client, and small messages gain little
+            ws_ping_interval=_PING_SECONDS,
+            ws_ping_timeout=_PING_SECONDS,
+            proxy_headers=False,  # anybody on this machine could send them
+            server_header=False,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=2,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
@@ -59,3 +119,11 @@ class Server:
         if self._thread.is_alive():
             self._thread.join(max(0.0, deadline - time.monotonic()))
         self._listener.close()
+
+
+def _web_socket(**arguments: Any) -> Protocol:
+    """Make uvicorn's protocol for a connection that asks to become a WebSocket."""
+    # imported with the first of them, since a daemon whose page nobody opens can do without
+    from bookhopper.api.websocket import BoundedWebSocket  # noqa: PLC0415
+
+    return BoundedWebSocket(**arguments)

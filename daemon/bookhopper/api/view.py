@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from bookhopper.model import Candidate, Job
+from bookhopper.api.books import book_id
+from bookhopper.control import Control
+from bookhopper.copies import Copies
+from bookhopper.intake.desk import Desk
+from bookhopper.model import Candidate, Delivery, Job, Resume
+from bookhopper.search.resolve import Resolver
 from bookhopper.store.base import Store
 from bookhopper.ticket import Ticket
 from bookhopper.worker import Pool
@@ -16,15 +22,23 @@ from bookhopper.worker import Pool
 class View:
     """The running daemon from outside; `health` names each part and whether it is alive.
 
-    `held_hosts` gives the hosts that are left alone now, and for how many more seconds.
+    `held_hosts` gives the hosts that are left alone now, and for how many more seconds; `status_timeout` is
+    for how many seconds the ancestor's status shows what settled; `max_list` bounds a list, in bytes.
     """
 
     store: Store
+    control: Control
     searchers: Pool
     fetchers: Pool
+    resolver: Resolver
+    desk: Desk
+    copies: Copies
+    ingest: Path
     health: Callable[[], Mapping[str, bool]]
     metrics: Callable[[], bytes]
     held_hosts: Callable[[], Mapping[str, float]] = dict
+    status_timeout: float = 3600.0
+    max_list: int = 20 * 1024**2
 
     def tickets(self) -> Mapping[int, Ticket]:
         """Give the tickets of all running jobs, by job."""
@@ -35,18 +49,19 @@ def download(job: Job, ticket: Ticket | None) -> dict[str, Any]:
     """Show a job as the API does: what was wished, what it became, and how far it is.
 
     `received` and `total` are bytes, `speed` bytes a second, `eta` seconds, moments seconds since the epoch;
-    what is not known is null.
+    what is not known is null.  A want that names no title (an ISBN, a pick) is shown by its book's.
     """
     best = next((candidate for candidate in job.candidates if not candidate.fault), None)
-    running = ticket if ticket is not None and ticket.stage else None
-    total = running.total if running else None
-    received = running.received if running else 0
+    named = best if not job.want.title else None
     return {
         "id": job.id,
+        "book_id": book_id(job),
+        "owner": job.owner,
         "state": job.state.value,
         "paused": job.paused,
-        "title": job.want.title or job.want.isbn or job.want.raw,
-        "authors": list(job.want.authors),
+        "asked": job.asked or None,
+        "title": job.want.title or (named.title if named else "") or job.want.isbn or job.want.raw,
+        "authors": list(job.want.authors or (named.authors if named else ())),
         "request": job.request,
         "line": job.want.line,
         "raw": job.want.raw,
@@ -59,10 +74,25 @@ def download(job: Job, ticket: Ticket | None) -> dict[str, Any]:
         "created": job.created,
         "changed": job.changed,
         "candidate": candidate(best) if best else None,
+        **progress(ticket, job.resume),
+    }
+
+
+def progress(ticket: Ticket | None, resume: Resume | None = None) -> dict[str, Any]:
+    """Show how far a job is, as part of its download or alone.
+
+    One that does not run (or has not begun) is as far as its part file, from which it can go on.
+    """
+    running = ticket if ticket is not None and ticket.stage else None
+    far = (
+        (running.received, running.total) if running else (resume.bytes, resume.size) if resume else (0, None)
+    )
+    received, total = far
+    return {
         "stage": running.stage if running else None,
         "received": received,
         "total": total,
-        "percent": round(100 * received / total, 1) if total else None,
+        "percent": min(100.0, round(100 * received / total, 1)) if total else None,
         "speed": round(running.speed) if running else None,
         "eta": running.eta if running else None,
     }
@@ -81,6 +111,18 @@ def candidate(found: Candidate) -> dict[str, Any]:
         "year": found.year,
         "score": round(found.score, 3),
         "parts": {name: round(part, 3) for name, part in found.parts.items()},
+    }
+
+
+def delivery(line: Delivery) -> dict[str, Any]:
+    """Show a line of the ledger: the file's name in ingest, its size in bytes and what it took in seconds."""
+    return {
+        "name": line.name,
+        "format": line.format,
+        "size": line.size,
+        "sha256": line.sha256,
+        "seconds": line.seconds,
+        "done_at": line.done_at,
     }
 
 

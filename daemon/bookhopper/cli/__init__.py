@@ -18,9 +18,12 @@ _COMMANDS = {
     "add": "Wish for a book from the command line.",
     "check": "Look at configuration, folders, rights, space and sources.",
     "demo": "See it all work, without network or configuration.",
+    "history": "Show what became of the books that are settled.",
+    "queue": "Look at the queue, and change it.",
     "run": "Run the daemon.",
     "search": "Show what a wish would find, and why.",
     "status": "Show what the daemon is doing.",
+    "token": "Make and remove API tokens.",
     "verify": "Tell whether files are whole, readable books.",
 }
 
@@ -102,6 +105,19 @@ config_option = click.option(
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+
+limit_option = click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    default=50,
+    show_default=True,
+    help="Show N at most.",
+)
+
+offset_option = click.option(
+    "--offset", metavar="N", type=click.IntRange(min=0), default=0, help="Leave out the first N."
+)
 
 
 PIPED_WIDTH = 200

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from bookhopper.intake.base import plain
 from bookhopper.model import UNSETTLED, Candidate, Job, Request, State
-from bookhopper.store.base import Line, LineNote
+from bookhopper.store.queries import Line, LineNote
 
 _WIDTH = 100
 _INDENT = " " * 20

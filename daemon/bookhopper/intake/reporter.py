@@ -12,7 +12,7 @@ from bookhopper.errors import BookhopperError
 from bookhopper.intake import names
 from bookhopper.intake.folder import RequestFolder
 from bookhopper.intake.report import Tally, render
-from bookhopper.model import UNSETTLED, Change
+from bookhopper.model import UNSETTLED, Change, Request
 from bookhopper.store.base import Intake, Store
 
 _log = logging.getLogger("bookhopper.intake")
@@ -181,14 +181,22 @@ class Reporter:
         request = self._store.request(number)
         if request is None:
             return
-        tally = Tally()
         now = time.time()
-        lines = render(request, self._store.lines(number), self._store.names(number), now, tally)
-        self._folder.write(names.REPORTS, request.report, lines)
-        report.unsettled = tally.unsettled
-        if not tally.unsettled and number not in self._finished:
+        report.unsettled = self._write_lines(request, now) if request.report else self._unsettled(number)
+        if not report.unsettled and number not in self._finished:
             self._finished.add(number)
             self._completed(number, max(0.0, now - request.created))
+
+    def _write_lines(self, request: Request, now: float) -> int:
+        """Write a request's report; returns how many of its lines are unsettled."""
+        tally = Tally()
+        lines = render(request, self._store.lines(request.id), self._store.names(request.id), now, tally)
+        self._folder.write(names.REPORTS, request.report, lines)
+        return tally.unsettled
+
+    def _unsettled(self, request: int) -> int:
+        """Count the unsettled lines of a request that nobody reads a report of, as it came over HTTP."""
+        return sum(job is not None and job.state in UNSETTLED for _, job in self._store.lines(request))
 
     def _complain(self, complaint: str) -> None:
         if complaint and complaint != self._complaint:

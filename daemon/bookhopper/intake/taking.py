@@ -39,6 +39,16 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
+class NewList:
+    """The bytes of a list with the name that its file has; `token` is unique to this taking of it."""
+
+    token: str
+    name: str
+    data: bytes
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """How a request file ended: stored (`intake` says what it held) or refused (then it is None)."""
 
@@ -161,7 +171,7 @@ class Taker:
         if before.content != after.content or len(data) != after.size:
             return self._changed(private)
         try:
-            intake = self._store_request(token, name, data)
+            intake = store_request(self._folder, self._store, self._limits, NewList(token, name, data))
         except UnreadableRequestError as fault:
             self._refuse(private, name, str(fault))
             return None
@@ -173,28 +183,8 @@ class Taker:
             self._folder.rename(private, renewed)
             return self._changed(renewed)
         filed = self._folder.file_away(private, names.ACCEPTED, name)
-        _log.info(
-            "%s taken: %d new, %d known, %d bad",
-            _shown(name), intake.new, intake.known, intake.bad,
-            extra={"request": _shown(name)},
-        )  # fmt: skip
-        self._told(Taken(_shown(name), intake))
+        self._told(taken(intake))
         return Filed(filed, before)
-
-    def _store_request(self, token: str, name: str, data: bytes) -> Intake:
-        entries = _with_identities(parse(name, data, self._limits))
-        shown = _shown(name)
-        notice = f"{shown}: bookhopper is reading this list ({token})\n"
-        report = self._folder.reserve(names.REPORTS, shown.replace("/", "_"), names.REPORT_SUFFIX, notice)
-        digest = hashlib.sha256(data).hexdigest()
-        try:
-            intake = self._store.add_request(NewRequest(token, shown, digest, report), entries)
-        except UnreadableRequestError:
-            self._folder.remove(names.REPORTS, report)
-            raise
-        if intake.request.report != report:  # stored by an earlier try, whose report has another name
-            self._folder.remove(names.REPORTS, report)
-        return intake
 
     def _changed(self, private: str) -> Again:
         _log.info("%s changed while it was read; waiting for it to settle", _shown(private))
@@ -218,6 +208,38 @@ class Taker:
         self._answered.add(name)
         _log.warning("%s not taken: %s", shown, reason, extra={"request": shown})
         self._told(Taken(shown, None))
+
+
+def store_request(folder: RequestFolder, store: Store, limits: Limits, new: NewList) -> Intake:
+    """Read a list and store it, with a name reserved for its report; a known token adds nothing.
+
+    Raises UnreadableRequestError, HeldError while the store cannot take it, and OSError where the report
+    cannot be made; nothing is left then.
+    """
+    entries = _with_identities(parse(new.name, new.data, limits))
+    shown = _shown(new.name)
+    notice = f"{shown}: bookhopper is reading this list ({new.token})\n"
+    report = folder.reserve(names.REPORTS, shown.replace("/", "_"), names.REPORT_SUFFIX, notice)
+    digest = hashlib.sha256(new.data).hexdigest()
+    try:
+        intake = store.add_request(NewRequest(new.token, shown, digest, report, new.owner), entries)
+    except (UnreadableRequestError, HeldError):
+        folder.remove(names.REPORTS, report)
+        raise
+    if intake.request.report != report:  # stored by an earlier try, whose report has another name
+        folder.remove(names.REPORTS, report)
+    return intake
+
+
+def taken(intake: Intake) -> Taken:
+    """Say in the log what was taken, and give what those are told who count."""
+    name = intake.request.name
+    _log.info(
+        "%s taken: %d new, %d known, %d bad",
+        name, intake.new, intake.known, intake.bad,
+        extra={"request": name},
+    )  # fmt: skip
+    return Taken(name, intake)
 
 
 def _with_identities(entries: Iterator[base.Entry]) -> Iterator[Entry]:

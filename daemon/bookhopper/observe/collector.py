@@ -92,6 +92,8 @@ class DaemonCollector(Collector):
             "Since when the longest waiting job waits.",
             {} if oldest is None else {(): oldest},
         )
+        paused = any(pool.paused for pool in self._parts.pools)
+        yield _gauge("queue_paused", "Whether downloads are held back.", {(): float(paused)})
         failures = {(name,): 0.0 for name in OPERATIONS}
         failures |= {(name,): float(number) for name, number in self._parts.store.failures().items()}
         yield _counter("store_failures", "Changes that the store could not make.", failures, ("operation",))

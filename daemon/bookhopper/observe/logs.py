@@ -45,10 +45,15 @@ def describe(job: Job) -> str:
 
 def log_change(change: Change) -> None:
     """Write one line for a change that a person would want to know of."""
-    level = _LEVELS.get(change.after, logging.DEBUG)
+    job, told, reason = change.job, change.after.value, change.reason
+    level = _LEVELS.get(change.after, logging.INFO if reason else logging.DEBUG)
     if change.before in WAITING_OF and change.after is WAITING_OF[change.before]:
         level = logging.DEBUG  # put back, which is said once for all jobs of its cause
-    if change.before is change.after:
-        level = logging.INFO if change.reason else logging.DEBUG
-    reason = f": {change.reason}" if change.reason else ""
-    log.log(level, "job %d %s: %s%s", change.job.id, change.after, describe(change.job), reason)
+        if job.paused:
+            level, told = logging.INFO, "paused"
+    elif change.before is change.after:
+        level = logging.INFO if reason else logging.DEBUG
+        if reason != job.error:  # what somebody did to it; a fault of its own stays with the job
+            told, reason = reason or told, ""
+    because = f": {reason}" if reason not in {"", told} else ""
+    log.log(level, "job %d %s: %s%s", job.id, told, describe(job), because)

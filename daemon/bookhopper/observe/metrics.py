@@ -15,7 +15,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from bookhopper.model import WAITING_OF, Change, State
+from bookhopper.model import RUNNING_OF, WAITING_OF, Change, State
 from bookhopper.search.sources.observed import OUTCOMES, SourceCall
 
 _STAGE_OF = {State.SEARCHING: "search", State.DOWNLOADING: "download", State.PLACED: "deliver"}
@@ -69,6 +69,7 @@ class Metrics:
             "operation",
         )
         self._missed_runs = self._counter("scheduler_missed_runs", "Scheduled runs that were missed.", "job")
+        self._attempts: dict[int, int] = {}  # of the running jobs, as they were claimed
         self._begin_at_zero(sources, formats)
 
     def _counter(self, name: str, what: str, *labels: str) -> Counter:
@@ -103,6 +104,8 @@ class Metrics:
         """Count a job's step."""
         if change.before is change.after:
             return
+        if change.before in RUNNING_OF and change.after is RUNNING_OF[change.before]:
+            self._attempts[change.job.id] = change.job.attempts
         if change.before is State.QUEUED and change.after is State.DOWNLOADING:
             self._waits.observe(change.seconds)
         if change.before is State.SEARCHING:
@@ -115,8 +118,9 @@ class Metrics:
         )
         self._jobs.labels(stage, "put_back" if put_back else change.after.value).inc()
         self._job_seconds.labels(stage).observe(change.seconds)
+        attempts = self._attempts.pop(change.job.id, change.job.attempts)
         if put_back and change.reason:
-            self._retries.labels(stage, "fault" if change.job.attempts else "held").inc()
+            self._retries.labels(stage, "fault" if change.job.attempts > attempts else "held").inc()
         if change.after in (State.DONE, State.DUPLICATE):
             self._delivered(change)
 

@@ -14,14 +14,14 @@ from enum import StrEnum
 from functools import partial
 
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, Scope, TransientError
-from bookhopper.model import Candidate, Reading, Want
+from bookhopper.model import Candidate, Pick, Reading, Want
 from bookhopper.search.language import language_tag, same_language
 from bookhopper.search.person import authorship
 from bookhopper.search.score import AUTHOR_NOT_WANTED, AUTHOR_SHARE, offered_titles, score, title_fit
 from bookhopper.search.sources.base import Query, Source
 from bookhopper.search.title import is_telling, title, word_ends
 from bookhopper.search.words import title_words
-from bookhopper.ticket import Ticket
+from bookhopper.ticket import Interrupted, Ticket
 
 NEAREST = 8
 """How many candidates are kept to show."""
@@ -107,6 +107,42 @@ class Resolver:
             return replace(resolution, reason=reason, complete=False)
         return resolution
 
+    @property
+    def source_names(self) -> frozenset[str]:
+        """What the sources are called, which is how a pick names them."""
+        return frozenset(source.name for source in self._sources)
+
+    def offers(
+        self, want: Want, ticket: Ticket, limit: int = 50, *, languages: Sequence[str] = ()
+    ) -> Sequence[Candidate]:
+        """Give the candidates that answer a want at all, best first, for a person to choose from.
+
+        Unlike a want that is to be decided about, this one may name no more than an author; what a source
+        does not say in time is left out.  `languages` are preferred to the want's.  Raises HeldError when no
+        source answers.
+        """
+        if want.pick is not None:
+            return self.lookup(want.pick, want.formats, ticket)[:limit]
+        query = self._query(want)
+        if want.authors and not want.title:
+            query = replace(query, readings=(Reading("", want.authors),))
+        found, faults = self._ask(replace(query, languages=tuple(languages) or query.languages), ticket)
+        if faults and len(faults) == len(self._sources):
+            raise _held(faults)
+        scored = [_shown_score(want, candidate) for candidate in found]
+        answering = [candidate for candidate in scored if candidate.score > 0]
+        return sorted(answering, key=lambda candidate: self._rank(want, candidate))[:limit]
+
+    def lookup(self, pick: Pick, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:
+        """Give the candidates behind a pick, the preferred format first; nothing from an unknown source.
+
+        Raises HeldError, TransientError or PermanentError when the source cannot be asked.
+        """
+        source = next((source for source in self._sources if source.name == pick.source), None)
+        wanted = tuple(formats) or self._formats
+        found = source.lookup(pick.key, wanted, ticket) if source else ()
+        return sorted(found, key=lambda candidate: self._format_rank(Want(formats=wanted), candidate))
+
     def close(self) -> None:
         """Stop the threads that ask; the sources stay open."""
         if self._pool is not None:
@@ -123,7 +159,7 @@ class Resolver:
         return (named,) if named else self._languages
 
     def _ask(self, query: Query, ticket: Ticket) -> tuple[list[Candidate], list[tuple[str, BookhopperError]]]:
-        """Ask every source; those that could not answer come back with their reason."""
+        """Ask every source; those that could not answer, or not in time, come back with their reason."""
         found: list[Candidate] = []
         faults: list[tuple[str, BookhopperError]] = []
         for source, answer in self._answers(query, ticket):
@@ -131,6 +167,8 @@ class Resolver:
                 found.extend(answer())
             except (HeldError, TransientError, PermanentError) as error:
                 faults.append((source.name, error))
+            except Interrupted:  # of a want that is decided about, its ticket tells right after this
+                faults.append((source.name, HeldError("it took too long")))
         return found, faults
 
     def _answers(
@@ -143,19 +181,17 @@ class Resolver:
     def _resolve_pick(self, want: Want, ticket: Ticket) -> Resolution:
         pick = want.pick
         assert pick is not None
-        source = next((source for source in self._sources if source.name == pick.source), None)
-        if source is None:
+        if pick.source not in self.source_names:
             names = ", ".join(source.name for source in self._sources)
             return _missing(f"no source is called {pick.source}; there are: {names}")
         try:
-            found = source.lookup(pick.key, want.formats or self._formats, ticket)
+            ranked = tuple(self.lookup(pick, want.formats, ticket))
         except (HeldError, TransientError) as error:
-            raise _held([(source.name, error)], scope="job") from error
+            raise _held([(pick.source, error)], scope="job") from error
         except PermanentError as error:
-            return _missing(f"{source.name} refuses {pick.key}: {error}")
-        if not found:
-            return _missing(f"{source.name} has no book {pick.key} in a wanted format")
-        ranked = tuple(sorted(found, key=lambda candidate: self._format_rank(want, candidate)))
+            return _missing(f"{pick.source} refuses {pick.key}: {error}")
+        if not ranked:
+            return _missing(f"{pick.source} has no book {pick.key} in a wanted format")
         return Resolution(Decision.ACCEPT, ranked[:_CHOSEN], ranked[:NEAREST], "picked by hand")
 
     def _decide(self, want: Want, found: Sequence[Candidate]) -> Resolution:
@@ -211,6 +247,13 @@ class Resolver:
     def _format_rank(self, want: Want, candidate: Candidate) -> int:
         formats = want.formats or self._formats
         return formats.index(candidate.format) if candidate.format in formats else len(formats)
+
+
+def _shown_score(want: Want, candidate: Candidate) -> Candidate:
+    """Score a candidate for show, by its author where the want names no more."""
+    if want.title or want.isbn:
+        return score(want, candidate)
+    return replace(candidate, score=AUTHOR_SHARE * authorship(want.authors, candidate.authors))
 
 
 def _missing(reason: str) -> Resolution:

@@ -8,13 +8,13 @@ has changed nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from bookhopper.errors import BookhopperError
-from bookhopper.model import BadLine, Candidate, Change, Delivery, Job, Request, Resume, State, Want
+from bookhopper.model import BadLine, Candidate, Change, Delivery, Job, Pick, Request, Resume, State, Want
+from bookhopper.store.queries import Queries
 
 Publish = Callable[[Change], None]
 """Called once for each committed change, in the order of the commits; must be quick and never raise."""
@@ -23,13 +23,20 @@ Publish = Callable[[Change], None]
 OPERATIONS = (
     "abandon",
     "add_request",
+    "cancel",
     "claim",
     "complete",
     "move",
+    "move_before",
+    "pause",
+    "pick",
     "place",
+    "prioritise",
     "recover",
     "release",
     "rename",
+    "resume",
+    "retry",
     "set_setting",
     "wake_due",
 )
@@ -38,6 +45,14 @@ OPERATIONS = (
 
 class StaleError(BookhopperError):
     """The job is not in the state that the caller believed; somebody else was quicker."""
+
+
+class UnknownJobError(BookhopperError):
+    """There is no such job."""
+
+
+class UnfitError(BookhopperError):
+    """The job is in a state in which this cannot be asked of it."""
 
 
 class NameTakenError(BookhopperError):
@@ -74,28 +89,6 @@ class NewRequest:
     owner: str = ""
 
 
-class LineNote(StrEnum):
-    """What intake made of a line; what became of its job is the job's own state."""
-
-    NEW = "new"
-    KNOWN = "known"
-    PICKED = "picked"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One entry of a request: `ordinal` counts from 1; `reason` is set for a bad line."""
-
-    ordinal: int
-    number: int
-    column: int
-    raw: str
-    note: LineNote
-    job: int | None
-    reason: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Intake:
     """What became of a request's entries; `repeated` when this token had been stored before."""
@@ -111,7 +104,9 @@ class Intake:
 class Move:
     """A step of one job from `before` to `after`; None leaves a field as it is, where None is no value.
 
-    `resume` and `not_before` are always set to what stands here: a job that moves on has neither.
+    `resume` and `not_before` are always set to what stands here: a job that moves on has neither.  Where
+    something was asked of the job while it ran, that decides: to be cancelled, it is CANCELLED instead; to be
+    paused, it waits paused if it goes back to waiting.  PLACED and what follows are beyond both.
     """
 
     job: int
@@ -123,18 +118,9 @@ class Move:
     not_before: float | None = None
     candidates: tuple[Candidate, ...] | None = None
     resume: Resume | None = None
-    paused: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class JobFilter:
-    """Which jobs to list: all states when `states` is empty, all requests when `request` is None."""
-
-    states: frozenset[State] = frozenset()
-    request: int | None = None
-
-
-class Store(Protocol):
+class Store(Queries, Protocol):
     """Requests, jobs and ledger, kept so that no crash loses or doubles anything."""
 
     def close(self) -> None:
@@ -188,6 +174,39 @@ class Store(Protocol):
         """Say that this process still works on what it claimed."""
         ...
 
+    # what people ask: each raises UnknownJobError, and UnfitError where it makes no sense, changing nothing
+
+    def cancel(self, job: int) -> Job:
+        """Cancel a job: at once where it waits or lies aside, through its worker (`asked`) where it runs."""
+        ...
+
+    def pause(self, job: int) -> Job:
+        """Pause a waiting job, or ask the worker of a running one (`asked`) to put it back paused."""
+        ...
+
+    def resume(self, job: int) -> Job:
+        """Let a paused job go on, or take back what was asked of its worker."""
+        ...
+
+    def retry(self, job: int) -> Job:
+        """Look anew for what is MISSING, AMBIGUOUS, FAILED or CANCELLED; end the pause of what waits."""
+        ...
+
+    def pick(self, job: int, pick: Pick) -> Job:
+        """Send a job that has no book back to WANTED with the book that was picked for it."""
+        ...
+
+    def prioritise(self, priorities: Mapping[int, int]) -> int:
+        """Give unsettled jobs their priorities, all or none durably; returns how many there were to change.
+
+        Jobs that are not there, or settled, are passed over.
+        """
+        ...
+
+    def move_before(self, job: int, other: int | None) -> Job:
+        """Put a waiting job right before another one, with its priority; None: behind all of its own."""
+        ...
+
     # what monitors ask
 
     @property
@@ -204,10 +223,6 @@ class Store(Protocol):
         ...
 
     # the ledger
-
-    def delivered(self, source: str, key: str, format_: str) -> int | None:
-        """Tell which job brought (or is bringing) this book, if any."""
-        ...
 
     def place(self, delivery: Delivery, *, force: bool = False) -> Job:
         """Enter a placed book into the ledger: DOWNLOADING to PLACED.
@@ -228,57 +243,7 @@ class Store(Protocol):
         """Strike a PLACED line whose file is known to be lost, and queue its job anew."""
         ...
 
-    def placed(self) -> Sequence[Delivery]:
-        """List the ledger lines that are PLACED and not DONE, oldest first."""
-        ...
-
-    def delivery(self, job: int) -> Delivery | None:
-        """Find a job's ledger line."""
-        ...
-
-    def names(self, request: int) -> Mapping[int, str]:
-        """List the file names of a request's delivered books by job."""
-        ...
-
-    # reading
-
-    def job(self, job: int) -> Job | None:
-        """Find a job."""
-        ...
-
-    def jobs(self, where: JobFilter, *, limit: int, offset: int = 0) -> Sequence[Job]:
-        """List jobs, those that wait in the heap's order first, then the latest changed."""
-        ...
-
-    def counts(self) -> Mapping[State, int]:
-        """Count jobs by state; every state has an entry."""
-        ...
-
-    def oldest(self) -> float | None:
-        """Tell since when (epoch seconds) the longest waiting WANTED or QUEUED job waits."""
-        ...
-
-    def request(self, request: int) -> Request | None:
-        """Find a request."""
-        ...
-
-    def requests_of(self, job: int) -> Sequence[int]:
-        """Find the requests that have a line with this job."""
-        ...
-
-    def lines(self, request: int) -> Iterable[tuple[Line, Job | None]]:
-        """List a request's entries in the file's order, each with its job as it stands."""
-        ...
-
-    def unsettled_requests(self) -> Sequence[int]:
-        """List the requests that have a line without a book or a reason yet."""
-        ...
-
     # small things that outlive a restart
-
-    def setting(self, key: str) -> str | None:
-        """Read a setting that was left with `set_setting`."""
-        ...
 
     def set_setting(self, key: str, value: str) -> None:
         """Keep a small text under a key."""

@@ -1,12 +1,17 @@
-"""How the queue's database file is opened: durable, and of this version's schema."""
+"""How the queue's database file is opened: durable, of this version's schema, read by any thread."""
 
 from __future__ import annotations
 
 import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from bookhopper.errors import StoreError
 from bookhopper.store.migrate import migrate
+from bookhopper.store.writer import explain
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -34,3 +39,64 @@ def open_migrated(path: Path) -> sqlite3.Connection:
             "to start with an empty queue"
         ) from error
     return connection
+
+
+class ReadConnections:
+    """A connection for each thread that asks, none of which can write."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._opened: dict[threading.Thread, sqlite3.Connection] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def close(self) -> None:
+        """Close every thread's connection."""
+        with self._lock:
+            self._closed = True
+            for connection in self._opened.values():
+                connection.close()
+            self._opened.clear()
+
+    def all(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a query and return its rows; raises HeldError or StoreError."""
+        try:
+            return self._own().execute(sql, parameters).fetchall()
+        except OverflowError:  # a number that no row can hold, so there is no row
+            return []
+        except sqlite3.Error as error:
+            raise explain(error) from error
+
+    def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        """Run a query and return its first row."""
+        found = self.all(sql, parameters)
+        return found[0] if found else None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let every query of the block see the same commit."""
+        self.all("BEGIN")
+        try:
+            yield
+        finally:
+            with suppress(StoreError):  # closed meanwhile, which ends it as well
+                self.all("COMMIT")
+
+    def _own(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None or self._closed:
+            with self._lock:
+                if self._closed:
+                    raise StoreError("the store is closed")
+                self._close_those_of_the_dead()
+                connection = connect(self._path)
+                connection.execute("PRAGMA query_only = ON")
+                self._opened[threading.current_thread()] = connection
+            self._local.connection = connection
+        return connection
+
+    def _close_those_of_the_dead(self) -> None:
+        """Let go of what ended threads had opened: the HTTP server's come and go."""
+        for thread in [thread for thread in self._opened if not thread.is_alive()]:
+            self._opened.pop(thread).close()

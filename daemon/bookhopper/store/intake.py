@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import count, islice
 from typing import Any
 
-from bookhopper.model import BadLine, Change, Pick, State, Want
-from bookhopper.store import rows
-from bookhopper.store.base import Entry, Intake, LineNote, NewRequest, Wish
-from bookhopper.store.codec import want_from_json, want_to_json
+from bookhopper.model import BadLine, Pick, State, Want
+from bookhopper.store import control, rows
+from bookhopper.store.base import Entry, Intake, NewRequest, UnfitError, UnknownJobError, Wish
+from bookhopper.store.codec import want_to_json
+from bookhopper.store.queries import LineNote
 from bookhopper.store.writer import Transaction
 
 _CHUNK = 100  # so few that a chunk is gone again before Python's collector of garbage wakes
-_PICKABLE = frozenset((State.AMBIGUOUS, State.MISSING, State.FAILED, State.WANTED, State.CANCELLED))
 
 _ADD_JOB = (
     "INSERT INTO jobs (id, request, ordinal, owner, identity, want, state, priority, created, changed) "
@@ -128,37 +127,12 @@ class _Filing:
         self.counts[note] += 1
         return (want.line, 1, want.raw, note, job, reason)
 
-    def _pick(self, line: Want, pick: Pick, number: int) -> tuple[LineNote, int | None, str]:
+    def _pick(self, line: Want, picked: Pick, number: int) -> tuple[LineNote, int | None, str]:
         """Send the picked job back to WANTED with the book that was picked for it."""
-        row = self.transaction.execute(
-            f"SELECT {rows.JOB} FROM jobs WHERE id = ?",
-            (number,),
-        ).fetchone()
-        if row is None:
-            return LineNote.BAD, None, f"there is no job {number}: take the pick line as the report gives it"
-        before = rows.job(row)
-        if before.state not in _PICKABLE:
-            return LineNote.BAD, None, f"job {number} is {before.state}: there is nothing to pick for it"
-        want = replace(want_from_json(row[2]), pick=Pick(pick.source, pick.key))
-        now = self.transaction.now
-        self.transaction.execute(
-            "UPDATE jobs SET want = ?, state = 'wanted', not_before = NULL, attempts = 0, candidates = '', "
-            "resume = '', error = '', priority = min(priority, ?), changed = ? WHERE id = ?",
-            (want_to_json(want), line.priority, now, number),
-        )
-        after = replace(
-            before,
-            want=want,
-            state=State.WANTED,
-            not_before=None,
-            attempts=0,
-            candidates=(),
-            error="",
-            changed=now,
-        )
-        self.transaction.tally[before.state] -= 1
-        self.transaction.tally[State.WANTED] += 1
-        self.transaction.changes.append(
-            Change(after, before.state, State.WANTED, now - before.changed, "a book was picked")
-        )
+        try:
+            control.pick(self.transaction, number, picked, priority=line.priority)
+        except UnknownJobError as error:
+            return LineNote.BAD, None, f"{error}: take the pick line as the report gives it"
+        except UnfitError as error:
+            return LineNote.BAD, None, str(error)
         return LineNote.PICKED, number, ""

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from bookhopper.model import Delivery, Job, Request, State
-from bookhopper.store.base import Line, LineNote
-from bookhopper.store.codec import candidates_from_json, resume_from_json, want_from_json
+from bookhopper.store.codec import (
+    candidates_from_json,
+    candidates_to_json,
+    resume_from_json,
+    resume_to_json,
+    want_from_json,
+    want_to_json,
+)
+from bookhopper.store.queries import Line, LineNote
 
 JOB = (
     "id, request, want, state, parent, owner, paused, priority, position, attempts, looks, "
-    "not_before, candidates, resume, error, created, changed"
+    "not_before, candidates, resume, error, asked, created, changed"
 )
 REQUEST = "id, name, digest, owner, report, wants, created"
-DELIVERY = "job, source, key, name, staged, folder, sha256, size, format, placed_at, done_at"
+DELIVERY = "job, source, key, name, staged, folder, sha256, size, format, placed_at, done_at, seconds"
 LINE = 'ordinal, number, "column", raw, note, job, reason'
 """An entry that made no job; one that did is read from its job."""
+
+_WRITTEN: dict[str, Callable[[Any], str]] = {
+    "want": want_to_json,
+    "candidates": candidates_to_json,
+    "resume": resume_to_json,
+}
+
+
+def written(field: str, value: object) -> object:
+    """Give a job's field as its column holds it."""
+    write = _WRITTEN.get(field)
+    return value if write is None else write(value)
 
 
 def job(row: tuple[Any, ...], *, state: State | None = None, changed: float | None = None) -> Job:
@@ -36,8 +56,9 @@ def job(row: tuple[Any, ...], *, state: State | None = None, changed: float | No
         candidates=candidates_from_json(row[12]),
         resume=resume_from_json(row[13]),
         error=row[14],
-        created=row[15],
-        changed=row[16] if changed is None else changed,
+        asked=row[15],
+        created=row[16],
+        changed=row[17] if changed is None else changed,
     )
 
 

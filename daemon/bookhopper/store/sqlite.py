@@ -6,59 +6,55 @@ The file is in WAL mode with `synchronous=FULL`, so what a call has returned fro
 from __future__ import annotations
 
 import math
+import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
-from bookhopper.model import RUNNING_OF, WAITING_OF, Change, Delivery, Job, Request, State
-from bookhopper.store import intake, rows
-from bookhopper.store.base import (
-    DuplicateError,
-    Entry,
-    Intake,
-    JobFilter,
-    Line,
-    Move,
-    NameTakenError,
-    NewRequest,
-    Publish,
-    StaleError,
-)
-from bookhopper.store.codec import candidates_to_json, resume_from_json, resume_to_json
-from bookhopper.store.connection import connect, open_migrated
+from bookhopper.errors import StoreError
+from bookhopper.model import RUNNING_OF, Change, Delivery, Job, Pick, State
+from bookhopper.store import control, intake, rows, steps
+from bookhopper.store.base import Entry, Intake, Move, NewRequest, Publish, Store, UnfitError
+from bookhopper.store.connection import open_migrated
+from bookhopper.store.listing import BY_ARRIVAL, BY_PRIORITY, HEAP
 from bookhopper.store.reader import Reader
 from bookhopper.store.writer import Transaction, Writer
 
-_MOST_URGENT = (
-    # the first condition is the heap index's own, without which SQLite would not use it
-    f"SELECT {rows.JOB} FROM jobs INDEXED BY jobs_heap WHERE state IN ('wanted', 'queued') AND state = ? "
-    "AND paused = 0 AND not_before IS NULL ORDER BY priority, position, id LIMIT 1"
-)
-_WOKEN_AT_ONCE = 500
 _TAKE = "UPDATE jobs SET state = ?, changed = ? WHERE id = ?"
 
 
-class SqliteStore:
+class SqliteStore(Reader, Store):
     """Requests, jobs and ledger in one database file, for one daemon."""
 
-    def __init__(self, path: Path, publish: Publish) -> None:
-        """Open or make the database; raises StoreError when it cannot be used."""
-        connection = open_migrated(path)
+    def __init__(self, path: Path, publish: Publish, *, by_priority: bool = True) -> None:
+        """Open or make the database; raises StoreError when it cannot be used.
+
+        Not `by_priority`, the queue is first in, first out, and nothing can be put before anything else.
+        """
+        super().__init__(path, BY_PRIORITY if by_priority else BY_ARRIVAL)
+        self._connection = open_migrated(path)
+        _index_arrival(self._connection, wanted=not by_priority)
+        self._publish = publish
         self._events = {state: threading.Event() for state in RUNNING_OF}
         self._due = dict.fromkeys(RUNNING_OF, 0.0)  # when the next pause ends, as far as is known
         self._undone = 0
-        self._reader = Reader(partial(connect, path))
-        self._connection = connection
-        self.writer = Writer(connection, publish)
+        self.writer = Writer(self._connection, self._committed)
 
     def close(self) -> None:
         """Finish what was handed in, then close every connection."""
         self.writer.close()
-        self._reader.close()
+        self._read.close()
         self._connection.close()
+
+    def _committed(self, change: Change) -> None:
+        """Wake who waits for a job in the new state, then tell the others."""
+        if (event := self._events.get(change.after)) is not None:
+            moment = change.job.not_before
+            if moment is not None:
+                self._due[change.after] = min(self._due[change.after], moment)
+            event.set()
+        self._publish(change)
 
     # intake
 
@@ -77,15 +73,18 @@ class SqliteStore:
     def claim(self, state: State) -> Job | None:
         """Take the most urgent job that waits in `state`."""
         running = RUNNING_OF[state]
+        first = self._order.first
 
         def operation(transaction: Transaction) -> Job | None:
             self._end_pauses(transaction, state)
-            row = transaction.execute(_MOST_URGENT, (state,)).fetchone()
+            row = transaction.execute(first, (state,)).fetchone()
             if row is None:
                 self._events[state].clear()
                 return None
             transaction.execute(_TAKE, (running, transaction.now, row[0]))
-            return self._told(transaction, row, state, row[-1], state=running, changed=transaction.now)
+            job = rows.job(row, state=running, changed=transaction.now)
+            transaction.tell(Change(job, state, running, max(0.0, transaction.now - row[-1])))
+            return job
 
         return self.writer.call("claim", operation)
 
@@ -116,61 +115,7 @@ class SqliteStore:
 
     def move(self, move: Move) -> Job:
         """Record a step of one job."""
-        return self.writer.call("move", lambda transaction: self._move(transaction, move))
-
-    def _move(self, transaction: Transaction, move: Move) -> Job:
-        since = self._since(transaction, move.job, move.before)
-        columns: dict[str, Any] = {
-            "state": move.after,
-            "not_before": move.not_before,
-            "resume": resume_to_json(move.resume),
-            "error": move.reason,
-        }
-        if move.after not in {move.before, WAITING_OF.get(move.before)}:
-            columns["changed"] = transaction.now
-        for name in ("attempts", "looks", "paused"):
-            if (value := getattr(move, name)) is not None:
-                columns[name] = value
-        if move.candidates is not None:
-            columns["candidates"] = candidates_to_json(move.candidates)
-        if move.not_before is not None and move.after in self._due:
-            self._due[move.after] = min(self._due[move.after], move.not_before)
-        assignments = ", ".join(f"{name} = ?" for name in columns)
-        if WAITING_OF.get(move.before) is move.after:  # put back: it has been waiting all the time
-            assignments += ", changed = created"
-        (row,) = transaction.execute(
-            f"UPDATE jobs SET {assignments} WHERE id = ? RETURNING {rows.JOB}", (*columns.values(), move.job)
-        ).fetchall()
-        return self._told(transaction, row, move.before, since, reason=move.reason)
-
-    def _since(self, transaction: Transaction, job: int, state: State) -> float:
-        """Tell since when a job has been in a state; raises StaleError when it is not in it."""
-        row = transaction.execute("SELECT state, changed FROM jobs WHERE id = ?", (job,)).fetchone()
-        if row is None:
-            raise StaleError(f"job {job} is gone")
-        if row[0] != state:
-            raise StaleError(f"job {job} is {row[0]}, no longer {state}")
-        return float(row[1])
-
-    def _told(
-        self,
-        transaction: Transaction,
-        row: tuple[Any, ...],
-        before: State,
-        since: float,
-        *,
-        reason: str = "",
-        **changed: Any,
-    ) -> Job:
-        """Tell of a change that was written, count it, and wake who waits for a job in the new state."""
-        after = rows.job(row, **changed)
-        seconds = max(0.0, after.changed - since)
-        transaction.changes.append(Change(after, before, after.state, seconds, reason))
-        transaction.tally[before] -= 1
-        transaction.tally[after.state] += 1
-        if after.state in self._events:
-            self._events[after.state].set()
-        return after
+        return self.writer.call("move", lambda transaction: steps.move(transaction, move))
 
     def release(self, state: State) -> int:
         """Let jobs that wait in `state` for a moment be claimed now."""
@@ -184,37 +129,54 @@ class SqliteStore:
 
     def wake_due(self, now: float) -> int:
         """Look again for what was not found, where its time has come."""
-
-        def operation(transaction: Transaction) -> int:
-            due = transaction.execute(
-                "SELECT id, state FROM jobs WHERE state IN ('missing', 'ambiguous', 'failed') "
-                "AND not_before <= ? LIMIT ?",
-                (now, _WOKEN_AT_ONCE),
-            ).fetchall()
-            for job, state in due:
-                self._move(transaction, Move(job, State(state), State.WANTED, candidates=()))
-            return len(due)
-
-        return self.writer.call("wake_due", operation)
+        return self.writer.call("wake_due", lambda transaction: steps.wake_due(transaction, now))
 
     def recover(self) -> int:
         """Send every claimed job back: one daemon owns the file, and its workers died with it."""
-
-        def operation(transaction: Transaction) -> int:
-            claimed = transaction.execute(
-                "SELECT id, state, resume FROM jobs WHERE state IN (?, ?)", (*WAITING_OF,)
-            )
-            found = claimed.fetchall()
-            for job, state, resume in found:
-                running = State(state)
-                point = resume_from_json(resume)
-                self._move(transaction, Move(job, running, WAITING_OF[running], resume=point))
-            return len(found)
-
-        return self.writer.call("recover", operation)
+        return self.writer.call("recover", steps.recover)
 
     def renew(self) -> None:
         """Nothing to say: the state folder's lock speaks for this process."""
+
+    # what people ask
+
+    def cancel(self, job: int) -> Job:
+        """Cancel a job, or ask its worker to."""
+        return self.writer.call("cancel", lambda transaction: control.cancel(transaction, job))
+
+    def pause(self, job: int) -> Job:
+        """Pause a job, or ask its worker to put it back paused."""
+        return self.writer.call("pause", lambda transaction: control.pause(transaction, job))
+
+    def resume(self, job: int) -> Job:
+        """Let a paused job go on."""
+        return self.writer.call("resume", lambda transaction: control.resume(transaction, job))
+
+    def retry(self, job: int) -> Job:
+        """Look anew for what has no book."""
+        return self.writer.call("retry", lambda transaction: control.retry(transaction, job))
+
+    def pick(self, job: int, pick: Pick) -> Job:
+        """Send a job that has no book back to WANTED with the book that was picked for it."""
+        return self.writer.call("pick", lambda transaction: control.pick(transaction, job, pick))
+
+    def prioritise(self, priorities: Mapping[int, int]) -> int:
+        """Give unsettled jobs their priorities."""
+        self._refuse_without_priorities()
+        return self.writer.call("prioritise", lambda transaction: control.prioritise(transaction, priorities))
+
+    def move_before(self, job: int, other: int | None) -> Job:
+        """Put a waiting job right before another one."""
+        self._refuse_without_priorities()
+        return self.writer.call(
+            "move_before", lambda transaction: control.move_before(transaction, job, other)
+        )
+
+    def _refuse_without_priorities(self) -> None:
+        if self._order is BY_ARRIVAL:
+            raise UnfitError("the queue is first in, first out: queue.order says so")
+
+    # what monitors ask
 
     @property
     def alive(self) -> bool:
@@ -233,117 +195,23 @@ class SqliteStore:
 
     def place(self, delivery: Delivery, *, force: bool = False) -> Job:
         """Enter a placed book into the ledger: DOWNLOADING to PLACED."""
-
-        def operation(transaction: Transaction) -> Job:
-            self._since(transaction, delivery.job, State.DOWNLOADING)
-            if not force:
-                self._refuse_double(transaction, delivery)
-            self._refuse_name(transaction, delivery.name)
-            columns = [*rows.DELIVERY.split(", "), "forced"]
-            values = [getattr(delivery, name) for name in columns[:-1]]
-            transaction.execute(
-                f"INSERT INTO ledger ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
-                (*values, force),
-            )
-            return self._move(transaction, Move(delivery.job, State.DOWNLOADING, State.PLACED))
-
-        return self.writer.call("place", operation, guarded=True)
-
-    def _refuse_double(self, transaction: Transaction, delivery: Delivery) -> None:
-        row = transaction.execute(
-            "SELECT job, name FROM ledger "
-            "WHERE (source = ? AND key = ? AND format = ?) OR sha256 = ? LIMIT 1",
-            (delivery.source, delivery.key, delivery.format, delivery.sha256),
-        ).fetchone()
-        if row:
-            raise DuplicateError(f"the same book as job {row[0]} brought ({row[1]})", job=row[0])
-
-    def _refuse_name(self, transaction: Transaction, name: str) -> None:
-        if transaction.execute("SELECT 1 FROM ledger WHERE name = ?", (name,)).fetchone():
-            raise NameTakenError(f"the ledger has another book named {name}")
+        return self.writer.call(
+            "place", lambda transaction: steps.place(transaction, delivery, force=force), guarded=True
+        )
 
     def rename(self, job: int, name: str) -> None:
         """Give a PLACED book another final name."""
-
-        def operation(transaction: Transaction) -> None:
-            self._refuse_name(transaction, name)
-            transaction.execute("UPDATE ledger SET name = ? WHERE job = ? AND done_at IS NULL", (name, job))
-
-        self.writer.call("rename", operation)
+        self.writer.call("rename", lambda transaction: steps.rename(transaction, job, name))
 
     def complete(self, job: int) -> Job:
         """Close a ledger line after the rename: PLACED to DONE."""
-
-        def operation(transaction: Transaction) -> Job:
-            done = self._move(transaction, Move(job, State.PLACED, State.DONE))
-            transaction.execute("UPDATE ledger SET done_at = ? WHERE job = ?", (transaction.now, job))
-            return done
-
-        return self.writer.call("complete", operation)
+        return self.writer.call("complete", lambda transaction: steps.complete(transaction, job))
 
     def abandon(self, job: int, reason: str) -> Job:
         """Strike a PLACED line whose file is lost, and queue its job anew."""
+        return self.writer.call("abandon", lambda transaction: steps.abandon(transaction, job, reason))
 
-        def operation(transaction: Transaction) -> Job:
-            queued = self._move(transaction, Move(job, State.PLACED, State.QUEUED, reason))
-            transaction.execute("DELETE FROM ledger WHERE job = ? AND done_at IS NULL", (job,))
-            return queued
-
-        return self.writer.call("abandon", operation)
-
-    def delivered(self, source: str, key: str, format_: str) -> int | None:
-        """Tell which job brought this book."""
-        return self._reader.delivered(source, key, format_)
-
-    def placed(self) -> Sequence[Delivery]:
-        """List the ledger lines that are not DONE."""
-        return self._reader.placed()
-
-    def delivery(self, job: int) -> Delivery | None:
-        """Find a job's ledger line."""
-        return self._reader.delivery(job)
-
-    def names(self, request: int) -> Mapping[int, str]:
-        """List the file names of a request's delivered books by job."""
-        return self._reader.names(request)
-
-    # reading
-
-    def job(self, job: int) -> Job | None:
-        """Find a job."""
-        return self._reader.job(job)
-
-    def jobs(self, where: JobFilter, *, limit: int, offset: int = 0) -> Sequence[Job]:
-        """List jobs."""
-        return self._reader.jobs(where, limit, offset)
-
-    def counts(self) -> Mapping[State, int]:
-        """Count jobs by state."""
-        return self._reader.counts()
-
-    def oldest(self) -> float | None:
-        """Tell since when the longest waiting job waits."""
-        return self._reader.oldest()
-
-    def request(self, request: int) -> Request | None:
-        """Find a request."""
-        return self._reader.request(request)
-
-    def requests_of(self, job: int) -> Sequence[int]:
-        """Find the requests that have a line with this job."""
-        return self._reader.requests_of(job)
-
-    def lines(self, request: int) -> Iterator[tuple[Line, Job | None]]:
-        """List a request's entries with their jobs."""
-        return self._reader.lines(request)
-
-    def unsettled_requests(self) -> Sequence[int]:
-        """List the requests that have a line without a book or a reason yet."""
-        return self._reader.unsettled_requests()
-
-    def setting(self, key: str) -> str | None:
-        """Read a setting."""
-        return self._reader.setting(key)
+    # small things that outlive a restart
 
     def set_setting(self, key: str, value: str) -> None:
         """Keep a small text under a key."""
@@ -353,3 +221,13 @@ class SqliteStore:
                 "INSERT OR REPLACE INTO settings VALUES (?, ?)", (key, value)
             ),
         )
+
+
+def _index_arrival(connection: sqlite3.Connection, *, wanted: bool) -> None:
+    """Make the index of the jobs that wait in the order of their arrival, or drop it; raises StoreError."""
+    make = f"CREATE INDEX IF NOT EXISTS jobs_arrival ON jobs (state, ready, id) WHERE {HEAP}"
+    try:
+        connection.execute(make if wanted else "DROP INDEX IF EXISTS jobs_arrival")
+    except sqlite3.Error as error:
+        connection.close()
+        raise StoreError(f"the queue's order cannot be changed: {error}") from error

@@ -54,6 +54,13 @@ class Transaction:
         """Run one statement."""
         return self.connection.execute(sql, parameters)
 
+    def tell(self, change: Change) -> None:
+        """Tell of a change of a job that was there before, and count it."""
+        self.changes.append(change)
+        if change.before is not None and change.before is not change.after:
+            self.tally[change.before] -= 1
+            self.tally[change.after] += 1
+
     def savepoint(self) -> Callable[[], None]:
         """Begin something that may have to be undone; returns what undoes it."""
         self.execute("SAVEPOINT operation")

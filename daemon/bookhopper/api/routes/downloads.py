@@ -1,72 +1,99 @@
-"""The queue as others read it."""
+"""The downloads as others read them: lists, the queue in its order, one with all there is to it."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from bookhopper.api.books import find_job
 from bookhopper.api.errors import InvalidFieldError
-from bookhopper.api.view import View, download, page
-from bookhopper.model import State
-from bookhopper.store.base import JobFilter
+from bookhopper.api.fields import number, paging
+from bookhopper.api.view import View, candidate, delivery, download, page
+from bookhopper.intake.base import shown as brief
+from bookhopper.model import Job, State
+from bookhopper.store.base import UnknownJobError
+from bookhopper.store.queries import JobFilter
 
-_MAX_LIMIT = 1000
-_MAX_ID = 2**63 - 1
+_PENDING = frozenset((State.WANTED, State.SEARCHING, State.QUEUED))
+_PAUSED = "paused"
+_STATES: dict[str, frozenset[State]] = {
+    **{state.value: frozenset((state,)) for state in State},
+    "pending": _PENDING,
+    "completed": frozenset((State.DONE, State.OWNED, State.DUPLICATE)),
+    _PAUSED: frozenset(),  # a flag that any waiting job may have
+}
+"""What may be asked for by `status`."""
 
 
 def routes(view: View) -> list[Route]:
     """Make the routes; their handlers are plain functions, which Starlette runs on threads of its own."""
 
     def listed(request: Request) -> JSONResponse:
-        states = _states(request)
-        limit = _number(request, "limit", 100, _MAX_LIMIT)
-        offset = _number(request, "offset", 0, None)
-        counts = view.store.counts()
-        tickets = view.tickets()
-        jobs = view.store.jobs(JobFilter(states), limit=limit, offset=offset)
-        total = sum(number for state, number in counts.items() if not states or state in states)
-        return JSONResponse(page([download(job, tickets.get(job.id)) for job in jobs], total, limit, offset))
+        limit, offset = paging(request)
+        where = _filter(request, view.control.cleared)
+        jobs = view.store.jobs(where, limit=limit, offset=offset)
+        return JSONResponse(page(_shown(view, jobs), view.store.count(where), limit, offset))
 
-    def status(request: Request) -> JSONResponse:  # noqa: ARG001 - Starlette's form
+    def queue(request: Request) -> JSONResponse:
+        limit, offset = paging(request)
+        jobs = view.store.queue(limit=limit, offset=offset)
         counts = view.store.counts()
+        total = sum(counts[state] for state in _PENDING)
+        return JSONResponse(page(_shown(view, jobs), total, limit, offset))
+
+    def one(request: Request) -> JSONResponse:
+        job = found(view, request)
+        line = view.store.delivery(job.id)
         return JSONResponse(
             {
-                "counts": {state.value: number for state, number in counts.items()},
-                "total": sum(counts.values()),
-                "workers": view.fetchers.size,
-                "active": len(view.fetchers.tickets()),
-                "held": {pool.stage: pool.held for pool in (view.searchers, view.fetchers) if pool.held},
-                "hosts": {name: round(seconds) for name, seconds in view.held_hosts().items()},
+                **shown(view, job),
+                "candidates": [{**candidate(each), "fault": each.fault or None} for each in job.candidates],
+                "delivery": delivery(line) if line else None,
             }
         )
 
-    def one(request: Request) -> JSONResponse:
-        number = request.path_params["id"]
-        job = view.store.job(number) if number <= _MAX_ID else None
-        if job is None:
-            return JSONResponse({"error": f"there is no download {number}"}, 404)
-        return JSONResponse(download(job, view.tickets().get(number)))
-
     return [
         Route("/api/downloads", listed),
-        Route("/api/downloads/status", status),
-        Route("/api/downloads/{id:int}", one),
+        Route("/api/queue", queue),
+        Route("/api/downloads/{id:book}", one),
     ]
 
 
-def _states(request: Request) -> frozenset[State]:
-    names = [name for given in request.query_params.getlist("status") for name in given.split(",") if name]
-    try:
-        return frozenset(State(name) for name in names)
-    except ValueError:
-        raise InvalidFieldError("status", f"one of {', '.join(State)} is expected") from None
+def found(view: View, request: Request) -> Job:
+    """Find the job that a path names; raises UnknownJobError."""
+    return job_of(view, request.path_params["id"])
 
 
-def _number(request: Request, name: str, default: int, most: int | None) -> int:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit()) or len(text) > 9:
-        raise InvalidFieldError(name, "a whole number from 0 is expected")
-    return int(text) if most is None else min(int(text), most)
+def job_of(view: View, text: str) -> Job:
+    """Find the job of an id, be it a number or a book's; raises UnknownJobError."""
+    job = find_job(view, text)
+    if job is None:
+        raise UnknownJobError(f"there is no download {brief(text)}")
+    return job
+
+
+def shown(view: View, job: Job) -> dict[str, Any]:
+    """Show a job with its progress."""
+    return download(job, view.tickets().get(job.id))
+
+
+def _shown(view: View, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    tickets = view.tickets()
+    return [download(job, tickets.get(job.id)) for job in jobs]
+
+
+def _filter(request: Request, cleared: float) -> JobFilter:
+    """Read what is to be listed; `paused` narrows down the states that are named beside it."""
+    names = {name for given in request.query_params.getlist("status") for name in given.split(",") if name}
+    if not names <= _STATES.keys():
+        raise InvalidFieldError("status", f"one of {', '.join(_STATES)} is expected")
+    return JobFilter(
+        frozenset().union(*(_STATES[name] for name in names)),
+        request=number(request, "request"),
+        paused=True if _PAUSED in names else None,
+        since=cleared or None,
+    )

@@ -1,0 +1,1 @@
+"""Who may ask: API tokens, users of Calibre-Web, sessions of the page, and the lock on guessing."""

@@ -1,0 +1,120 @@
+"""What the daemon does for itself by the clock: who does what, how often."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bookhopper.acquire import Acquire
+from bookhopper.control import Control
+from bookhopper.copies import Copies
+from bookhopper.deliver import Deliverer
+from bookhopper.errors import BookhopperError
+from bookhopper.ingest import IngestFolder
+from bookhopper.intake.watch import Watcher
+from bookhopper.schedule import Chore
+from bookhopper.search.sources.base import Source
+from bookhopper.store.base import Store
+from bookhopper.ticket import Interrupted, Reason, Ticket
+from bookhopper.worker import Pool
+
+log = logging.getLogger("bookhopper")
+
+_WEEK = 7 * 86400.0
+_REFRESH_RETRY_SECONDS = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts that have chores; `rescan` is in seconds."""
+
+    store: Store
+    watcher: Watcher
+    rescan: float
+    acquire: Acquire
+    copies: Copies
+    control: Control
+    placing: Placing
+    refreshing: Refreshing
+
+
+def chores(parts: Parts) -> list[Chore]:
+    """List what is to be done by the clock."""
+    return [
+        Chore("rescan", parts.rescan, parts.watcher.rescan),
+        Chore("look_again", 60.0, lambda: look_again(parts.store), delay=1.0),
+        Chore("placed", 15.0, parts.placing.finish),
+        Chore("catalogues", 60.0, parts.refreshing.run, delay=0.0),
+        Chore("lease", 10.0, parts.store.renew),
+        Chore("parts", 3600.0, parts.acquire.clear_parts),
+        Chore("copies", 3600.0, parts.copies.clear, delay=60.0),
+        Chore("room", 5.0, parts.control.make_room),
+    ]
+
+
+def look_again(store: Store) -> None:
+    """Look again for all whose time has come."""
+    while store.wake_due(time.time()):
+        pass
+
+
+class Placing:
+    """Ends what is placed, and keeps the identity of the ingest folder, by which it is known again."""
+
+    def __init__(self, deliverer: Deliverer, ingest: IngestFolder, identity: Path) -> None:
+        self._deliverer = deliverer
+        self._ingest = ingest
+        self._identity = identity
+
+    def finish(self) -> int:
+        """Go on with the books that are placed and wait for their name; returns how many did."""
+        finished = self._deliverer.finish_placed()
+        known = self._ingest.expected
+        if known and known != read_identity(self._identity):
+            self._identity.write_text(known, encoding="utf-8")
+        return finished
+
+
+def read_identity(path: Path) -> str:
+    """Read what `Placing` keeps; nothing where there is nothing yet."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+class Refreshing:
+    """Brings each source up to date once a week, or soon again where that failed."""
+
+    def __init__(self, sources: Iterable[Source], searchers: Pool) -> None:
+        self._sources = tuple(sources)
+        self._searchers = searchers
+        self._ticket = Ticket(0)
+        self._due = dict.fromkeys((source.name for source in self._sources), 0.0)
+
+    def stop(self) -> None:
+        """Break off."""
+        self._ticket.interrupt(Reason.SHUTDOWN)
+
+    def run(self) -> None:
+        """Refresh the sources whose time has come."""
+        for source in self._sources:
+            if time.monotonic() >= self._due[source.name]:
+                self._due[source.name] = time.monotonic() + _REFRESH_RETRY_SECONDS
+                pause = _WEEK if self._refresh(source) else _REFRESH_RETRY_SECONDS
+                self._due[source.name] = time.monotonic() + pause
+
+    def _refresh(self, source: Source) -> bool:
+        try:
+            if source.refresh(self._ticket):
+                log.info("source %s: %s", source.name, source.check(self._ticket).detail)
+                self._searchers.go_on()
+        except Interrupted:
+            return False
+        except BookhopperError as error:
+            log.warning("source %s cannot be brought up to date: %s", source.name, error)
+            return False
+        return True

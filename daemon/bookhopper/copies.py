@@ -1,0 +1,128 @@
+"""Our own copies of delivered books, since what consumes the ingest folder eats what it finds there.
+
+A copy shares its blocks with the book where the filesystem can (a reflink), and never the file itself:
+consumers edit in place.  Without one nothing is lost, so no fault here stops a delivery.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+log = logging.getLogger("bookhopper.copies")
+
+_FICLONE = 0x40049409
+"""The ioctl that lets two files share blocks (ioctl_ficlone(2))."""
+
+_TEMPORARY_SUFFIX = ".tmp"
+_ABANDONED_SECONDS = 3600.0
+_NOT_KEPT = "books are delivered without a copy being kept"
+
+
+class Copies:
+    """Copies in a folder, each for `keep` seconds (0: none); `keep_free` bytes of the disk are left alone."""
+
+    def __init__(self, folder: Path, keep: float, keep_free: int) -> None:
+        self._folder = folder
+        self._keep = keep
+        self._keep_free = keep_free
+        self._said: set[tuple[str, str]] = set()
+
+    def keep(self, job: int, path: Path) -> None:
+        """Keep a copy of a job's book; where there is no room or right for one, this is said once."""
+        if self._keep <= 0:
+            return
+        try:
+            self._make(job, path)
+        except OSError as error:
+            self._say(_NOT_KEPT, error.strerror or str(error))
+
+    def discard(self, job: int) -> None:
+        """Remove what was kept for a job, since its book was not delivered after all."""
+        try:
+            self.path(job).unlink(missing_ok=True)
+        except OSError as error:
+            self._say("a copy stays whose book was not delivered", error.strerror or str(error))
+
+    def path(self, job: int) -> Path:
+        """Give the place of a job's copy, where there is one; `clear` may remove it at any moment."""
+        return self._folder / str(job)
+
+    def jobs(self) -> frozenset[int]:
+        """Give the jobs of which there is a copy."""
+        with suppress(OSError), self._entries() as entries:
+            return frozenset(number for entry in entries if (number := _job_of(entry.name)) is not None)
+        return frozenset()
+
+    def clear(self) -> int:
+        """Remove the copies that were kept long enough, and what a crash left half-made; how many."""
+        now = time.time()
+        cleared = 0
+        try:
+            with self._entries() as entries:
+                for entry in entries:
+                    if _is_over(entry, now - self._keep, now - _ABANDONED_SECONDS):
+                        (self._folder / entry.name).unlink(missing_ok=True)
+                        cleared += 1
+        except FileNotFoundError:  # nothing was ever kept
+            pass
+        except OSError as error:
+            self._say("old copies stay", error.strerror or str(error))
+        return cleared
+
+    @contextmanager
+    def _entries(self) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with os.scandir(self._folder) as entries:
+            yield entries
+
+    def _make(self, job: int, path: Path) -> None:
+        self._folder.mkdir(exist_ok=True)
+        size = path.stat().st_size
+        if shutil.disk_usage(self._folder).free - size < self._keep_free:
+            self._say(_NOT_KEPT, "the disk is nearly full")
+            return
+        temporary = self._folder / f"{job}{_TEMPORARY_SUFFIX}"
+        try:
+            _copy(path, temporary)
+            temporary.rename(self.path(job))
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def _say(self, what: str, cause: str) -> None:
+        """Say once what a cause keeps from happening."""
+        if (what, cause) not in self._said:
+            self._said.add((what, cause))
+            log.warning("%s: %s: %s", self._folder, what, cause)
+
+
+def _copy(path: Path, target: Path) -> None:
+    """Make a file of the same content that shares at most blocks with the first."""
+    with path.open("rb") as source, target.open("wb") as goal:
+        try:
+            fcntl.ioctl(goal.fileno(), _FICLONE, source.fileno())
+        except OSError:  # another filesystem, or one that cannot
+            shutil.copyfileobj(source, goal, 1 << 20)
+
+
+def _job_of(name: str) -> int | None:
+    return int(name) if name.isascii() and name.isdigit() else None
+
+
+def _is_over(entry: os.DirEntry[str], kept_until: float, abandoned: float) -> bool:
+    """Whether a file is ours and to go: a copy that is old enough, or one that was never finished."""
+    half_made = entry.name.endswith(_TEMPORARY_SUFFIX)
+    if _job_of(entry.name.removesuffix(_TEMPORARY_SUFFIX)) is None:
+        return False
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_mtime <= (abandoned if half_made else kept_until)

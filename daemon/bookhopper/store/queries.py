@@ -1,0 +1,152 @@
+"""The reading half of the Store protocol: what may be asked of requests, jobs and ledger.
+
+Every answer is of the last committed state; every call may be made from any thread and raises HeldError or
+StoreError when the store cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from bookhopper.model import Delivery, Job, Request, State
+
+
+class LineNote(StrEnum):
+    """What intake made of a line; what became of its job is the job's own state."""
+
+    NEW = "new"
+    KNOWN = "known"
+    PICKED = "picked"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One entry of a request: `ordinal` counts from 1; `reason` is set for a bad line."""
+
+    ordinal: int
+    number: int
+    column: int
+    raw: str
+    note: LineNote
+    job: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs to list: all states when `states` is empty, all requests when `request` is None.
+
+    `paused` picks out the jobs that are (or are not) paused; with `since` (epoch seconds), those that neither
+    wait nor run are listed only where they changed after that moment.
+    """
+
+    states: frozenset[State] = frozenset()
+    request: int | None = None
+    paused: bool | None = None
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What was achieved: books delivered, jobs that failed, bytes delivered, seconds their downloads took."""
+
+    completed: int
+    failed: int
+    bytes: int
+    seconds: float
+
+
+class Queries(Protocol):
+    """What may be asked of a store."""
+
+    # jobs
+
+    def job(self, job: int) -> Job | None:
+        """Find a job."""
+        ...
+
+    def job_of(self, identity: bytes) -> Job | None:
+        """Find the latest job for a want's identity."""
+        ...
+
+    def jobs(self, where: JobFilter, *, limit: int, offset: int = 0) -> Sequence[Job]:
+        """List jobs, those that wait in the heap's order first, then the latest changed."""
+        ...
+
+    def count(self, where: JobFilter) -> int:
+        """Count the jobs that `jobs` would list without a limit."""
+        ...
+
+    def queue(self, *, limit: int, offset: int = 0) -> Sequence[Job]:
+        """List the WANTED, SEARCHING and QUEUED jobs as one queue, the most urgent first."""
+        ...
+
+    def next_of(self, state: State, limit: int) -> Sequence[Job]:
+        """List the jobs that the next claims of `state` would take, in that order."""
+        ...
+
+    def history(self, *, limit: int, offset: int = 0) -> Sequence[Job]:
+        """List the jobs that are DONE, OWNED, DUPLICATE, FAILED or CANCELLED, the latest first."""
+        ...
+
+    def counts(self) -> Mapping[State, int]:
+        """Count jobs by state; every state has an entry."""
+        ...
+
+    def oldest(self) -> float | None:
+        """Tell since when (epoch seconds) the longest waiting WANTED or QUEUED job waits."""
+        ...
+
+    # requests
+
+    def request(self, request: int) -> Request | None:
+        """Find a request."""
+        ...
+
+    def requests_of(self, job: int) -> Sequence[int]:
+        """Find the requests that have a line with this job."""
+        ...
+
+    def lines(self, request: int) -> Iterable[tuple[Line, Job | None]]:
+        """List a request's entries in the file's order, each with its job as it stands."""
+        ...
+
+    def unsettled_requests(self) -> Sequence[int]:
+        """List the requests that have a line without a book or a reason yet."""
+        ...
+
+    # the ledger
+
+    def delivered(self, source: str, key: str, format_: str) -> int | None:
+        """Tell which job brought (or is bringing) this book, if any."""
+        ...
+
+    def placed(self) -> Sequence[Delivery]:
+        """List the ledger lines that are PLACED and not DONE, oldest first."""
+        ...
+
+    def delivery(self, job: int) -> Delivery | None:
+        """Find a job's ledger line."""
+        ...
+
+    def deliveries(self, jobs: Collection[int]) -> Mapping[int, Delivery]:
+        """Find the ledger lines of some jobs, by job; at most a thousand at once."""
+        ...
+
+    def names(self, request: int) -> Mapping[int, str]:
+        """List the file names of a request's delivered books by job."""
+        ...
+
+    def totals(self, since: float = 0.0) -> Totals:
+        """Sum up what was delivered and what failed since a moment (epoch seconds; 0: ever)."""
+        ...
+
+    # small things that outlive a restart
+
+    def setting(self, key: str) -> str | None:
+        """Read a setting that was left with `set_setting`."""
+        ...

@@ -1,0 +1,189 @@
+"""Searching while somebody waits: how parameters are read, what is shown, and that it ends in time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from starlette.datastructures import QueryParams
+
+from bookhopper.api import offers
+from bookhopper.api.offers import look_up, search, wants_of
+from bookhopper.api.view import View
+from bookhopper.errors import BookhopperError, HeldError, PermanentError
+from bookhopper.model import Candidate, Pick, Reading, Want
+from bookhopper.search.resolve import Resolver
+from bookhopper.search.sources.base import Health, Query
+from bookhopper.ticket import Ticket
+
+EMMA = Candidate("shelf", "1", "Emma", ("Jane Austen",), "en", "epub")
+PICK = Want(pick=Pick("shelf", "1"))
+
+
+class Shelf:
+    """A source that offers what it was given, fails as it was told, or hangs until it is interrupted."""
+
+    kind = "shelf"
+
+    def __init__(
+        self, name: str, *books: Candidate, fault: Exception | None = None, hangs: bool = False
+    ) -> None:
+        self.name = name
+        self.books = books
+        self.fault = fault
+        self.hangs = hangs
+        self.queries: list[Query] = []
+
+    def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:
+        self.queries.append(query)
+        return self._answer(ticket)
+
+    def lookup(self, key: str, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:
+        return [book for book in self._answer(ticket) if book.key == key and book.format in formats]
+
+    def _answer(self, ticket: Ticket) -> Sequence[Candidate]:
+        if self.fault:
+            raise self.fault
+        while self.hangs:
+            ticket.wait(60)
+        return self.books
+
+    def check(self, ticket: Ticket) -> Health:  # noqa: ARG002
+        return Health(ok=True)
+
+    def refresh(self, ticket: Ticket) -> bool:  # noqa: ARG002
+        return False
+
+    def close(self) -> None:
+        pass
+
+
+def view_of(*sources: Shelf) -> View:
+    resolver = Resolver(sources, accept=0.85, margin=0.05, languages=("en",), formats=("epub", "pdf"))
+    return cast(View, SimpleNamespace(resolver=resolver))
+
+
+def titles(found: Sequence[Candidate]) -> list[str]:
+    return [candidate.title for candidate in found]
+
+
+# parameters
+
+
+@pytest.mark.parametrize(
+    ("query", "wants"),
+    [
+        ("", []),
+        ("query=&title=+&sort=newest&lang=en&format=epub&content=book", []),
+        ("query=%3F%3F%3F", []),
+        ("isbn=nonsense", []),
+        ("title=Emma", [Want(title="Emma")]),
+        ("author=Ann&author=Bob", [Want(authors=("Ann", "Bob"))]),
+        ("title=Emma&author=Ann&format=.EPUB", [Want(title="Emma", authors=("Ann",), formats=("epub",))]),
+        ("title=A&title=B&author=Ann", [
+            Want(title="A", authors=("Ann",), readings=(Reading("B", ("Ann",)),)),
+        ]),
+        ("query=Emma&author=Ann", [Want(title="Emma", authors=("Ann",))]),
+        ("isbn=0141439513&isbn=9780141439587&isbn=1&format=pdf", [
+            Want(isbn="9780141439518", formats=("pdf",)), Want(isbn="9780141439587", formats=("pdf",)),
+        ]),
+        ("query=pick:+shelf:1", [PICK]),
+    ],
+)  # fmt: skip
+def test_parameters_become_wants(query: str, wants: list[Want]) -> None:
+    assert wants_of(QueryParams(query)) == wants
+
+
+def test_a_query_is_read_like_a_line_of_a_list() -> None:
+    (want,) = wants_of(QueryParams("query=Emma+-+Jane+Austen"))
+    assert (want.title, want.authors) == ("Emma", ("Jane Austen",))
+    assert Reading("Jane Austen", ("Emma",)) in want.readings
+
+
+def test_what_is_given_without_end_is_bounded() -> None:
+    values = "&".join(f"title={'x' * 1000}{number}&isbn=9780141439518" for number in range(100))
+    wants = wants_of(QueryParams(values))
+    assert len(wants) <= 5
+    assert all(len(reading.title) <= 300 for reading in wants[0].readings)
+    assert len(wants[0].readings) < 5
+
+
+# what is shown
+
+
+def test_what_comes_nearest_is_first_and_each_book_once() -> None:
+    other = Candidate("shelf", "2", "Persuasion", ("Jane Austen",), "en", "epub")
+    view = view_of(Shelf("shelf", other, EMMA))
+    found = search(view, QueryParams("title=Emma&isbn=9780141439518&isbn=9780141439587"))
+    assert titles(found) == ["Emma", "Persuasion"]
+    assert found[0].score > found[1].score > 0
+
+
+def test_an_author_alone_is_enough() -> None:
+    shelf = Shelf("shelf", Candidate("shelf", "3", "Moby Dick", ("Herman Melville",), "en", "epub"), EMMA)
+    found = search(view_of(shelf), QueryParams("author=Jane+Austen"))
+    assert titles(found)[0] == "Emma"
+    assert shelf.queries[0].readings == (Reading("", ("Jane Austen",)),)
+
+
+def test_languages_are_asked_for_and_kept_to() -> None:
+    german = Candidate("shelf", "4", "Emma", ("Jane Austen",), "de", "epub")
+    unknown = Candidate("shelf", "5", "Emma", ("Jane Austen",), "", "epub")
+    shelf = Shelf("shelf", EMMA, german, unknown)
+    found = search(view_of(shelf), QueryParams("title=Emma&lang=german&lang=fr"))
+    assert {candidate.key for candidate in found} == {"4", "5"}
+    assert shelf.queries[0].languages == ("de", "fr")
+
+
+def test_a_source_that_fails_is_left_out() -> None:
+    view = view_of(Shelf("shelf", EMMA), Shelf("away", fault=HeldError("host down")))
+    assert titles(search(view, QueryParams("title=Emma"))) == ["Emma"]
+
+
+def test_where_all_fail_that_is_an_error() -> None:
+    view = view_of(Shelf("shelf", fault=PermanentError("no")), Shelf("away", fault=HeldError("host down")))
+    with pytest.raises(BookhopperError):
+        search(view, QueryParams("title=Emma"))
+
+
+# time
+
+
+def test_a_source_that_hangs_is_left_out_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offers, "_SECONDS", 0.05)
+    view = view_of(Shelf("shelf", EMMA), Shelf("slow", hangs=True))
+    assert titles(search(view, QueryParams("title=Emma"))) == ["Emma"]
+
+
+@pytest.mark.parametrize("query", ["title=Emma", "query=pick:+shelf:1"])
+def test_where_all_hang_that_is_an_error(monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+    monkeypatch.setattr(offers, "_SECONDS", 0.05)
+    view = view_of(Shelf("shelf", hangs=True))
+    with pytest.raises(HeldError):
+        search(view, QueryParams(query))
+    with pytest.raises(HeldError):
+        look_up(view, PICK)
+
+
+def test_only_so_many_search_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offers, "_places", threading.BoundedSemaphore(1))
+    view = view_of(Shelf("shelf", EMMA))
+    with offers._searching(), pytest.raises(HeldError, match="run already"):
+        search(view, QueryParams("title=Emma"))
+    assert titles(search(view, QueryParams("title=Emma"))) == ["Emma"]
+
+
+# looking up
+
+
+def test_the_preferred_format_of_a_book_is_first() -> None:
+    pdf = Candidate("shelf", "1", "Emma", format="pdf")
+    mobi = Candidate("shelf", "1", "Emma", format="mobi")
+    view = view_of(Shelf("shelf", pdf, mobi, EMMA))
+    assert [candidate.format for candidate in look_up(view, PICK)] == ["epub", "pdf"]
+    asked = Want(pick=PICK.pick, formats=("mobi",))
+    assert [candidate.format for candidate in look_up(view, asked)] == ["mobi"]
+    assert look_up(view, Want(pick=Pick("nowhere", "1"))) == []
