@@ -13,7 +13,8 @@ export function candidateList(download, mayPick, choose) {
   if (found.length === 0) {
     return el("p", { class: "hint" }, NOTHING);
   }
-  return el("ul", { class: "candidate-list", "aria-label": "Candidates" }, ...found.map((one) => candidateRow(one, mayPick, choose)));
+  const rows = found.map((one) => candidateRow(one, mayPick, choose));
+  return el("ul", { class: "candidate-list", "aria-label": "Candidates" }, ...rows);
 }
 
 function candidateRow(one, mayPick, choose) {

@@ -4,6 +4,7 @@ import { address } from "./api.js";
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 15000;
+const QUIET = 60000;
 
 /**
  * Keep a WebSocket open.  `onMessage` gets each message, `onState` "live" or "away"; `onRefusal` is asked
@@ -30,18 +31,25 @@ export class Socket {
     const socket = new WebSocket(url);
     let opened = false;
     this.socket = socket;
+    this.heard = Date.now();
     socket.addEventListener("message", (event) => {
       if (!opened) this.onState("live");
       opened = true;
+      this.heard = Date.now();
       this.pause = FIRST_PAUSE;
       this.onMessage(JSON.parse(event.data));
     });
-    socket.addEventListener("close", () => this.closed(opened));
+    socket.addEventListener("close", () => {
+      if (socket === this.socket) this.closed(opened);
+    });
   }
 
-  /** Try now instead of later, where a try is due. */
+  /** Try now instead of later; a connection that has long been quiet may be dead, and is made anew. */
   hurry() {
-    if (this.timer) this.open();
+    const old = this.socket;
+    const quiet = old !== null && Date.now() - this.heard > QUIET;
+    if (this.timer || quiet) this.open();
+    if (quiet) old.close();
   }
 
   async closed(opened) {
