@@ -153,6 +153,7 @@ class Parts:
             health=self._health,
             metrics=partial(generate_latest, self._metrics.registry),
             held_hosts=self._sources.hosts.held,
+            order=settings.queue.order,
             status_timeout=settings.server.status_timeout,
             max_list=settings.intake.max_size,
         )

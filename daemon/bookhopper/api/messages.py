@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from bookhopper.api.news import Noted
+from bookhopper.api.routes.history import history, with_deliveries
 from bookhopper.api.routes.queue_status import queue_status
 from bookhopper.api.routes.statistics import statistics
 from bookhopper.api.view import View, download, progress
@@ -88,7 +89,7 @@ class Messages:
         if anew:
             return Told(snapshot, snapshot)
         if noted.jobs:
-            change["downloads"] = [download(job, tickets.get(job.id)) for job in noted.jobs.values()]
+            change["downloads"] = self._downloads(noted.jobs.values(), tickets)
         if told := [{"id": job, **how} for job, how in moved.items() if job not in noted.jobs]:
             change["progress"] = told
         return Told(_json({"type": "change", **change}) if change else None, snapshot)
@@ -113,6 +114,12 @@ class Messages:
         last, self._progress = self._progress, {job: progress(ticket) for job, ticket in tickets.items()}
         return {job: how for job, how in self._progress.items() if how["stage"] and how != last.get(job)}
 
+    def _downloads(self, jobs: Collection[Job], tickets: Tickets) -> list[dict[str, Any]]:
+        """Show jobs; one that is done with its delivery."""
+        done = [job for job in jobs if job.state is State.DONE]
+        others = [download(job, tickets.get(job.id)) for job in jobs if job.state is not State.DONE]
+        return others + with_deliveries(self._view, done)
+
     def _lists_changed(self) -> bool:
         """Tell whether there are jobs that no change told of, or lists were cleared."""
         return self._known != (self._status["total"], self._view.control.cleared)
@@ -128,7 +135,6 @@ class Messages:
             "running": store.jobs(JobFilter(_RUNNING), limit=_MOST_LISTED),
             "queue": queue,
             "aside": aside,
-            "history": store.history(limit=_MOST_HISTORY),
         }
         return _json(
             {
@@ -138,6 +144,7 @@ class Messages:
                 **{
                     name: [download(job, tickets.get(job.id)) for job in jobs] for name, jobs in lists.items()
                 },
+                "history": history(self._view, _MOST_HISTORY),
             }
         )
 

@@ -37,6 +37,7 @@ class View:
     health: Callable[[], Mapping[str, bool]]
     metrics: Callable[[], bytes]
     held_hosts: Callable[[], Mapping[str, float]] = dict
+    order: str = "priority"
     status_timeout: float = 3600.0
     max_list: int = 20 * 1024**2
 
@@ -84,10 +85,9 @@ def progress(ticket: Ticket | None, resume: Resume | None = None) -> dict[str, A
     One that does not run (or has not begun) is as far as its part file, from which it can go on.
     """
     running = ticket if ticket is not None and ticket.stage else None
-    far = (
-        (running.received, running.total) if running else (resume.bytes, resume.size) if resume else (0, None)
-    )
-    received, total = far
+    received, total = (resume.bytes, resume.size) if resume else (0, None)
+    if running:
+        received, total = running.received, running.total
     return {
         "stage": running.stage if running else None,
         "received": received,

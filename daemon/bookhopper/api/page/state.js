@@ -49,9 +49,9 @@ export class State {
       this.forget();
       this.wanted = Math.max(this.wanted, PAGE);
       for (const name of Object.keys(LISTS)) this.add(name, message[name] ?? []);
-      this.order = orderOf(message.queue ?? []);
     }
     this.status = message.status ?? this.status;
+    this.order = this.status?.order === "arrival" ? byArrival : byUrgency;
     this.statistics = message.statistics ?? this.statistics;
     for (const download of message.downloads ?? []) this.put(download);
     for (const progress of message.progress ?? []) this.advance(progress);
@@ -130,12 +130,6 @@ export class State {
     this.maps.queue = new Map(kept.map((download) => [download.id, download]));
     this.sorted.queue = kept;
   }
-}
-
-/** The queue's order as the daemon shows it: by urgency, or, where it is set up so, by arrival alone. */
-function orderOf(queue) {
-  const strays = (download, index) => index > 0 && byUrgency(queue[index - 1], download) > 0;
-  return queue.some(strays) ? byArrival : byUrgency;
 }
 
 /** How many more the window would hold than it does, where there are more. */

@@ -17,6 +17,7 @@ def queue_status(view: View) -> dict[str, Any]:
     counts = view.store.counts()
     return {
         "paused": view.control.paused,
+        "order": view.order,
         "counts": {state.value: number for state, number in counts.items()},
         "total": sum(counts.values()),
         "workers": view.fetchers.size,
