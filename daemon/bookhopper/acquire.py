@@ -19,6 +19,7 @@ from bookhopper.download import Downloaded, Downloader
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.model import UNSETTLED, Candidate, Change, Job, Resume, State
 from bookhopper.net.addresses import safe_url
+from bookhopper.search.sources.base import Locator
 from bookhopper.store.base import DuplicateError, Move, Store
 from bookhopper.ticket import Ticket
 from bookhopper.transfer import Order
@@ -45,12 +46,15 @@ class Acquire:
         *,
         parts: Path,
         formats: Sequence[str],
+        locators: Mapping[str, Locator] | None = None,
     ) -> None:
+        """Take the parts; `locators` are the sources, by name, that tell late where a book's file is."""
         self._store = store
         self._downloader = downloader
         self._deliverer = deliverer
         self._parts = parts
         self._formats = tuple(formats)
+        self._locators = locators or {}
         self._lock = threading.Lock()
         self._verifications = Counter(dict.fromkeys(_VERIFICATIONS, 0))
 
@@ -141,6 +145,9 @@ class Acquire:
         def remember(resume: Resume) -> None:
             self._store.move(Move(job.id, job.state, job.state, resume=resume))
 
+        if (locator := self._locators.get(candidate.source)) is not None:
+            ticket.stage = "locate"
+            candidate = locator.locate(candidate, ticket)
         order = Order(candidate, ticket, remember)
         got, verdict = self._fetch(order, part)
         self._refuse_format(job, verdict)

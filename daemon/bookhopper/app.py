@@ -6,6 +6,7 @@ READY means that the watcher watches and the store is open; what loads longer th
 from __future__ import annotations
 
 import logging
+import resource
 import signal
 import threading
 import time
@@ -20,6 +21,7 @@ from bookhopper.settings import Settings
 
 log = logging.getLogger("bookhopper")
 
+_MOST_FILES = 65_536
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -39,6 +41,7 @@ def run(settings: Settings) -> None:
     for number in _STOP_SIGNALS:
         signal.signal(number, on_signal)
     log.info("bookhopper %s starts", __version__)
+    _allow_more_files()
     for warning in settings.warnings:
         log.warning("%s", warning)
     core = Core(settings)
@@ -58,3 +61,18 @@ def run(settings: Settings) -> None:
     finally:
         core.close()
     log.info("stopped")
+
+
+def _allow_more_files() -> None:
+    """Raise the number of files that may be open to what the system allows, connections being files too.
+
+    Many systems set it to 1,024 only, for programs that know no better.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    except (OSError, ValueError) as error:
+        log.warning("no more than %d files may be open: %s", soft, error)

@@ -15,10 +15,14 @@ import humanize
 
 from bookhopper.errors import BookhopperError
 from bookhopper.ingest import rename_without_replacing
+from bookhopper.intake.base import Limits
+from bookhopper.intake.lists import preview, web_of
 from bookhopper.mounts import mount_of
 from bookhopper.naming import STAGED_SUFFIX
-from bookhopper.net.addresses import host_and_port, safe_url
-from bookhopper.net.session import new_session, open_stream
+from bookhopper.net.addresses import safe_url
+from bookhopper.net.hosts import Hosts
+from bookhopper.net.web import Web
+from bookhopper.owned import CalibreLibrary
 from bookhopper.search.sources import registry
 from bookhopper.settings import GutenbergSettings, Settings
 from bookhopper.ticket import Ticket
@@ -47,6 +51,12 @@ def findings(settings: Settings) -> Iterator[Finding]:
     if settings.intake.polling != "always":
         yield from _inotify()
     yield from _sources(settings)
+    yield from _lists(settings)
+    if settings.calibre_library is not None:
+        match = settings.match
+        library = CalibreLibrary(settings.calibre_library, accept=match.accept, margin=match.margin)
+        health = library.check(Ticket(0))
+        yield Finding("calibre library", health.ok, health.detail)
 
 
 def _folder(name: str, path: Path, keep_free: int) -> Iterator[Finding]:
@@ -150,29 +160,28 @@ def _sources(settings: Settings) -> Iterator[Finding]:
         yield Finding(f"source {source.name}", None if health.passing else health.ok, health.detail)
         if isinstance(each, GutenbergSettings):  # an OPDS source has just been asked at its one address
             for url in registry.addresses(each):
-                yield _reachable(url, built, settings)
+                yield _reachable(url, built.webs[source.name], settings)
     built.close()
 
 
-def _reachable(url: str, sources: registry.SourceSet, settings: Settings) -> Finding:
+def _lists(settings: Settings) -> Iterator[Finding]:
+    intake = settings.intake
+    limits = Limits(size=intake.max_size, lines=intake.max_lines, shelves=intake.shelves)
+    for each in settings.lists:
+        what = f"list {each.name}"
+        with closing(web_of(each, Hosts())) as web:
+            try:
+                yield Finding(what, ok=True, detail=preview(each, web, Ticket(0), limits))
+            except BookhopperError as error:
+                yield Finding(what, ok=False, detail=str(error))
+
+
+def _reachable(url: str, web: Web, settings: Settings) -> Finding:
     """Ask an address for its first byte; any answer but a server's own fault will do."""
     what = "address"
-    answers = range(400, 500)
-    allowed = frozenset((host_and_port(url),))
     timeout = (settings.download.connect_timeout, settings.download.timeout)
     try:
-        with (
-            closing(new_session()) as session,
-            open_stream(
-                session,
-                url,
-                hosts=sources.hosts,
-                ticket=Ticket(0),
-                timeout=timeout,
-                allowed=allowed,
-                statuses=answers,
-            ),
-        ):
+        with web.stream(url, Ticket(0), timeout=timeout, statuses=range(400, 500)):
             return Finding(what, ok=True, detail=f"{safe_url(url)} answers")
     except BookhopperError as error:
         return Finding(what, ok=False, detail=str(error))

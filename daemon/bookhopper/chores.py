@@ -14,6 +14,7 @@ from bookhopper.copies import Copies
 from bookhopper.deliver import Deliverer
 from bookhopper.errors import BookhopperError
 from bookhopper.ingest import IngestFolder
+from bookhopper.intake.lists import Lists
 from bookhopper.intake.watch import Watcher
 from bookhopper.schedule import Chore
 from bookhopper.search.sources.base import Source
@@ -39,6 +40,7 @@ class Parts:
     control: Control
     placing: Placing
     refreshing: Refreshing
+    lists: Lists
 
 
 def chores(parts: Parts) -> list[Chore]:
@@ -52,6 +54,7 @@ def chores(parts: Parts) -> list[Chore]:
         Chore("parts", 3600.0, parts.acquire.clear_parts),
         Chore("copies", 3600.0, parts.copies.clear, delay=60.0),
         Chore("room", 5.0, parts.control.make_room),
+        Chore("lists", parts.lists.look_seconds, parts.lists.run, delay=0.0),
     ]
 
 

@@ -23,6 +23,7 @@ FEWEST_WORKERS, MOST_WORKERS = 1, 32
 
 _PAUSED, _CLEARED_AT = "queue_paused", "cleared_at"
 _PATIENCE_SECONDS = 2.0
+_LOOKED_AT = 20
 
 
 class Control:
@@ -48,7 +49,7 @@ class Control:
         if store.setting(_PAUSED):
             fetchers.pause()
 
-    # one job
+    # one job, or a collection with its books
 
     def cancel(self, job: int) -> Job:
         """Cancel a job; what it had fetched is dropped."""
@@ -63,7 +64,10 @@ class Control:
         return self._store.resume(job)
 
     def retry(self, job: int) -> Job:
-        """Look anew for what failed, was missed or was cancelled; what waits for a moment goes on now."""
+        """Look anew for what failed, was missed or was cancelled; what waits for a moment goes on now.
+
+        A collection is looked through again for books that it did not have.
+        """
         return self._store.retry(job)
 
     def pick(self, job: int, pick: Pick) -> Job:
@@ -74,16 +78,27 @@ class Control:
         """Let a running job hear of its mark, and give it as it stands when its worker has let go of it.
 
         A worker that takes longer than a moment is not waited for: the job then still says what is asked.
+        The running books of a collection hear of their marks.
         """
-        if not marked.asked:
+        if not marked.asked and marked.want.collection is None:
             return marked
         deadline = time.monotonic() + _PATIENCE_SECONDS
         # in both pools, for a searcher may still hold the ticket of a job that a fetcher has taken up
-        tickets = [pool.interrupt(marked.id, reason) for pool in self._pools]
+        tickets = [ticket for pool in self._pools for ticket in self._tickets_of(marked, pool)]
         for ticket in tickets:
-            if ticket is not None:
-                ticket.ended.wait(max(0.0, deadline - time.monotonic()))
+            ticket.interrupt(reason)
+        for ticket in tickets:
+            ticket.ended.wait(max(0.0, deadline - time.monotonic()))
         return self._store.job(marked.id) or marked
+
+    def _tickets_of(self, marked: Job, pool: Pool) -> list[Ticket]:
+        """Give the tickets of a marked job, and of the marked books that it made jobs for."""
+        tickets = pool.tickets()
+        running = [marked.id] if marked.asked else []
+        if marked.want.collection is not None:
+            rows = (self._store.job(number) for number in tickets)
+            running += (row.id for row in rows if row and row.parent == marked.id and row.asked)
+        return [tickets[number] for number in running if number in tickets]
 
     # the order
 
@@ -92,7 +107,8 @@ class Control:
         changed = self._store.prioritise(priorities)
         for pool in self._pools:
             for job, ticket in pool.tickets().items():
-                ticket.priority = priorities.get(job, ticket.priority)
+                if (row := self._store.job(job)) is not None:  # a collection's books have another one as well
+                    ticket.priority = row.priority
         return changed
 
     def move_before(self, job: int, other: int | None) -> Job:
@@ -184,8 +200,10 @@ class Control:
         free = fetchers.size - len(running)
         if not movable or free < 0 or fetchers.paused or fetchers.held:
             return None
-        waiting = self._store.next_of(State.QUEUED, free + 1)
+        waiting = self._store.next_of(State.QUEUED, free + _LOOKED_AT)[free:]
+        # one that was put back with a fault takes the next free worker, or it would push aside in vain again
+        urgent = next((job for job in waiting if not job.error), None)
         least = max(movable, key=lambda ticket: (ticket.priority, ticket.started))
-        if len(waiting) <= free or waiting[free].priority >= least.priority:
+        if urgent is None or urgent.priority >= least.priority:
             return None
-        return least, waiting[free]
+        return least, urgent

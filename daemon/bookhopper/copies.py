@@ -27,7 +27,11 @@ _NOT_KEPT = "books are delivered without a copy being kept"
 
 
 class Copies:
-    """Copies in a folder, each for `keep` seconds (0: none); `keep_free` bytes of the disk are left alone."""
+    """Copies in a folder, each for `keep` seconds (0: none); `keep_free` bytes of the disk are left alone.
+
+    Since a copy is a convenience, the oldest make room for new ones and for what is downloaded: `keep_free`
+    has to be more than downloads leave free.
+    """
 
     def __init__(self, folder: Path, keep: float, keep_free: int) -> None:
         self._folder = folder
@@ -62,10 +66,14 @@ class Copies:
         return frozenset()
 
     def clear(self) -> int:
-        """Remove the copies that were kept long enough, and what a crash left half-made; how many."""
+        """Remove the copies that were kept long enough, or whose room is needed; how many.
+
+        What a crash left half-made goes as well.
+        """
         now = time.time()
         cleared = 0
         try:
+            cleared += self._make_room_for(0)
             with self._entries() as entries:
                 for entry in entries:
                     if _is_over(entry, now - self._keep, now - _ABANDONED_SECONDS):
@@ -85,7 +93,8 @@ class Copies:
     def _make(self, job: int, path: Path) -> None:
         self._folder.mkdir(exist_ok=True)
         size = path.stat().st_size
-        if shutil.disk_usage(self._folder).free - size < self._keep_free:
+        self._make_room_for(size)
+        if not self._has_room_for(size):
             self._say(_NOT_KEPT, "the disk is nearly full")
             return
         temporary = self._folder / f"{job}{_TEMPORARY_SUFFIX}"
@@ -95,6 +104,26 @@ class Copies:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+    def _has_room_for(self, size: int) -> bool:
+        return shutil.disk_usage(self._folder).free - size >= self._keep_free
+
+    def _make_room_for(self, size: int) -> int:
+        """Remove the oldest copies until there is room, or none is left; how many."""
+        if self._has_room_for(size):
+            return 0
+        removed = 0
+        for job in sorted(self.jobs(), key=self._since):
+            self.path(job).unlink(missing_ok=True)
+            removed += 1
+            if self._has_room_for(size):
+                break
+        return removed
+
+    def _since(self, job: int) -> float:
+        with suppress(OSError):
+            return self.path(job).stat().st_mtime
+        return 0.0
 
     def _say(self, what: str, cause: str) -> None:
         """Say once what a cause keeps from happening."""

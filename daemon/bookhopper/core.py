@@ -64,7 +64,11 @@ class Core:
             self.on_completed: Completed = _unheard
             self.reporter = Reporter(self.store, self.request_folder, completed=self._completed)
             self.on_taken: Callable[[], None] = _unseen
-            limits = Limits(size=settings.intake.max_size, lines=settings.intake.max_lines)
+            self.limits = limits = Limits(
+                size=settings.intake.max_size,
+                lines=settings.intake.max_lines,
+                shelves=settings.intake.shelves,
+            )
             self.desk = Desk(
                 self.request_folder,
                 self.store,

@@ -50,12 +50,17 @@ class Downloader:
         """
         order.ticket.source = order.candidate.source
         faults: list[BookhopperError] = []
+        held: set[str] = set()
         for url in _best_first(order.candidate.urls, resume):
+            if (place := urlsplit(url).netloc) in held:
+                continue  # a second-best file of a busy host is no substitute for the best a moment later
             try:
                 return self._patiently(url, order, part, resume)
             except HeldError as error:
                 if error.scope == "queue":
                     raise
+                if error.scope == "host":
+                    held.add(place)
                 faults.append(error)
             except (TransientError, PermanentError) as error:
                 faults.append(error)

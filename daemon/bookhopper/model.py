@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 DEFAULT_PRIORITY = 1
 """Lower is more urgent: `!` in a list gives 0, `!!` gives -1."""
@@ -30,6 +31,7 @@ class State(StrEnum):
     DONE = "done"
     OWNED = "owned"
     DUPLICATE = "duplicate"
+    EXPANDED = "expanded"
     MISSING = "missing"
     AMBIGUOUS = "ambiguous"
     FAILED = "failed"
@@ -63,9 +65,26 @@ class Pick:
     job: int | None = None
 
 
+DEFAULT_LIMIT = 50
+MOST_BOOKS = 1000
+"""How many books of a collection are taken where nothing is said, and at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Books wanted together: an author's works, a series, or what a feed at an address lists.
+
+    `value` is the author's name, the series' title or the feed's address; `limit` bounds the books taken.
+    """
+
+    kind: Literal["author", "series", "feed"]
+    value: str
+    limit: int = DEFAULT_LIMIT
+
+
 @dataclass(frozen=True, slots=True)
 class Want:
-    """One wished-for book as its line says it.
+    """One wished-for book as its line says it, or a collection of books, each of which becomes a job.
 
     `line` and `raw` are the place and the text in the request file; `readings` holds other ways to read the
     line, which the scores decide about; `language` is a BCP 47 tag or empty, `formats` lower-case extensions
@@ -86,6 +105,7 @@ class Want:
     line: int = 0
     raw: str = ""
     readings: tuple[Reading, ...] = ()
+    collection: Collection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +170,8 @@ class Resume:
 @dataclass(frozen=True, slots=True)
 class Job:
     """A want on its way; `not_before`, `created` and `changed` are seconds since the epoch.
+
+    `parent` is the job of the collection that it came from.
 
     `attempts` counts only what was the job's own fault; `looks` counts the searches that found nothing, and
     spaces out the next one.  `asked` is what its worker is to do as soon as it can: `cancel`, `pause`, or

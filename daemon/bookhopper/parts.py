@@ -23,13 +23,16 @@ from bookhopper.deliver import Deliverer
 from bookhopper.download import Downloader
 from bookhopper.errors import BookhopperError, HeldError
 from bookhopper.ingest import IngestFolder
+from bookhopper.intake.lists import Lists
 from bookhopper.model import State
 from bookhopper.observe.collector import DaemonCollector, Sources
 from bookhopper.observe.collector import Parts as Observed
 from bookhopper.observe.logs import log_change
 from bookhopper.observe.metrics import Metrics
+from bookhopper.owned import CalibreLibrary
 from bookhopper.part import Limits
 from bookhopper.schedule import Schedule
+from bookhopper.search.collections import Collector
 from bookhopper.search.resolve import Resolver
 from bookhopper.search.sources import registry
 from bookhopper.search.sources.observed import ObservedSource, SourceCall
@@ -39,6 +42,7 @@ from bookhopper.worker import Pool
 log = logging.getLogger("bookhopper")
 
 _COPIES = "copies"
+_LISTS = "lists"
 _INGEST = "ingest-folder"  # this machine's, and so in its state folder and not in the store
 _SEARCH_ATTEMPTS = 5
 _LAST_SECONDS = 3.0  # of the grace time are kept for those who tell what happened
@@ -60,24 +64,34 @@ class Parts:
         self._answers = Sources(
             {source.name: True for source in self._sources.sources},
             {},
-            lambda name: self._sources.hosts.waited(self._sources.allowed[name]),
+            self._sources.waited,
+            self._sources.held,
         )
         self._resolver = self._make_resolver()
+        self._collector = self._make_collector()
         self._downloader = self._make_downloader()
         identity = settings.folders.state / _INGEST
         self._ingest = self._make_ingest(identity)
+        download = settings.download
         self._copies = Copies(
-            settings.folders.state / _COPIES, settings.deliver.keep_copies, settings.download.keep_free
+            settings.folders.state / _COPIES,
+            settings.deliver.keep_copies,
+            keep_free=download.keep_free + download.max_size,  # so that copies never keep a download waiting
         )
         self._deliverer = Deliverer(core.store, self._ingest, core.parts_folder, self._copies)
         self._placing = Placing(self._deliverer, self._ingest, identity)
         self._acquire = Acquire(
-            core.store, self._downloader, self._deliverer, parts=core.parts_folder, formats=settings.formats
+            core.store,
+            self._downloader,
+            self._deliverer,
+            parts=core.parts_folder,
+            formats=settings.formats,
+            locators=self._sources.locators,
         )
         self._searchers = Pool(
             core.store,
             State.WANTED,
-            Search(core.store, self._resolver),
+            Search(core.store, self._resolver, self._collector, self._make_library()),
             size=settings.match.searchers,
             attempts=_SEARCH_ATTEMPTS,
         )
@@ -92,6 +106,7 @@ class Parts:
         self._control = Control(core.store, self._searchers, self._fetchers, preempt=settings.queue.preempt)
         self._metrics.registry.register(DaemonCollector(self._observed()))
         self._refreshing = Refreshing(self._sources.sources, self._searchers)
+        self._lists = self._make_lists()
         self._schedule = self._make_schedule()
         view = self._view()
         self._live = Live(view)
@@ -106,6 +121,23 @@ class Parts:
             margin=settings.match.margin,
             languages=settings.languages,
             formats=settings.formats,
+            deadlines={each.name: each.deadline for each in settings.sources},
+            identifiers=self._sources.identifiers,
+        )
+
+    def _make_collector(self) -> Collector:
+        return Collector(
+            [ObservedSource(source, self._source_called) for source in self._sources.sources],
+            languages=self._core.settings.languages,
+            formats=self._core.settings.formats,
+        )
+
+    def _make_library(self) -> CalibreLibrary | None:
+        settings = self._core.settings
+        if settings.calibre_library is None:
+            return None
+        return CalibreLibrary(
+            settings.calibre_library, accept=settings.match.accept, margin=settings.match.margin
         )
 
     def _make_downloader(self) -> Downloader:
@@ -122,6 +154,17 @@ class Parts:
             expected=read_identity(identity),
         )
 
+    def _make_lists(self) -> Lists:
+        core = self._core
+        return Lists(
+            core.settings.lists,
+            self._sources.hosts,
+            core.desk,
+            core.store.job_of,
+            folder=core.settings.folders.state / _LISTS,
+            limits=core.limits,
+        )
+
     def _make_schedule(self) -> Schedule:
         core = self._core
         scheduled = chores(
@@ -134,6 +177,7 @@ class Parts:
                 control=self._control,
                 placing=self._placing,
                 refreshing=self._refreshing,
+                lists=self._lists,
             )
         )
         self._metrics.expect_runs(chore.name for chore in scheduled)
@@ -226,6 +270,7 @@ class Parts:
     def stop(self, deadline: float) -> None:
         """Stop by a moment of the monotonic clock: who lets work in first, who tells of it last."""
         self._refreshing.stop()
+        self._lists.stop()
         self._schedule.stop()
         self._core.watcher.stop()
         self._server.stop(deadline)
@@ -242,4 +287,6 @@ class Parts:
         self._core.reporter.join(deadline)
         self._deliverer.close()
         self._resolver.close()
+        self._collector.close()
+        self._lists.close()
         self._sources.close()

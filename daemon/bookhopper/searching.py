@@ -1,12 +1,16 @@
-"""The searchers' step: a WANTED job becomes QUEUED, AMBIGUOUS, MISSING or DUPLICATE."""
+"""The searchers' step: a WANTED job becomes QUEUED, AMBIGUOUS, MISSING, OWNED, DUPLICATE, or EXPANDED."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
-from bookhopper.model import Job, State
+from bookhopper.model import Candidate, Job, State
+from bookhopper.owned import CalibreLibrary
+from bookhopper.search.collections import Collector
+from bookhopper.search.normalise import identity
 from bookhopper.search.resolve import Decision, Resolution, Resolver
-from bookhopper.store.base import Move, Store
+from bookhopper.store.base import Move, Store, Wish
 from bookhopper.ticket import Ticket
 
 _SOON_SECONDS = 3600.0
@@ -18,13 +22,21 @@ _GOES_TO = {Decision.AMBIGUOUS: State.AMBIGUOUS, Decision.MISSING: State.MISSING
 class Search:
     """Resolves a job's want; called by every searcher at once."""
 
-    def __init__(self, store: Store, resolver: Resolver) -> None:
+    def __init__(
+        self, store: Store, resolver: Resolver, collector: Collector, library: CalibreLibrary | None = None
+    ) -> None:
         self._store = store
         self._resolver = resolver
+        self._collector = collector
+        self._library = library
 
-    def __call__(self, job: Job, ticket: Ticket) -> Move:
+    def __call__(self, job: Job, ticket: Ticket) -> Move | None:
         """Decide where the job goes; raises HeldError while a source that may have it cannot be asked."""
         ticket.stage = "search"
+        if job.want.collection is not None:
+            return self._expand(job, ticket)
+        if (owned := self._owned(job, ticket)) is not None:
+            return Move(job.id, job.state, State.OWNED, owned)
         resolution = self._resolver.resolve(job.want, ticket)
         if resolution.decision is not Decision.ACCEPT:
             after = _GOES_TO[resolution.decision]
@@ -34,7 +46,29 @@ class Search:
             )
         if (double := self._double(job, resolution)) is not None:
             return Move(job.id, job.state, State.DUPLICATE, double, candidates=resolution.chosen)
+        # a want may say less of the book, or say it otherwise, than the source does
+        if (owned := self._owned(job, ticket, resolution.chosen[0])) is not None:
+            return Move(job.id, job.state, State.OWNED, owned, candidates=resolution.chosen)
         return Move(job.id, job.state, State.QUEUED, candidates=resolution.chosen, attempts=0)
+
+    def _expand(self, job: Job, ticket: Ticket) -> Move | None:
+        """Turn a collection into its books; one that had some before stays so where none is found now."""
+        found = self._collector.books(job.want, ticket)
+        if not found.wants and not self._store.books_of([job.id])[job.id]:
+            after = State.AMBIGUOUS if found.unclear else State.MISSING
+            soon = None if found.complete else time.time() + _SOON_SECONDS
+            return Move(job.id, job.state, after, found.reason, not_before=soon)
+        # known by what a line would say of it, so that a list that names the book finds the same job
+        wishes = [Wish(want, identity(replace(want, pick=None))) for want in found.wants]
+        self._store.expand(job.id, wishes, found.reason)
+        return None
+
+    def _owned(self, job: Job, ticket: Ticket, chosen: Candidate | None = None) -> str | None:
+        """Tell which book of the calibre library answers the want, unless a second copy is what is wanted."""
+        if self._library is None or job.want.force:
+            return None
+        book = self._library.find(job.want, ticket, chosen)
+        return None if book is None else f"in the calibre library: {book}"
 
     def _double(self, job: Job, resolution: Resolution) -> str | None:
         """Tell which job brought the book that was chosen, unless a second copy is what is wanted."""

@@ -8,14 +8,26 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, PrivateAttr, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from bookhopper.model import FORMATS
+from bookhopper.network_settings import ProxyAddress, ResolverNames, SolverAddress
+from bookhopper.search.definitions.places import find as find_definition
 from bookhopper.search.language import language_tag
 from bookhopper.setting_types import (
     Duration,
@@ -31,6 +43,10 @@ from bookhopper.setting_types import (
 
 CATALOGUE_URL = "https://www.gutenberg.org/cache/epub/feeds/pg_catalog.csv.gz"
 """Where Project Gutenberg offers its catalogue to programs (its "Offline Catalogs" page)."""
+
+ARCHIVE_URL = "https://archive.org"
+OPEN_LIBRARY_URL = "https://openlibrary.org"
+STANDARD_EBOOKS_URL = "https://standardebooks.org"
 
 MIRRORS = ("https://aleph.pglaf.org", "https://gutenberg.pglaf.org")
 """Mirrors of Project Gutenberg that programs may use (its "Mirroring How-To" page)."""
@@ -61,6 +77,17 @@ class Folders(Section):
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where settings come from, which `config.load` gives as pydantic's context.
+
+    `folder` is that of the file; `warnings` are what whoever starts the daemon should read.
+    """
+
+    folder: Path
+    warnings: tuple[str, ...] = ()
+
+
 class Pace(Section):
     """How gently a host is asked: seconds between two requests, and requests at once."""
 
@@ -69,10 +96,26 @@ class Pace(Section):
 
 
 class _SourceSection(Section):
-    """What every source may say of itself; without a pace, loopback and private hosts are not paced."""
+    """What every source may say of itself; without a pace, loopback and private hosts are not paced.
+
+    `deadline` is for how long its answer to a search is waited for.  `proxy` is the one way to its servers,
+    whatever the environment says; `dns` the resolvers that are asked for their names; `solver` the address of
+    a FlareSolverr for servers that want to see a browser, and is asked for nothing else.
+    """
 
     name: Name
     pace: Pace | None = None
+    dns: ResolverNames = ("system",)
+    proxy: ProxyAddress = SecretStr("")
+    solver: SolverAddress = ""
+    deadline: Annotated[Duration, Field(gt=0, le=600)] = 20.0
+
+    @field_validator("proxy")
+    @classmethod
+    def _looks_up_by_itself(cls, proxy: SecretStr, info: ValidationInfo) -> SecretStr:
+        if proxy.get_secret_value() and info.data.get("dns", ("system",)) != ("system",):
+            raise ValueError("a proxy looks the names up by itself: leave dns out")
+        return proxy
 
 
 class GutenbergSettings(_SourceSection):
@@ -124,6 +167,89 @@ class OpdsSettings(_SourceSection):
         return self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
 
 
+class StandardEbooksSettings(_SourceSection):
+    """Standard Ebooks: `opds` with its address filled in.
+
+    Its OPDS feeds and their search are for its patrons: `username` is the e-mail address of one, and there is
+    no password.  Open to all is the news feed of new releases, some thirty books, which is what is looked
+    through without a `username` (its pages "Ebook feeds" and "Accessing the feeds").
+    """
+
+    kind: Literal["standard_ebooks"]
+    name: Name = "standard_ebooks"
+    site: str = STANDARD_EBOOKS_URL
+    username: str = ""
+
+    @field_validator("site")
+    @classmethod
+    def _web_address(cls, site: str) -> str:
+        return _web_address(site).rstrip("/")
+
+    @property
+    def url(self) -> str:
+        """The feed with which it is entered: the catalogue's root, or what is open to all."""
+        return f"{self.site}/feeds/opds" if self.username else f"{self.site}/feeds/atom/new-releases"
+
+    def secret(self) -> str:
+        """Give the password, which is empty for everybody."""
+        return ""
+
+
+class InternetArchiveSettings(_SourceSection):
+    """The Internet Archive: its public texts, nothing that is lent."""
+
+    kind: Literal["internet_archive"]
+    name: Name = "internet_archive"
+    url: str = ARCHIVE_URL
+    deadline: Annotated[Duration, Field(gt=0, le=600)] = 40.0  # several requests a want, at its pace
+
+    @field_validator("url")
+    @classmethod
+    def _web_address(cls, url: str) -> str:
+        return _web_address(url)
+
+
+class OpenLibrarySettings(_SourceSection):
+    """Open Library: what an ISBN names, and public scans of works, which lie in the `archive`."""
+
+    kind: Literal["open_library"]
+    name: Name = "open_library"
+    url: str = OPEN_LIBRARY_URL
+    archive: str = ARCHIVE_URL
+    deadline: Annotated[Duration, Field(gt=0, le=600)] = 40.0
+
+    @field_validator("url", "archive")
+    @classmethod
+    def _web_address(cls, url: str) -> str:
+        return _web_address(url)
+
+
+class HtmlSettings(_SourceSection):
+    """A catalogue of web pages; `definition` is a path, or the name of a file in sources.d.
+
+    `settings` are what that definition asks for; of one called `password`, `password_file` names a file.
+    """
+
+    kind: Literal["html"]
+    name: Name = "html"
+    definition: Path
+    settings: Mapping[str, bool | int | float | SecretStr] = {}
+
+    @field_validator("definition", mode="before")
+    @classmethod
+    def _found(cls, definition: object, info: ValidationInfo) -> object:
+        beside = info.context.folder if isinstance(info.context, Origin) else Path.cwd()
+        return find_definition(definition, beside) if isinstance(definition, str) else definition
+
+    @property
+    def given(self) -> Mapping[str, str | bool | int | float]:
+        """The settings in the clear."""
+        return {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value
+            for name, value in self.settings.items()
+        }
+
+
 class FolderSettings(_SourceSection):
     """A folder or mounted share of books; a pace changes nothing there."""
 
@@ -132,8 +258,26 @@ class FolderSettings(_SourceSection):
     path: Folder
 
 
+def _known_formats(formats: tuple[str, ...]) -> tuple[str, ...]:
+    named = tuple(name.lower().lstrip(".") for name in formats)
+    for name in named:
+        if name not in FORMATS:
+            near = difflib.get_close_matches(name, FORMATS, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(sorted(FORMATS))}"
+            raise ValueError(f"no format is called `{name}`: {hint}")
+    return named
+
+
+Formats = Annotated[Words, AfterValidator(_known_formats)]
+
 SourceSettings = Annotated[
-    GutenbergSettings | OpdsSettings | FolderSettings,
+    GutenbergSettings
+    | OpdsSettings
+    | StandardEbooksSettings
+    | InternetArchiveSettings
+    | OpenLibrarySettings
+    | HtmlSettings
+    | FolderSettings,
     Field(discriminator="kind"),
 ]
 
@@ -146,6 +290,28 @@ class IntakeSettings(Section):
     polling: Literal["auto", "always", "never"] = "auto"
     max_size: Size = 20 * 1024**2
     max_lines: Annotated[int, Field(ge=1)] = 200_000
+    shelves: Words = ("to-read",)
+
+
+class ListSettings(Section):
+    """A list of books at an address, which is read again `every` so often; what is new in it becomes wants.
+
+    `formats`, `tags` and `priority` hold for those of its wants that say nothing else.
+    """
+
+    url: str
+    name: Name
+    every: Annotated[Duration, Field(ge=1)] = 6 * 3600.0
+    formats: Formats = ()
+    tags: Words = ()
+    priority: Annotated[int, Field(gt=-(10**9), lt=10**9)] | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _web_address(cls, url: str) -> str:
+        if "@" in urlsplit(_web_address(url)).netloc:
+            raise ValueError("an address with a sign-in in it cannot be used here")
+        return url
 
 
 class MatchSettings(Section):
@@ -262,8 +428,11 @@ class Settings(Section):
 
     folders: Folders = Field(default_factory=Folders)
     sources: tuple[SourceSettings, ...] = (GutenbergSettings(kind="gutenberg"),)
-    formats: Annotated[Words, Field(min_length=1)] = ("epub", "azw3", "mobi", "pdf", "fb2", "cbz", "txt")
+    lists: tuple[ListSettings, ...] = ()
+    formats: Annotated[Formats, Field(min_length=1)] = ("epub", "azw3", "mobi", "pdf", "fb2", "cbz", "txt")
     languages: Words = ("en",)
+    calibre_library: Folder | None = None
+    """A calibre library, whose books are not fetched again; it is only read."""
     intake: IntakeSettings = IntakeSettings()
     match: MatchSettings = MatchSettings()
     download: DownloadSettings = DownloadSettings()
@@ -275,25 +444,14 @@ class Settings(Section):
     _warnings: tuple[str, ...] = PrivateAttr(default=())
 
     def model_post_init(self, context: object, /) -> None:
-        """Keep the warnings that `config.load` gives as pydantic's context."""
-        if isinstance(context, tuple):
-            self._warnings = context
+        """Keep the warnings that `config.load` gives."""
+        if isinstance(context, Origin):
+            self._warnings = context.warnings
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What whoever starts the daemon should read in its log; it is no part of the file."""
         return self._warnings
-
-    @field_validator("formats")
-    @classmethod
-    def _lower_case(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
-        named = tuple(name.lower().lstrip(".") for name in formats)
-        for name in named:
-            if name not in FORMATS:
-                near = difflib.get_close_matches(name, FORMATS, n=1)
-                hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(sorted(FORMATS))}"
-                raise ValueError(f"no format is called `{name}`: {hint}")
-        return named
 
     @field_validator("languages")
     @classmethod
@@ -311,3 +469,12 @@ class Settings(Section):
             if names.count(name) > 1:
                 raise ValueError(f"two sources are named {name}: give each a name of its own")
         return sources
+
+    @field_validator("lists")
+    @classmethod
+    def _lists_once(cls, lists: tuple[ListSettings, ...]) -> tuple[ListSettings, ...]:
+        names = [each.name for each in lists]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two lists are named {name}: give each a name of its own")
+        return lists

@@ -60,17 +60,17 @@ class Ticket:
         self._event = threading.Event()
         self._reason: Reason | None = None
         self._shielded = False
-        self._end: Callable[[], object] | None = None
+        self._ends: dict[object, Callable[[], object]] = {}
 
     def interrupt(self, reason: Reason) -> None:
         """Ask the job to stop; the first reason stays."""
         if self._reason is None:
             self._reason = reason
         self._event.set()
-        end = self._end
-        if end is not None and not self._shielded:
-            with suppress(OSError, ValueError):  # it came to its end by itself
-                end()
+        if not self._shielded:
+            for end in self._ends.copy().values():
+                with suppress(OSError, ValueError):  # it came to its end by itself
+                    end()
 
     @property
     def reason(self) -> Reason | None:
@@ -98,13 +98,17 @@ class Ticket:
 
     @contextmanager
     def ended_by(self, end: Callable[[], object]) -> Iterator[None]:
-        """Let an interruption call `end` while the block waits for something that looks at no ticket."""
-        self._end = end
+        """Let an interruption call `end` while the block waits for something that looks at no ticket.
+
+        Several threads may wait for one job, as a search does for its sources.
+        """
+        mine = object()
+        self._ends[mine] = end
         try:
             self.check()
             yield
         finally:
-            self._end = None
+            del self._ends[mine]
 
     @contextmanager
     def shield(self) -> Iterator[None]:

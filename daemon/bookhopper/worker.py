@@ -188,7 +188,8 @@ class Pool:
                 self._store.wait(self._waiting, _IDLE_SECONDS)
 
     def _kept_back(self) -> bool:
-        return self._paused or self._gate.remaining() > 0
+        """Whether nothing is to be claimed now: also while more run than a lowered number lets begin."""
+        return self._paused or self._gate.remaining() > 0 or len(self._tickets) >= self._size
 
     def _sit_out(self, slot: int) -> None:
         """Wait while claims are held back, a moment at most."""
@@ -231,6 +232,7 @@ class Pool:
             with self._lock:
                 if self._tickets.get(job.id) is ticket:  # put back, the job may be another worker's by now
                     del self._tickets[job.id]
+                self._changed.notify_all()
             ticket.ended.set()
 
     def _outcome(self, job: Job, ticket: Ticket) -> Move | None:

@@ -21,6 +21,9 @@ def main() -> int:
     parser.add_argument(
         "--data", type=Path, default=DATA, help="where the real data lies (default: %(default)s)"
     )
+    parser.add_argument(
+        "--explain", action="store_true", help="of match: list what was missed or only tolerated, and why"
+    )
     arguments = parser.parse_args()
     unknown = [name for name in arguments.names if name not in NAMES]
     if unknown:

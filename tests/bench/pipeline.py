@@ -24,6 +24,9 @@ from bookhopper.download import Downloader
 from bookhopper.ingest import IngestFolder
 from bookhopper.model import Candidate, Change, State, Want
 from bookhopper.net.hosts import Hosts
+from bookhopper.net.route import Route
+from bookhopper.net.session import new_session
+from bookhopper.net.web import Web
 from bookhopper.part import Limits
 from bookhopper.search.sources.registry import Opener, SourceSet
 from bookhopper.store.base import Move, NewRequest, Wish
@@ -78,9 +81,8 @@ def _bookhopper(url: str, workers: int, root: Path) -> float:
         done = _Countdown(BOOKS)
         store = SqliteStore(home / "queue.db", done.hear)
         _queue(store, url)
-        sources = SourceSet(
-            (), Hosts(local={url.removeprefix("http://")}), {}, {}, {"bench": frozenset(("127.0.0.1",))}
-        )
+        web = Web(new_session(Route(allowed={"127.0.0.1"})), Hosts(local={url.removeprefix("http://")}))
+        sources = SourceSet((), web.hosts, {}, {"bench": web})
         downloader = Downloader(Opener(sources, (10.0, 30.0)), Limits(2**30, 0), {})
         ingest = IngestFolder(home / "ingest", mode=0o664, require_mount=True)
         deliverer = Deliverer(store, ingest, home / "parts")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -117,12 +118,19 @@ class Page:
 
     def titles(self, name: str) -> list[str]:
         """Give the titles in a list of the page."""
-        return self.texts(f"#{name}-list > .row .heading > .title")
+        return self.texts(f"#{name}-list > .row > .main > .heading > .title")
 
     def see_titles(self, name: str, *titles: str) -> None:
         """Wait until a list holds these titles in this order."""
         self.await_(
             lambda: self.titles(name) == list(titles), lambda: f"{list(titles)}, not {self.titles(name)}"
+        )
+
+    def see_notices(self, *lines: str) -> None:
+        """Wait until the page's notices are these."""
+        self.await_(
+            lambda: self.texts(".notice p") == list(lines),
+            lambda: f"{list(lines)}, not {self.texts('.notice p')}",
         )
 
     def row(self, name: str, title: str) -> WebElement:
@@ -212,17 +220,19 @@ class Page:
         yield
         ActionChains(self.driver).release().perform()
 
-    def drop_file(self, name: str, text: str) -> None:
+    def drop_file(self, name: str, content: str | bytes) -> None:
         """Drop a file on the page, as from a file manager."""
+        data = content.encode() if isinstance(content, str) else content
         self.run(
-            """const transfer = new DataTransfer();
-            transfer.items.add(new File([arguments[1]], arguments[0], { type: "text/plain" }));
+            """const bytes = Uint8Array.from(atob(arguments[1]), (one) => one.charCodeAt(0));
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([bytes], arguments[0]));
             for (const type of ["dragenter", "dragover", "drop"]) {
               const event = new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true });
               document.querySelector("main").dispatchEvent(event);
             }""",
             name,
-            text,
+            base64.b64encode(data).decode("ascii"),
         )
 
     # afterwards

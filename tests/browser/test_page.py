@@ -53,7 +53,7 @@ def test_a_wish_is_typed_watched_paused_resumed_and_delivered(
     second = shelf.hold(path_of(LARGE), 1_200_000, drips=True)
     page.act("running", "Moby Dick", "pause")
     page.see_titles("queue", "Moby Dick")
-    page.see("#queue-list .facts", "paused")
+    page.see("#queue-list .facts", "paused, 400 kB kept")
     page.see_titles("running")
     page.act("queue", "Moby Dick", "pause")
     assert second.reached.wait(30)
@@ -66,6 +66,7 @@ def test_a_wish_is_typed_watched_paused_resumed_and_delivered(
     second.go.set()
     page.see_titles("history", "Moby Dick")
     page.see("#history-list .outcome", "delivered")
+    page.see("#history-list .facts", "EPUB · 2 MB")
     page.see("#count-done", "1")
     page.see("#ever-completed", "1")
     (book,) = daemon.ingest.iterdir()
@@ -151,6 +152,7 @@ def test_a_running_download_is_cancelled_and_the_workers_are_changed(
     assert daemon.get("/api/workers")["workers"] == 4
     page.find("#workers").send_keys("\ue003" * 2, "33", ENTER)
     page.await_(lambda: page.find("#workers").get_property("value") == "4", "33 to be refused")
+    page.see_notices("Cancelled: Moby Dick", "Downloads at once: a number from 1 to 32.")
     page.press("#fewer-workers")
     page.await_(lambda: daemon.get("/api/workers")["workers"] == 3, "three workers again")
 
@@ -163,7 +165,7 @@ def test_a_question_is_answered_by_one_click(daemon: Daemon, page: Page) -> None
     page.unfold("aside", "Electra")
     page.await_(lambda: len(page.texts(".candidate .author")) == 2, "the two candidates")
     assert set(page.texts(".candidate .author")) == {"Sophocles", "Euripides"}
-    assert all(" · " in why for why in page.texts(".candidate .why"))
+    assert set(page.texts(".candidate .score")) == {"88 % match"}
     page.shot("question")
     name = "This one: Electra by Euripides, EPUB · English"
     page.press(f'.candidate .pick[aria-label="{name}"]')
@@ -171,12 +173,7 @@ def test_a_question_is_answered_by_one_click(daemon: Daemon, page: Page) -> None
     page.see_titles("aside", "No such book at all")
     (book,) = daemon.ingest.iterdir()
     assert number_in(book) == 14322
-
-    page.press("#clear")
-    page.see_titles("aside")
-    page.see("#count-aside", "0")
-    page.see_titles("history", "Electra")
-    page.find("#aside-empty")
+    assert not page.driver.find_element("id", "clear").is_displayed()
 
 
 def test_lists_are_chosen_and_dropped(daemon: Daemon, page: Page, tmp_path: Path) -> None:
@@ -221,7 +218,7 @@ def test_the_page_comes_back_when_the_daemon_does(make_daemon: MakeDaemon, page:
     page.see_titles("history", "Dracula")
     page.expected = AWAY
     assert daemon.stop() == 0
-    page.see("#connection-word", "Daemon away, trying again …")
+    page.see("#connection-word", "bookhopper is away, trying again …")
     page.shot("away")
     page.wish("Walden — Henry David Thoreau")
     page.find("#notices .notice-error")

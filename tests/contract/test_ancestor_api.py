@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ FIELDS = (
     "id", "title", "preview", "author", "publisher", "year", "language", "format", "size", "info",
     "download_urls", "download_path", "priority", "progress",
 )  # fmt: skip
+TEN_BYTES = b"ten bytes!"  # the size that the ledger has of these books
 STATES = ("queued", "downloading", "available", "error", "done", "cancelled")
 NOT_FOUND = {"error": "Book not found"}
 OFFER = f"{SOURCE}:A Tale - Ann Author"
@@ -305,6 +307,54 @@ def test_download_of_what_cannot_be_had(idle: Api, text: str) -> None:
     assert not idle.site.queue.states()
 
 
+def test_download_of_what_is_gone_says_in_the_log_how_to_get_it(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "bookhopper.api")
+    job = delivered(api.site)
+    (api.site.ingest / f"{job}.epub").write_bytes(TEN_BYTES)
+    api.get("/api/download", id=job)
+    assert caplog.messages == []
+    (api.site.ingest / f"{job}.epub").unlink()
+    answer = api.get("/api/download", id=job)
+    assert (answer.status, answer.json) == (200, {"status": "queued", "priority": 0})
+    assert caplog.messages == [
+        f"{job} was delivered as {job}.epub and is not fetched again: ask for it in a list with `force: true`"
+    ]
+    assert api.site.queue.states() == {"done": 1}
+
+
+def test_download_of_what_a_line_picked_is_shown_by_its_id(api: Api) -> None:
+    api("POST", "/api/requests", body=f"pick: {OFFER}")
+    assert api.get("/api/download", id=OFFER).json == {"status": "queued", "priority": 0}
+    assert list(api.group("queued")) == [OFFER]
+    assert api("DELETE", f"/api/download/{quote(OFFER)}/cancel").status == 200
+    assert list(api.group("cancelled")) == [OFFER]
+
+
+def test_download_of_what_a_list_has_brought_is_available(api: Api) -> None:
+    first = delivered(api.site)
+    asked = f"{SOURCE}:1~epub"
+    api.get("/api/download", id=asked)
+    claimed = api.site.store.claim(State.WANTED)
+    assert claimed is not None
+    double = Move(claimed.id, State.SEARCHING, State.DUPLICATE, "", candidates=(candidate("1", "Tale 1"),))
+    api.site.store.move(double)
+    assert asked in api.group("done")
+    assert api.get("/api/localdownload", id=asked).status == 404
+    part = api.site.folder / "part"
+    part.write_bytes(TEN_BYTES)
+    api.site.copies.keep(first, part)
+    assert set(api.group("available")) == {str(first), asked}
+    assert api.get("/api/localdownload", id=asked).body == TEN_BYTES
+    api.site.copies.discard(first)
+    (api.site.ingest / f"{first}.epub").write_bytes(TEN_BYTES)
+    book = api.group("available")[asked]
+    assert (book["download_path"], book["size"]) == (f"{first}.epub", "10 Bytes")
+    assert api.get("/api/localdownload", id=asked).body == TEN_BYTES
+    assert api.get("/api/info", id=asked).json["size"] == "10 Bytes"
+
+
 # GET /api/status
 
 
@@ -407,15 +457,26 @@ def test_status_forgets_what_settled_long_ago(api: Api) -> None:
 def test_localdownload_serves_the_copy(api: Api) -> None:
     job = delivered(api.site)
     part = api.site.folder / "part"
-    part.write_bytes(EPUB)
+    part.write_bytes(TEN_BYTES)
     api.site.copies.keep(job, part)
     answer = api.get("/api/localdownload", id=job)
-    assert (answer.status, answer.body) == (200, EPUB)
+    assert (answer.status, answer.body) == (200, TEN_BYTES)
     assert answer.headers["Content-Disposition"] == (
         "attachment; filename=\"Tale 1.epub\"; filename*=UTF-8''Tale%201.epub"
     )
     assert answer.headers["Content-Type"] == "application/epub+zip"
-    assert answer.headers["Content-Length"] == str(len(EPUB))
+    assert answer.headers["Content-Length"] == "10"
+
+
+@pytest.mark.parametrize("cut_short", [b"", b"ten"])
+def test_localdownload_passes_over_a_copy_that_a_power_cut_left(api: Api, cut_short: bytes) -> None:
+    job = delivered(api.site)
+    part = api.site.folder / "part"
+    part.write_bytes(cut_short)
+    api.site.copies.keep(job, part)
+    assert api.get("/api/localdownload", id=job).status == 404
+    (api.site.ingest / f"{job}.epub").write_bytes(EPUB)  # which its consumer has written into
+    assert api.get("/api/localdownload", id=job).body == EPUB
 
 
 def test_localdownload_falls_back_to_the_file_in_ingest(api: Api) -> None:

@@ -15,14 +15,23 @@ import pytest
 from bookhopper.errors import HeldError
 from bookhopper.model import Candidate, Reading
 from bookhopper.net.hosts import Hosts
+from bookhopper.net.route import Route
 from bookhopper.net.session import new_session
+from bookhopper.net.web import Web
+from bookhopper.search.definitions.model import Definition
 from bookhopper.search.sources.base import Query, Source
 from bookhopper.search.sources.folder import FolderSource
 from bookhopper.search.sources.gutenberg import GutenbergSource
 from bookhopper.search.sources.gutenberg_index import GutenbergIndex
+from bookhopper.search.sources.html import HtmlSource
+from bookhopper.search.sources.internet_archive import InternetArchiveSource
 from bookhopper.search.sources.opds import OpdsSource
+from bookhopper.search.sources.open_library import OpenLibrarySource
 from bookhopper.ticket import Interrupted, Reason, Ticket
 from tests import books
+from tests.fakes.archive_server import Work, fake_archive
+from tests.fakes.archive_server import book as item
+from tests.fakes.library_site import LibrarySite, library_site
 from tests.fakes.opds_server import FakeBook, FakeCatalogue, fake_catalogue
 from tests.fakes.server import free_port
 
@@ -39,15 +48,23 @@ Builder = Callable[[ExitStack, Path, FakeCatalogue], Source]
 
 
 def opds(stack: ExitStack, _: Path, catalogue: FakeCatalogue) -> Source:
-    catalogue.search = "description"
-    session = stack.enter_context(new_session())
-    return OpdsSource("home", catalogue.root, session=session, hosts=Hosts(local={"127.0.0.1"}))
+    catalogue.version, catalogue.search = "1.2", "description"
+    return OpdsSource("home", catalogue.root, _web_to(catalogue.url, stack))
 
 
 def opds_without_search(stack: ExitStack, _: Path, catalogue: FakeCatalogue) -> Source:
-    catalogue.search = "none"
-    session = stack.enter_context(new_session())
-    return OpdsSource("home", catalogue.root, session=session, hosts=Hosts(local={"127.0.0.1"}))
+    catalogue.version, catalogue.search = "1.2", "none"
+    return OpdsSource("home", catalogue.root, _web_to(catalogue.url, stack))
+
+
+def opds_2(stack: ExitStack, _: Path, catalogue: FakeCatalogue) -> Source:
+    catalogue.version, catalogue.search = "2.0", "template"
+    return OpdsSource("home", catalogue.root, _web_to(catalogue.url, stack))
+
+
+def opds_2_without_search(stack: ExitStack, _: Path, catalogue: FakeCatalogue) -> Source:
+    catalogue.version, catalogue.search = "2.0", "none"
+    return OpdsSource("home", catalogue.root, _web_to(catalogue.url, stack))
 
 
 def folder(_: ExitStack, path: Path, __: FakeCatalogue) -> Source:
@@ -68,14 +85,73 @@ def gutenberg(stack: ExitStack, path: Path, _: FakeCatalogue) -> Source:
         GutenbergIndex(path / "gutenberg.sqlite"),
         ["https://mirror.example"],
         str(path / "pg_catalog.csv.gz"),
-        session=stack.enter_context(new_session()),
-        hosts=Hosts(),
+        web=Web(stack.enter_context(new_session()), Hosts()),
     )
     source.refresh(Ticket(1))
     return source
 
 
-KINDS: Sequence[Builder] = (opds, opds_without_search, folder, gutenberg)
+def internet_archive(stack: ExitStack, _: Path, __: FakeCatalogue) -> Source:
+    archive = stack.enter_context(fake_archive(*ITEMS))
+    return InternetArchiveSource("home", archive.url, _web_to(archive.url, stack))
+
+
+def open_library(stack: ExitStack, _: Path, __: FakeCatalogue) -> Source:
+    works = tuple(
+        Work(number, title, (author,), ia=(f"lost-{number}", ITEMS[number].identifier), access="public")
+        for number, (title, author) in enumerate(BOOKS)
+    )
+    archive = stack.enter_context(fake_archive(*ITEMS, works=works))
+    return OpenLibrarySource("home", archive.url, archive.url, _web_to(archive.url, stack))
+
+
+def html(stack: ExitStack, _: Path, __: FakeCatalogue) -> Source:
+    """Web pages, each book's file behind a page of its own."""
+    site = stack.enter_context(library_site(*BOOKS))
+    definition = Definition.model_validate(site.definition())
+    return HtmlSource("home", definition, web=_web_to(site.url, stack))
+
+
+def html_of_json(stack: ExitStack, _: Path, __: FakeCatalogue) -> Source:
+    """A site that answers in JSON, with the links to the files."""
+    site = stack.enter_context(library_site(*BOOKS))
+    search = {
+        "paths": [{"path": "api", "response": {"type": "json"}}],
+        "inputs": {"q": "{{ .Keywords }}"},
+        "rows": {"selector": "data.items"},
+        "fields": {
+            "title": {"selector": "name"},
+            "author": {"selector": "by.name"},
+            "download": {"selector": "link"},
+        },
+    }
+    definition = Definition.model_validate(site.definition(search=search, download=None))
+    return HtmlSource("home", definition, web=_web_to(site.url, stack))
+
+
+ITEMS = tuple(
+    item(f"book-{number}", title, author, formats="epub") for number, (title, author) in enumerate(BOOKS)
+)
+
+
+def _web_to(url: str, stack: ExitStack) -> Web:
+    """Give the way to a server on this machine, without a pace."""
+    session = stack.enter_context(new_session(Route(allowed=frozenset({urlsplit(url).netloc}))))
+    return Web(session, Hosts(local={"127.0.0.1"}))
+
+
+KINDS: Sequence[Builder] = (
+    opds,
+    opds_without_search,
+    opds_2,
+    opds_2_without_search,
+    folder,
+    gutenberg,
+    internet_archive,
+    open_library,
+    html,
+    html_of_json,
+)
 
 
 @pytest.fixture(scope="module")
@@ -221,9 +297,8 @@ def test_it_may_be_closed_twice(source: Source) -> None:
 
 
 def lost_opds(stack: ExitStack, _: Path, __: FakeCatalogue) -> Source:
-    session = stack.enter_context(new_session())
     url = f"http://127.0.0.1:{free_port()}/opds"
-    return OpdsSource("home", url, session=session, hosts=Hosts(local={"127.0.0.1"}))
+    return OpdsSource("home", url, _web_to(url, stack))
 
 
 def lost_folder(_: ExitStack, path: Path, __: FakeCatalogue) -> Source:
@@ -232,12 +307,28 @@ def lost_folder(_: ExitStack, path: Path, __: FakeCatalogue) -> Source:
 
 def lost_gutenberg(stack: ExitStack, path: Path, _: FakeCatalogue) -> Source:
     index, session = GutenbergIndex(path / "gone.sqlite"), stack.enter_context(new_session())
-    return GutenbergSource(
-        "home", index, ["https://m.example"], str(path / "x"), session=session, hosts=Hosts()
-    )
+    return GutenbergSource("home", index, ["https://m.example"], str(path / "x"), web=Web(session, Hosts()))
 
 
-@pytest.mark.parametrize("build", [lost_opds, lost_folder, lost_gutenberg])
+def lost_internet_archive(stack: ExitStack, _: Path, __: FakeCatalogue) -> Source:
+    url = f"http://127.0.0.1:{free_port()}"
+    return InternetArchiveSource("home", url, _web_to(url, stack))
+
+
+def lost_open_library(stack: ExitStack, _: Path, __: FakeCatalogue) -> Source:
+    url = f"http://127.0.0.1:{free_port()}"
+    return OpenLibrarySource("home", url, url, _web_to(url, stack))
+
+
+def lost_html(stack: ExitStack, _: Path, __: FakeCatalogue) -> Source:
+    site = LibrarySite(url=f"http://127.0.0.1:{free_port()}")
+    return HtmlSource("home", Definition.model_validate(site.definition()), web=_web_to(site.url, stack))
+
+
+LOST = (lost_opds, lost_folder, lost_gutenberg, lost_internet_archive, lost_open_library, lost_html)
+
+
+@pytest.mark.parametrize("build", LOST)
 def test_what_cannot_be_reached_is_held_and_unwell(
     build: Builder, tmp_path: Path, catalogue: FakeCatalogue
 ) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bookhopper.model import Job, Pick, Resume, State
+from bookhopper.model import Job, Pick, Resume, State, Want
 from bookhopper.search.normalise import identity
-from bookhopper.store.base import Move, StaleError, Store, UnfitError, UnknownJobError
-from bookhopper.store.queries import JobFilter, Totals
+from bookhopper.store.base import Move, NewRequest, StaleError, Store, UnfitError, UnknownJobError, Wish
+from bookhopper.store.queries import JobFilter, LineNote, Totals
 from tests.contract.stores import CANDIDATE, Bench, delivery, want
 
 BEYOND = 2**70
@@ -48,6 +48,8 @@ def brought(bench: Bench, state: State, title: str = "Emma") -> int:
             if state in ASIDE
             else Move(job, State.SEARCHING, state)
         )
+    elif state is State.EXPANDED:
+        store.expand(job, [], "no books")
     elif state is not State.SEARCHING:
         store.move(Move(job, State.SEARCHING, State.QUEUED, candidates=(CANDIDATE,), resume=RESUME))
         if state is not State.QUEUED:
@@ -369,9 +371,9 @@ def test_priorities_are_given(bench: Bench) -> None:
 
 def test_priorities_of_what_is_settled_are_passed_over(bench: Bench) -> None:
     jobs = full(bench)
-    assert bench.store.prioritise({**dict.fromkeys(jobs.values(), 7), 4242: 7, BEYOND: 7}) == 7
+    assert bench.store.prioritise({**dict.fromkeys(jobs.values(), 7), 4242: 7, BEYOND: 7}) == 8
     changed = {state for state, job in jobs.items() if bench.job(job).priority == 7}
-    assert changed == {*WAITING, *RUNNING, *ASIDE}
+    assert changed == {*WAITING, *RUNNING, *ASIDE, State.EXPANDED}
 
 
 @pytest.mark.parametrize("priority", [1_000_001, -1_000_001, BEYOND])
@@ -546,7 +548,7 @@ def test_filters_pick_out_and_count_the_same(
     every = bench.store.jobs(JobFilter(), limit=100)
 
     def passes(job: Job) -> bool:
-        unsettled = {*WAITING, *RUNNING, State.PLACED}
+        unsettled = {*WAITING, *RUNNING, State.PLACED, State.MISSING, State.AMBIGUOUS}
         return (
             (not states or job.state in states)
             and (request_ is None or job.request == request_)
@@ -581,6 +583,44 @@ def test_deliveries_are_found_together(bench: Bench) -> None:
     assert bench.store.deliveries([]) == {}
 
 
+def test_new_jobs_come_after_what_was_moved_to_the_end(bench: Bench) -> None:
+    a, b = bench.drop(want("A"), want("B"))
+    bench.store.move_before(a, None)
+    (c,) = bench.drop(want("C"))
+    (urgent,) = bench.drop(replace(want("D"), priority=0))
+    assert [job.id for job in bench.store.queue(limit=9)] == [urgent, b, a, c]
+
+
+def test_a_list_may_pick_for_its_own_owner_only(bench: Bench) -> None:
+    entries = [Wish(want("A"), identity(want("A")))]
+    bench.store.add_request(NewRequest("t1", "l", "d", "r", owner="ann"), entries)
+    pick = Want(raw="!! pick: 1 shelf:1", priority=-1, pick=Pick("shelf", "1", job=1))
+    for owner, note in (("kid", LineNote.BAD), ("ann", LineNote.PICKED), (None, LineNote.PICKED)):
+        request = NewRequest(f"t-{owner}", "l", "d", "r", owner=owner or "", only_owner=owner)
+        intake = bench.store.add_request(request, [Wish(pick, identity(pick))])
+        ((line, job),) = bench.store.lines(intake.request.id)
+        assert line.note is note
+        if owner == "kid":
+            assert (line.reason, job) == ("job 1 was queued by somebody else", None)
+            assert bench.store.next_of(State.WANTED, 1)[0].want.pick is None
+
+
+def test_the_seconds_before_a_pause_count_as_well(bench: Bench) -> None:
+    begun = time.time()
+    job = bench.downloading()
+    bench.claimed_earlier(job, 100.0)
+    bench.store.pause(job)
+    bench.store.move(Move(job, State.DOWNLOADING, State.QUEUED, resume=RESUME))
+    bench.store.resume(job)
+    assert bench.store.claim(State.QUEUED) is not None
+    bench.claimed_earlier(job, 10.0)
+    bench.store.place(delivery(job))
+    line = bench.store.delivery(job)
+    assert line is not None
+    assert line.seconds is not None
+    assert 110 <= line.seconds <= 110 + time.time() - begun
+
+
 def test_what_was_achieved_is_summed_up(bench: Bench) -> None:
     assert bench.store.totals() == Totals(0, 0, 0, 0.0)
     start = time.time()
@@ -592,6 +632,7 @@ def test_what_was_achieved_is_summed_up(bench: Bench) -> None:
         totals = bench.store.totals(since)
         assert (totals.completed, totals.failed, totals.bytes) == (2, 1, 20)
         assert 0 <= totals.seconds <= time.time() - start
+        assert totals.timed_bytes == 20
     assert bench.store.totals(time.time() + 60) == Totals(0, 0, 0, 0.0)
     assert bench.reopen().totals().completed == 2
 

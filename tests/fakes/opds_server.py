@@ -1,4 +1,4 @@
-"""A small OPDS 1.2 catalogue on a real socket, with the habits and the misdeeds that tests ask for."""
+"""A small OPDS catalogue, of 1.2 or 2.0, on a real socket, with the habits and misdeeds of real ones."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tests.fakes.server import serving
 
 ATOM = "application/atom+xml;profile=opds-catalog"
+OPDS_JSON = "application/opds+json"
+PUBLICATION = "application/opds-publication+json"
 OPEN = "http://opds-spec.org/acquisition/open-access"
 TYPES = {
     "epub": "application/epub+zip",
@@ -38,6 +40,8 @@ class FakeBook:
     language: str = "en"
     extra: str = ""
     """Further elements of its entry, as XML."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """Further metadata of its publication."""
 
     def entry(self, *, partial: bool = False) -> str:
         authors = "".join(f"<author><name>{escape(name)}</name></author>" for name in self.authors)
@@ -52,6 +56,28 @@ class FakeBook:
             f"<id>urn:fake:{self.number}</id><title>{escape(self.title)}</title>{authors}"
             f"<dc:language>{self.language}</dc:language>{self.extra}{entry if partial else files}</entry>"
         )
+
+    def publication(self, *, partial: bool = False, base: str = "") -> dict[str, Any]:
+        """Give the book as OPDS 2.0 has it."""
+        files = [
+            {
+                "rel": OPEN,
+                "type": TYPES[kind],
+                "href": f"{base}files/{self.number}/{quote(self.title)}.{kind}",
+                "properties": {"size": 1000 + self.number},
+            }
+            for kind in self.formats
+        ]
+        entry = {"rel": "self", "type": PUBLICATION, "href": f"{base}entries/{self.number}"}
+        metadata = {
+            "@type": "http://schema.org/Book",
+            "identifier": f"urn:fake:{self.number}",
+            "title": {"en": self.title},
+            "author": [{"name": name} for name in self.authors],
+            "language": [self.language],
+            **self.metadata,
+        }
+        return {"metadata": metadata, "links": [entry] if partial else files, "images": [{"href": "x.jpg"}]}
 
 
 BOOKS = (
@@ -70,11 +96,13 @@ BOOKS = (
 class FakeCatalogue:
     """What the server does; tests change the fields while it runs.
 
-    `search` says how the catalogue tells that it can be searched; `exact` makes it look for the phrase as a
-    whole; `partial` leaves the files to each entry's own document; `answers` puts another answer on a path.
+    `version` is that of OPDS; `search` says how the catalogue tells that it can be searched; `exact` makes it
+    look for the phrase as a whole; `partial` leaves the files to each entry's own document; `answers` puts
+    another answer on a path.
     """
 
     books: tuple[FakeBook, ...] = BOOKS
+    version: Literal["1.2", "2.0"] = "1.2"
     search: Literal["description", "template", "none"] = "description"
     exact: bool = False
     partial: bool = False
@@ -96,6 +124,7 @@ class FakeCatalogue:
             "/opds/all": self._all,
             "/opds/entries/{number:int}": self._entry,
             "/opds/files/{number:int}/{name}": self._file,
+            "/{elsewhere:path}": lambda _: Response(status_code=404),
         }
         return Starlette(routes=[Route(path, self._guarded(answer)) for path, answer in pages.items()])
 
@@ -112,6 +141,8 @@ class FakeCatalogue:
         return guarded
 
     def _root(self, _: Request) -> Response:
+        if self.version == "2.0":
+            return self._json_root()
         links = {
             "description": '<link rel="search" type="application/opensearchdescription+xml" href="osd"/>',
             "template": f'<link rel="search" type="{ATOM}" href="search?q={{searchTerms}}"/>',
@@ -123,17 +154,38 @@ class FakeCatalogue:
         )
         return feed(links[self.search] + way)
 
+    def _json_root(self) -> Response:
+        links: dict[str, list[dict[str, Any]]] = {
+            "description": [
+                {"rel": "search", "type": "application/opensearchdescription+xml", "href": "osd"}
+            ],
+            "template": [
+                {
+                    "rel": "search",
+                    "type": OPDS_JSON,
+                    "href": "search{?query,title,author}",
+                    "templated": True,
+                }
+            ],
+            "none": [],
+        }
+        way = {"href": "all", "title": "All", "type": OPDS_JSON, "rel": "subsection"}
+        start = {"href": "/opds/", "type": OPDS_JSON, "rel": ["start", "self"]}
+        return json_feed(links=[start, *links[self.search]], navigation=[way])
+
     def _description(self, _: Request) -> Response:
+        kind = ATOM if self.version == "1.2" else OPDS_JSON
         return Response(
             '<OpenSearchDescription xmlns="http://a9.com/-/spec/opensearch/1.1/">'
             '<Url type="text/html" template="html?q={searchTerms}"/>'
-            f'<Url type="{ATOM}" template="search?q={{searchTerms}}&amp;page={{startPage?}}"/>'
+            f'<Url type="{kind}" template="search?q={{searchTerms}}&amp;page={{startPage?}}"/>'
             "</OpenSearchDescription>",
             media_type="application/opensearchdescription+xml",
         )
 
     def _search(self, request: Request) -> Response:
-        phrase = request.query_params["q"].lower()
+        given = request.query_params
+        phrase = " ".join(filter(None, map(given.get, ("q", "query", "title", "author")))).lower()
         found = []
         for book in self.books:
             text = " ".join((book.title, *book.authors)).lower()
@@ -147,11 +199,19 @@ class FakeCatalogue:
     def _page(self, books: list[FakeBook], request: Request, address: str) -> Response:
         page = int(request.query_params.get("page") or 1)
         shown = books[PAGE * (page - 1) : PAGE * page]
+        if self.version == "2.0":
+            following = {"rel": "next", "type": OPDS_JSON, "href": f"{address}&page={page + 1}"}
+            return json_feed(
+                links=[following] if len(books) > PAGE * page else [],
+                publications=[book.publication(partial=self.partial) for book in shown],
+            )
         more = f"<link rel='next' type='{ATOM}' href={quoteattr(f'{address}&page={page + 1}')}/>"
         entries = "".join(book.entry(partial=self.partial) for book in shown)
         return feed(entries + (more if len(books) > PAGE * page else ""))
 
     def _entry(self, request: Request) -> Response:
+        if self.version == "2.0":
+            return JSONResponse(self._book(request).publication(base="/opds/"), media_type=PUBLICATION)
         # its links are relative to the catalogue's root, as everywhere else
         document = self._book(request).entry().replace("<entry ", '<entry xml:base="/opds/" ', 1)
         return Response(document, media_type="application/atom+xml")
@@ -171,6 +231,11 @@ class FakeCatalogue:
 def feed(inside: str) -> Response:
     document = f'<feed xmlns="http://www.w3.org/2005/Atom"><title>Fake</title>{inside}</feed>'
     return Response(document, media_type=ATOM)
+
+
+def json_feed(**collections: list[dict[str, Any]]) -> Response:
+    """Give a feed of OPDS 2.0 with these collections of links, publications, navigation, groups or facets."""
+    return JSONResponse({"metadata": {"title": "Fake"}, "links": [], **collections}, media_type=OPDS_JSON)
 
 
 @contextmanager

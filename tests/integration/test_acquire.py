@@ -17,6 +17,9 @@ from bookhopper.errors import BookhopperError, HeldError, PermanentError, Transi
 from bookhopper.ingest import IngestFolder
 from bookhopper.model import Candidate, Job, Resume, State, Want
 from bookhopper.net.hosts import UNPACED, Hosts
+from bookhopper.net.route import Route
+from bookhopper.net.session import new_session
+from bookhopper.net.web import Web
 from bookhopper.part import Limits
 from bookhopper.search.sources.registry import Opener, SourceSet
 from bookhopper.store.base import Move, StaleError
@@ -43,8 +46,9 @@ class Bench:
         self.parts = base / "parts"
         for each in (self.ingest, self.parts):
             each.mkdir()
-        sources = SourceSet((), Hosts(default=UNPACED), {}, {}, {"shelf": frozenset({"127.0.0.1"})})
-        downloader = Downloader(Opener(sources, (10, 10)), Limits(10**8, keep_free), {})
+        web = Web(new_session(Route(allowed={"127.0.0.1"})), Hosts(default=UNPACED))
+        opener = Opener(SourceSet((), web.hosts, {}, {"shelf": web}), (10, 10))
+        downloader = Downloader(opener, Limits(10**8, keep_free), {})
         folder = IngestFolder(self.ingest, mode=0o664, require_mount=True)
         self.deliverer = Deliverer(self.queue.store, folder, self.parts)
         self.acquire = Acquire(

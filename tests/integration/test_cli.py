@@ -32,7 +32,19 @@ from tests.integration.test_parts import Running
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ["add", "check", "demo", "history", "queue", "run", "search", "status", "token", "verify"]
+COMMANDS = [
+    "add",
+    "check",
+    "demo",
+    "history",
+    "queue",
+    "run",
+    "search",
+    "source",
+    "status",
+    "token",
+    "verify",
+]
 
 
 class Shell:
@@ -53,9 +65,11 @@ class Shell:
         }
         self.config.write_text(yaml.safe_dump(plain | sections), encoding="utf-8")
 
-    def __call__(self, *words: str, status: int = 0, config: bool = True) -> Result:
+    def __call__(
+        self, *words: str, status: int = 0, config: bool = True, typed: str | bytes | None = None
+    ) -> Result:
         chosen = ["--config", str(self.config)] if config else []
-        result = CliRunner().invoke(main, [words[0], *chosen, *words[1:]])
+        result = CliRunner().invoke(main, [words[0], *chosen, *words[1:]], input=typed)
         assert result.exit_code == status, result.output
         return result
 
@@ -324,6 +338,20 @@ def test_search_a_list_for_scripts(shelf: Shell) -> None:
     assert (nothing["number"], nothing["decision"], nothing["candidates"]) == (5, "missing", [])
 
 
+def test_search_reads_a_list_from_standard_input(shelf: Shell) -> None:
+    output = shelf("search", "--from", "-", "--json", typed="Emma — Jane Austen\nNothing — Nobody\n").stdout
+    assert [json.loads(line)["decision"] for line in output.splitlines()] == ["accept", "missing"]
+    refused = shelf("search", "--from", "-", status=1, typed=b"\xff\xfe\x00\x01").stderr
+    assert refused.splitlines()[-1].startswith("bookhopper: standard input")
+
+
+def test_search_for_a_pick_shows_no_score(shelf: Shell) -> None:
+    output = shelf("search", "Emma — Jane Austen", "--json").stdout
+    shown = shelf("search", f"pick: shelf:{json.loads(output)['pick']['key']}").stdout
+    assert "picked by hand" in shown
+    assert not re.search(r"\b\d\.\d\d\b", shown)
+
+
 def test_search_refuses_a_list_that_is_none(shelf: Shell) -> None:
     listed = shelf.base / "list.txt"
     listed.write_bytes(b"\xff\xfe\x00\x01")
@@ -441,16 +469,15 @@ def picture(
 def test_status_shows_how_far_a_download_is(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = picture(monkeypatch, shell, ITEM)
     assert shown.startswith("1 downloading, 1,200 queued\nwaiting: mirror.example is left alone for 30 s\n")
-    assert re.search(r"7 +Emma \[bold\] — Jane Austen +download +25 % +1\.0 KiB/s +6 seconds", shown)
+    assert re.search(r"7 +Emma \[bold\] — Jane Austen +download +25 % +1\.0 kB/s +6 seconds", shown)
     assert shown.endswith(
-        "last 24 h: 0 delivered\n"
-        "all time: 1,200 delivered, 300 failed (success 80.0 %), 5.0 GiB at 2.0 KiB/s\n"
+        "last 24 h: 0 delivered\nall time: 1,200 delivered, 300 failed (success 80.0 %), 5.4 GB at 2.0 kB/s\n"
     )
 
 
 def test_status_shows_a_download_of_unknown_size(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     item = ITEM | {"percent": None, "speed": None, "eta": None, "stage": None}
-    assert re.search(r"Jane Austen +downloading +2\.0 KiB", picture(monkeypatch, shell, item))
+    assert re.search(r"Jane Austen +downloading +2\.0 kB", picture(monkeypatch, shell, item))
 
 
 def test_status_on_a_terminal_lives_until_it_is_stopped(

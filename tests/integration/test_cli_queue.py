@@ -114,8 +114,9 @@ def test_the_help_of_the_group_cuts_no_sentence() -> None:
     [
         (["cancel"], "Missing argument"),
         (["retry"], "name jobs, or give --failed or --missing"),
-        (["reorder", "1"], "say where to: --before JOB, --first or --last"),
+        (["reorder", "1"], "say where to: one of --before JOB, --first and --last"),
         (["reorder", "1", "--first", "--before", "2"], "say where to"),
+        (["reorder", "1", "--first", "--last"], "say where to"),
         (["priority", "high", "1"], "'high' is not a valid integer"),
         (["priority", "1", "--nope"], "No such option '--nope'"),
         (["workers", "0"], "0 is not in the range"),
@@ -147,7 +148,7 @@ def test_an_idle_queue(idle: Shop) -> None:
 def test_list_shows_the_queue_in_its_order_and_what_lies_aside(shop: Shop) -> None:
     paused, heads, *jobs, aside = rows(shop("queue", "list"))
     assert paused == ["the queue is paused: `bookhopper queue resume` lets it go on"]
-    assert heads == ["job", "book", "state", "priority", "why it waits"]
+    assert heads == ["job", "book", "state", "priority", "what it does"]
     assert [row[1:] for row in jobs] == [[f"{title} — Jane Austen", "queued", "1"] for title in TITLES]
     assert aside == ["aside: 1 ambiguous, 1 missing (--state shows them)"]
 
@@ -288,7 +289,7 @@ def test_clear_and_history(shop: Shop) -> None:
     done = next(row for row in settled if row[1].startswith("Emma"))
     assert done[3].endswith(".epub")
     assert re.fullmatch(r"\d\d-\d\d \d\d:\d\d", done[0])
-    assert re.fullmatch(r"[\d.]+ \wiB", done[4])
+    assert re.fullmatch(r"[\d.]+ (Bytes|[kM]B)", done[4])
     assert "… and 3 more: --offset 1\n" in shop("history", "--limit", "1").stdout
     page = shop.json("history", "--offset", "1")
     assert (len(page["items"]), page["total"]) == (3, 4)
@@ -344,7 +345,7 @@ WAITING = {
         ({"error": "status 503", "not_before": 99.0}, "status 503"),
     ],
 )
-def test_why_a_job_waits(item: dict[str, Any], said: str) -> None:
+def test_what_a_job_does_or_why_it_waits(item: dict[str, Any], said: str) -> None:
     assert listing.reason(WAITING | item, now=100.0).plain == said
 
 
@@ -359,7 +360,7 @@ def test_status_tells_of_the_pause_and_what_was_achieved(shop: Shop) -> None:
     shop.daemon.await_counts(done=4, missing=1, ambiguous=1)
     shown = shop("status").stdout
     assert "paused" not in shown
-    assert re.search(r"^all time: 4 delivered, [\d.]+ \wiB( at [\d.]+ \wiB/s)?$", shown, re.MULTILINE)
+    assert re.search(r"^all time: 4 delivered, [\d.]+ [kM]B( at [\d.]+ [kMG]B/s)?$", shown, re.MULTILINE)
     found = shop.json("status")
     assert (found["counts"]["done"], found["downloads"], found["paused"]) == (4, [], False)
     assert found["statistics"]["last_24h"]["completed"] == 4

@@ -21,6 +21,9 @@ from bookhopper.download import Downloaded, Downloader
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.model import Candidate, Resume
 from bookhopper.net.hosts import UNPACED, Hosts
+from bookhopper.net.route import Route
+from bookhopper.net.session import new_session
+from bookhopper.net.web import Web
 from bookhopper.part import Limits
 from bookhopper.search.sources.registry import Opener, SourceSet
 from bookhopper.ticket import Interrupted, Reason, Ticket
@@ -69,9 +72,8 @@ class Desk:
         self.use(self.limits)
 
     def use(self, limits: Limits, *, timeout: float = 10.0) -> None:
-        allowed = {"shelf": frozenset({"127.0.0.1"})}
-        hosts = Hosts(default=UNPACED)
-        opener = Opener(SourceSet((), hosts, {}, {}, allowed), (timeout, timeout))
+        web = Web(new_session(Route(allowed={"127.0.0.1"})), Hosts(default=UNPACED))
+        opener = Opener(SourceSet((), web.hosts, {}, {"shelf": web}), (timeout, timeout))
         self.downloader = Downloader(opener, limits, {"shelf": self.folder / "books"})
 
     @property
@@ -208,6 +210,13 @@ def test_a_pause_asked_for_by_date_holds_the_host(desk: Desk) -> None:
     with pytest.raises(HeldError, match="is left alone"):
         desk.fetch(url)
     assert len(desk.server.asked) == 1, "the host is not asked again"
+
+
+def test_a_second_best_file_is_no_substitute_while_its_host_is_held(desk: Desk) -> None:
+    best = desk.server.at("/best", status(429, Retry_After="2"), whole(BODY))
+    with pytest.raises(HeldError, match=r"asks for a pause \(429\)"):
+        desk.fetch(best, desk.server.at("/second", whole(BODY)))
+    assert [asked.path for asked in desk.server.asked] == ["/best"]
 
 
 def test_a_host_that_is_down_is_the_surroundings_fault(desk: Desk) -> None:

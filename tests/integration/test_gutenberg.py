@@ -23,7 +23,9 @@ from bookhopper.errors import HeldError, PermanentError, TransientError
 from bookhopper.model import Reading
 from bookhopper.net.addresses import host_and_port
 from bookhopper.net.hosts import Hosts
+from bookhopper.net.route import Route
 from bookhopper.net.session import new_session
+from bookhopper.net.web import Web
 from bookhopper.search.sources import gutenberg, gutenberg_catalogue
 from bookhopper.search.sources.base import Query
 from bookhopper.search.sources.gutenberg import GutenbergSource
@@ -78,14 +80,13 @@ class Desk:
     def source(
         self, catalogue: str = "", mirrors: Sequence[str] = ("http://a.example/", "http://b.example")
     ) -> GutenbergSource:
+        named = {host_and_port(catalogue)} if catalogue.startswith("http") else set()
         source = GutenbergSource(
             "gutenberg",
             GutenbergIndex(self.index),
             mirrors,
             catalogue or str(self.catalogue),
-            session=new_session(),
-            hosts=Hosts(local={host_and_port(catalogue)} if catalogue.startswith("http") else set()),
-            allowed={host_and_port(catalogue)} if catalogue.startswith("http") else set(),
+            web=Web(new_session(Route(allowed=named)), Hosts(local=named)),
         )
         self.opened.append(source)
         return source

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import http.client
 import json
 import logging
 import os
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +24,13 @@ from websockets.asyncio.client import ClientConnection as AsyncConnection
 from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+from werkzeug.security import generate_password_hash
 
 from bookhopper.api import websocket
 from bookhopper.api.auth import gate_for
 from bookhopper.api.live import Live
 from bookhopper.api.server import application
+from bookhopper.api.sign_in.tokens import TokenFile
 from bookhopper.errors import HeldError
 from bookhopper.settings import ServerSettings
 from tests.queues import want
@@ -33,6 +38,7 @@ from tests.site import TOKEN, Site, running_site, serving
 from tests.waiting import DEADLINE, until
 
 CLIENTS, SILENT = 200, 10
+PBKDF2 = "pbkdf2:sha256:1"
 
 Message = dict[str, Any]
 
@@ -60,9 +66,9 @@ def heard(client: ClientConnection) -> Message:
 
 
 @contextmanager
-def serving_live(site: Site, live: Live) -> Iterator[int]:
-    """Serve a site with another live page than its own."""
-    gate = gate_for(ServerSettings(), site.folder, TOKEN)
+def serving_live(site: Site, live: Live, **server: Any) -> Iterator[int]:
+    """Serve a site with another live page than its own, and its server's settings."""
+    gate = gate_for(ServerSettings(**server), site.folder, TOKEN)
     with serving(application(site.view, gate, live)) as bound:
         yield bound.getsockname()[1]
 
@@ -387,6 +393,110 @@ def test_a_plain_request_is_told_how_to_ask(site: Site) -> None:
     assert answer.status == 426
     assert set(answer.json) == {"error"}
     assert answer.headers["Upgrade"] == "websocket"
+
+
+# those who may look on no more
+
+
+def looking_as(port: int, **headers: str) -> ClientConnection:
+    return connect(f"ws://127.0.0.1:{port}/api/events", compression=None, additional_headers=headers)
+
+
+def sent_away(client: ClientConnection) -> bool:
+    try:
+        while True:
+            client.recv(timeout=DEADLINE)
+    except ConnectionClosed as closed:
+        return closed.rcvd is not None and closed.rcvd.code == 1008
+
+
+def session_of(port: int, authorization: str) -> str:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)) as connection:
+        connection.request("POST", "/api/session", headers={"Authorization": authorization})
+        answer = connection.getresponse()
+        answer.read()
+        return str(answer.headers["Set-Cookie"].partition(";")[0])
+
+
+def test_a_page_goes_with_its_token(site: Site) -> None:
+    live = Live(site.view, recheck=0.05)
+    tokens = TokenFile(site.folder)
+    with serving_live(site, live, sign_in="token") as port:
+        bearers = [f"Bearer {tokens.add(name)}" for name in ("telephone", "other")]
+        with (
+            looking_as(port, Authorization=bearers[0]) as first,
+            looking_as(port, Cookie=session_of(port, bearers[0])) as second,
+            looking_as(port, Authorization=bearers[1]) as other,
+            looking_as(port, Authorization=f"Bearer {TOKEN}") as own,
+        ):
+            clients = (first, second, other, own)
+            assert all(heard(client)["type"] == "snapshot" for client in clients)
+            tokens.remove("telephone")
+            assert sent_away(first)
+            assert sent_away(second)
+            site.control.pause_queue()
+            for client in (other, own):
+                assert heard(client)["status"]["paused"] is True
+    assert live.dropped == 0
+
+
+def test_a_page_goes_when_its_session_ends(site: Site) -> None:
+    with serving_live(site, Live(site.view, recheck=0.05), sign_in="token") as port:
+        cookies = [session_of(port, f"Bearer {TOKEN}") for _ in range(2)]
+        with looking_as(port, Cookie=cookies[0]) as first, looking_as(port, Cookie=cookies[1]) as second:
+            heard(first), heard(second)
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)) as connection:
+                connection.request("DELETE", "/api/session", headers={"Cookie": cookies[0]})
+                assert connection.getresponse().status == 200
+            assert sent_away(first)
+            site.control.pause_queue()
+            assert heard(second)["status"]["paused"] is True
+
+
+def test_a_page_goes_when_the_password_changes_and_stays_while_nobody_can_tell(site: Site) -> None:
+    path = site.folder / "app.db"
+    with closing(sqlite3.connect(path)) as users, users:
+        users.execute("CREATE TABLE user (name, role, password)")
+        users.execute("INSERT INTO user VALUES ('ann', 0, ?)", (generate_password_hash("x", PBKDF2),))
+    live = Live(site.view, recheck=0.05)
+    ann = "Basic " + base64.b64encode(b"ann:x").decode()
+    with (
+        serving_live(site, live, sign_in="calibre-web", app_db=path) as port,
+        looking_as(port, Authorization=ann) as client,
+        closing(sqlite3.connect(path, isolation_level=None)) as users,
+    ):
+        heard(client)
+        users.execute("ALTER TABLE user RENAME TO away")
+        site.control.pause_queue()
+        assert heard(client)["status"]["paused"] is True
+        users.execute("ALTER TABLE away RENAME TO user")
+        users.execute("UPDATE user SET password = ?", (generate_password_hash("y", PBKDF2),))
+        assert sent_away(client)
+        until(lambda: live.clients == 0)
+
+
+def test_who_talks_without_end_is_looked_at_as_well(site: Site) -> None:
+    tokens = TokenFile(site.folder)
+    over = threading.Event()
+
+    def talk(client: ClientConnection) -> None:
+        while not over.wait(0.02):
+            with suppress(ConnectionClosed):
+                client.send("x")
+
+    with (
+        serving_live(site, Live(site.view, recheck=0.2), sign_in="token") as port,
+        looking_as(port, Authorization=f"Bearer {tokens.add('telephone')}") as client,
+    ):
+        heard(client)
+        talking = threading.Thread(target=talk, args=(client,))
+        talking.start()
+        try:
+            tokens.remove("telephone")
+            assert sent_away(client)
+        finally:
+            over.set()
+            talking.join()
 
 
 # when things go wrong, and the end

@@ -42,6 +42,7 @@ NAMES = {
     "source_available": ("gauge", {"source"}),
     "source_last_success_timestamp_seconds": ("gauge", {"source"}),
     "rate_limit_wait_seconds": ("counter", {"source"}),
+    "source_held_seconds": ("gauge", {"source"}),
     "match_decisions": ("counter", {"decision"}),
     "match_score_ratio": ("histogram", set()),
     "queue_items": ("gauge", {"state"}),

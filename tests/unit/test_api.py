@@ -57,6 +57,8 @@ def test_a_download_shows_everything(site: Site) -> None:
     assert item == {
         "id": job,
         "book_id": str(job),
+        "parent": None,
+        "children": None,
         "owner": "",
         "state": "queued",
         "paused": False,

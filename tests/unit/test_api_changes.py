@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,8 @@ from bookhopper.api import fields
 from bookhopper.model import State
 from bookhopper.store.base import Move
 from tests.queues import candidate, want
-from tests.site import SOURCE, Site, running_site
+from tests.site import SOURCE, Answer, Site, running_site
+from tests.waiting import DEADLINE, until
 
 
 @pytest.fixture
@@ -87,6 +92,16 @@ def test_picking_a_book(site: Site) -> None:
     pick = site.queue.job(job.id).want.pick
     assert pick is not None
     assert (pick.source, pick.key) == (SOURCE, "a.epub")
+
+
+def test_picking_from_a_source_that_there_is_none_of(site: Site) -> None:
+    (job,) = site.queue.add(want())
+    answer = site.send(f"/api/downloads/{job}/pick", {"source": "nowhere", "key": "1"})
+    assert (answer.status, answer.json) == (
+        409,
+        {"error": f"no source is called nowhere; there are: {SOURCE}"},
+    )
+    assert site.queue.job(job).want == want()
 
 
 @pytest.mark.parametrize("action", ["cancel", "pause", "resume", "retry", "priority", "move", "pick"])
@@ -270,8 +285,17 @@ def test_what_is_said_twice_or_as_a_whole_float_is_understood(site: Site) -> Non
     assert (answer.status, answer.json["priority"]) == (200, 7)
 
 
+def test_a_priority_means_nothing_to_other_actions(site: Site) -> None:
+    (job,) = site.queue.add(want("A Tale"))
+    body = {"ids": [job], "action": "pause", "priority": 0}
+    answer = site.send("/api/downloads/batch-action", body)
+    assert (answer.status, answer.json["results"]) == (200, [{"id": job, "ok": True, "error": None}])
+    found = site.queue.job(job)
+    assert (found.paused, found.priority) == (True, 1)
+
+
 NO_REFERENCE = "the number of a download or the id of a book is expected"
-NO_PRIORITY = "body: priority is expected with the action priority, and with no other"
+NO_PRIORITY = "body: priority is expected with the action priority"
 NO_ACTION = "action: 'pause', 'resume', 'cancel', 'priority' or 'retry' is expected"
 
 
@@ -288,7 +312,6 @@ NO_ACTION = "action: 'pause', 'resume', 'cancel', 'priority' or 'retry' is expec
         ("batch", {"book_ids": []}, "book_ids: at least 1 is expected"),
         ("batch-action", {"ids": [1], "action": "x"}, NO_ACTION),
         ("batch-action", {"ids": [1], "action": "priority"}, NO_PRIORITY),
-        ("batch-action", {"ids": [1], "action": "pause", "priority": 1}, NO_PRIORITY),
         ("1/move", {"before": []}, f"before: {NO_REFERENCE}"),
         ("1/pick", {"source": "", "key": "k"}, "source: a text is expected"),
         ("1/pick", {"source": "s", "key": 7}, "key: a text is expected"),
@@ -320,3 +343,56 @@ def test_a_body_that_does_not_come(site: Site, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(fields, "_READ_SECONDS", 0.05)
     head = "POST /api/downloads/1/priority HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{"
     assert b" 408 " in site.exchange(head.encode())
+
+
+def test_a_body_that_takes_for_ever(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fields, "_WHOLE_SECONDS", 0.3)
+    head = b"POST /api/requests HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
+    over = threading.Event()
+    with socket.create_connection(("127.0.0.1", site.port), DEADLINE) as connection:
+
+        def drip() -> None:
+            while not over.wait(0.01):
+                with suppress(OSError):
+                    connection.send(b"x")
+
+        connection.sendall(head)
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        try:
+            assert b" 408 " in connection.recv(1 << 16)
+        finally:
+            over.set()
+            dripping.join()
+
+
+def test_only_so_many_lists_are_held_at_a_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    taking: list[str] = []
+    go = threading.Event()
+    take = site.view.desk.take
+
+    def slow_take(name: str, *arguments: Any) -> Any:
+        taking.append(name)
+        assert go.wait(DEADLINE)
+        return take(name, *arguments)
+
+    def hand_in(number: int) -> Answer:
+        return site.ask(f"/api/requests?name={number}.txt", "POST", f"Tale {number} — Ann Author")
+
+    monkeypatch.setattr(site.view.desk, "take", slow_take)
+    with ThreadPoolExecutor(5) as threads:
+        first = [threads.submit(hand_in, number) for number in range(4)]
+        until(lambda: len(taking) == 4)
+        waiting = threads.submit(hand_in, 4)
+        monkeypatch.setattr(fields, "_READ_SECONDS", 0.1)
+        refused = hand_in(5)
+        assert (refused.status, refused.json) == (
+            503,
+            {"error": "4 others are at this already: try again a little later"},
+        )
+        assert int(refused.headers["Retry-After"]) > 0
+        assert len(taking) == 4
+        go.set()
+        assert [answer.result().status for answer in first] == [201] * 4
+        assert waiting.result().status in {201, 503}  # as long as it may wait
+    assert hand_in(6).status == 201

@@ -16,6 +16,7 @@ from werkzeug.security import generate_password_hash
 
 from bookhopper.api.auth import gate_for
 from bookhopper.api.middleware import plain_path
+from bookhopper.model import Pick
 from bookhopper.settings import ServerSettings
 from tests.site import SOURCE, TOKEN, Site, running_site
 
@@ -175,3 +176,19 @@ def test_the_queue_is_the_administrators_to_change(shared: Site, method: str, pa
     answer = shared.send(path, body, method, Authorization=as_user("ann"))
     assert (answer.status, answer.json) == (403, {"error": refused})
     assert shared.send(path, body, method, Authorization=as_user("boss")).status == 200
+
+
+@pytest.mark.parametrize("line", ["!! pick: 2 gutenberg:345", "pick: 2 gutenberg:345"])
+def test_a_list_picks_books_for_one_s_own_downloads_only(shared: Site, line: str) -> None:
+    for user, text in (("ann", "Emma — Jane Austen"), ("bob", "Dracula — Bram Stoker")):
+        shared.ask("/api/requests", "POST", text, Authorization=as_user(user))
+    before = shared.queue.job(2)
+    taken = shared.ask("/api/requests", "POST", line, Authorization=as_user("ann")).json
+    assert (taken["new"], taken["bad"]) == (0, 1)
+    (shown,) = taken["lines"]
+    assert (shown["note"], shown["reason"]) == ("bad", "job 2 was queued by somebody else")
+    assert shared.queue.job(2) == before
+    for user in ("bob", "boss"):
+        taken = shared.ask("/api/requests", "POST", line, Authorization=as_user(user)).json
+        assert [shown["note"] for shown in taken["lines"]] == ["picked"], user
+        assert shared.queue.job(2).want.pick == Pick("gutenberg", "345")

@@ -12,6 +12,7 @@ import pytest
 
 from bookhopper.api.books import book_id, find_job, offer_id, want_of
 from bookhopper.api.view import View
+from bookhopper.intake.text import read_line
 from bookhopper.model import Candidate, Job, Pick, State, Want
 from tests.queues import Queue, want
 
@@ -64,9 +65,23 @@ def test_a_job_goes_by_its_number_or_by_the_id_it_was_asked_by() -> None:
     picked = Pick("shelf", "7")
     assert book_id(job(want())) == "17"
     assert book_id(job(Want(pick=picked, raw="shelf:7~epub"))) == "shelf:7~epub"
-    # a pick from a list, and one that was made by hand for a line of one
-    assert book_id(job(Want(pick=picked, line=3, raw="pick: shelf:7"))) == "17"
+    # a line of a list that says no more than an id does, be it urgent or tagged
+    line = Want(pick=picked, line=3, raw="pick: shelf:7")
+    assert book_id(job(line)) == "shelf:7"
+    assert book_id(job(replace(line, raw="!! pick: shelf:7", priority=-1, tags=("x",)))) == "shelf:7"
+    # what says more is another want; and so is what somebody picked by hand, whatever the line said before
+    assert book_id(job(replace(line, formats=("epub",)))) == "17"
+    assert book_id(job(replace(line, force=True))) == "17"
+    assert book_id(job(replace(line, pick=Pick("shelf", "8")))) == "17"
+    assert book_id(job(replace(line, pick=Pick("shelf", "7~epub"), raw="pick: shelf:7~epub"))) == "17"
     assert book_id(job(replace(want(), pick=picked))) == "17"
+
+
+@pytest.mark.parametrize("line", ["pick: shelf:a/b", "!! pick: shelf:a/b"])
+def test_a_picked_line_is_found_by_the_id_that_it_is_shown_by(queue: Queue, view: View, line: str) -> None:
+    (job,) = queue.add(read_line(line, 1))
+    assert book_id(queue.job(job)) == "shelf:a/b"
+    assert find_job(view, "shelf:a/b") == find_job(view, str(job)) == queue.job(job)
 
 
 def test_a_job_is_found_under_either(queue: Queue, view: View) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bookhopper.model import Candidate, Pick, Reading, Resume, Want
+from bookhopper.model import Candidate, Collection, Pick, Reading, Resume, Want
 from bookhopper.store.codec import (
     candidates_from_json,
     candidates_to_json,
@@ -37,6 +37,8 @@ WANTS = st.builds(
     line=st.integers(0, 10**6),
     raw=TEXT,
     readings=st.lists(st.builds(Reading, TEXT, TEXTS), max_size=2).map(tuple),
+    collection=st.none()
+    | st.builds(Collection, st.sampled_from(["author", "series", "feed"]), TEXT, st.integers(1, 1000)),
 )
 CANDIDATES = st.builds(
     Candidate,

@@ -546,7 +546,7 @@ def test_a_job_whose_pause_is_over_gets_room_at_the_next_look(bench: Bench, room
     urgent = bench.coming(0)
     assert bench.store.claim(State.QUEUED) is not None
     later = time.time() + 1000
-    bench.store.move(Move(urgent, State.DOWNLOADING, State.QUEUED, "it broke off", not_before=later))
+    bench.store.move(Move(urgent, State.DOWNLOADING, State.QUEUED, not_before=later))
     slow = bench.coming()
     bench.open(preempt=True)
     bench.await_running(slow)
@@ -556,6 +556,24 @@ def test_a_job_whose_pause_is_over_gets_room_at_the_next_look(bench: Bench, room
     bench.control.make_room()
     bench.await_running(urgent)
     assert rooms() == 1
+
+
+def test_what_was_put_back_with_a_fault_pushes_nothing_aside_again(bench: Bench, rooms: Rooms) -> None:
+    urgent = bench.coming(0)
+    assert bench.store.claim(State.QUEUED) is not None
+    later = time.time() + 1000
+    bench.store.move(Move(urgent, State.DOWNLOADING, State.QUEUED, "its host is down", not_before=later))
+    slow = bench.coming()
+    bench.open(preempt=True)
+    bench.await_running(slow)
+    bench.store.release(State.QUEUED)
+    bench.control.make_room()
+    assert (rooms(), bench.fetchers.tickets()[slow].reason) == (0, None)
+    fresh = bench.coming(0)  # one behind it that has no fault gets room all the same
+    bench.listened()
+    bench.await_running(urgent)
+    assert rooms() == 1
+    assert bench.store.job(fresh) is not None
 
 
 def test_no_room_is_made_in_a_queue_that_is_paused_or_held(bench: Bench, rooms: Rooms) -> None:

@@ -143,6 +143,19 @@ def test_room_is_left_on_the_disk(folder: Path, book: Path, caplog: pytest.LogCa
     assert said == f"{folder}: books are delivered without a copy being kept: the disk is nearly full"
 
 
+def test_the_oldest_copies_make_room(copies: Copies, folder: Path, book: Path) -> None:
+    for job, age in ((1, 50.0), (2, 200.0), (3, 100.0)):
+        copies.keep(job, book)
+        with copies.path(job).open("ab") as file:
+            os.posix_fallocate(file.fileno(), 0, 8 << 20)
+        aged(copies.path(job), age)
+    free = shutil.disk_usage(folder).free
+    Copies(folder, keep=DAY, keep_free=free + (6 << 20)).keep(4, book)
+    assert 2 not in copies.jobs()
+    assert Copies(folder, keep=DAY, keep_free=1 << 60).clear() > 0
+    assert copies.jobs() == frozenset()
+
+
 def test_a_fault_is_said_once_and_leaves_nothing(
     copies: Copies,
     folder: Path,

@@ -13,7 +13,9 @@ from bookhopper.demo.catalogue import Catalogue, Habit, shelf
 from bookhopper.demo.library import HOUND, WORKS, Work
 from bookhopper.net.addresses import host_and_port
 from bookhopper.net.hosts import Hosts
+from bookhopper.net.route import Route
 from bookhopper.net.session import new_session
+from bookhopper.net.web import Web
 from bookhopper.search.sources.base import Query
 from bookhopper.search.sources.opds import OpdsSource
 from bookhopper.ticket import Ticket
@@ -50,9 +52,9 @@ def test_the_locked_book_is_refused_as_locked(tmp_path: Path) -> None:
 
 
 def test_the_catalogue_is_walked_page_by_page(catalogue: Catalogue) -> None:
-    session = new_session()
-    hosts = Hosts(local={host_and_port(catalogue.url)})
-    source = OpdsSource("demo", catalogue.url, session=session, hosts=hosts)
+    host = host_and_port(catalogue.url)
+    session = new_session(Route(allowed=frozenset({host})))
+    source = OpdsSource("demo", catalogue.url, Web(session, Hosts(local={host})))
     with session:
         found = source.search(Query(isbn="9780141439518"), Ticket(1))
         assert [each.title for each in found] == ["Pride and Prejudice"]

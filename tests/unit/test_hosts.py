@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -47,20 +48,24 @@ def ticket(clock: Clock) -> PatientTicket:
     return PatientTicket(clock)
 
 
+steady = partial(Hosts, jitter=float)
+"""Makes hosts whose pauses are exact."""
+
+
 def visit(hosts: Hosts, ticket: Ticket, url: str = BOOKS) -> None:
     with hosts.visit(url, ticket):
         pass
 
 
 def test_starts_are_spaced_by_the_delay(clock: Clock, ticket: PatientTicket) -> None:
-    hosts = Hosts(Pace(delay=2.0), clock=clock)
+    hosts = steady(Pace(delay=2.0), clock=clock)
     for _ in range(3):
         visit(hosts, ticket)
     assert ticket.waited == [2.0, 2.0]
 
 
 def test_hosts_do_not_wait_for_each_other(clock: Clock, ticket: PatientTicket) -> None:
-    hosts = Hosts(clock=clock)
+    hosts = steady(clock=clock)
     visit(hosts, ticket)
     visit(hosts, ticket, "https://other.example/")
     visit(hosts, ticket, "https://books.example:8443/")
@@ -69,21 +74,21 @@ def test_hosts_do_not_wait_for_each_other(clock: Clock, ticket: PatientTicket) -
 
 @pytest.mark.parametrize("name", ["10.0.0.7", "10.0.0.7:8080"])
 def test_local_hosts_are_not_paced(clock: Clock, ticket: PatientTicket, name: str) -> None:
-    hosts = Hosts(local={name}, clock=clock)
+    hosts = steady(local={name}, clock=clock)
     with hosts.visit("http://10.0.0.7:8080/a", ticket), hosts.visit("http://10.0.0.7:8080/b", ticket):
         visit(hosts, ticket, "http://10.0.0.7:8080/c")
     assert ticket.waited == []
 
 
 def test_a_named_pace_goes_before_everything_else(clock: Clock, ticket: PatientTicket) -> None:
-    hosts = Hosts(UNPACED, paces={"books.example": Pace(delay=3.0)}, local={"books.example"}, clock=clock)
+    hosts = steady(UNPACED, paces={"books.example": Pace(delay=3.0)}, local={"books.example"}, clock=clock)
     visit(hosts, ticket)
     visit(hosts, ticket)
     assert ticket.waited == [3.0]
 
 
 def test_connections_are_bounded_across_threads() -> None:
-    hosts = Hosts(Pace(delay=0.0, connections=2))
+    hosts = steady(Pace(delay=0.0, connections=2))
     inside, most, lock = 0, 0, threading.Lock()
     both = threading.Barrier(2, timeout=10)
 
@@ -103,7 +108,7 @@ def test_connections_are_bounded_across_threads() -> None:
 
 
 def test_waiting_for_a_connection_ends_when_interrupted() -> None:
-    hosts = Hosts(Pace(delay=0.0, connections=1))
+    hosts = steady(Pace(delay=0.0, connections=1))
     ticket = Ticket(2)
     with hosts.visit(BOOKS, Ticket(1)):
         stopper = threading.Timer(0.05, ticket.interrupt, (Reason.SHUTDOWN,))
@@ -115,7 +120,7 @@ def test_waiting_for_a_connection_ends_when_interrupted() -> None:
 
 
 def test_a_connection_is_given_back_after_an_error(clock: Clock, ticket: PatientTicket) -> None:
-    hosts = Hosts(Pace(delay=0.0, connections=1), clock=clock)
+    hosts = steady(Pace(delay=0.0, connections=1), clock=clock)
     with pytest.raises(ZeroDivisionError), hosts.visit(BOOKS, ticket):
         raise ZeroDivisionError
     visit(hosts, ticket)
@@ -123,7 +128,7 @@ def test_a_connection_is_given_back_after_an_error(clock: Clock, ticket: Patient
 
 
 def test_a_hold_is_refused_at_once_and_a_short_one_waited_out(clock: Clock, ticket: PatientTicket) -> None:
-    hosts = Hosts(Pace(delay=0.0), clock=clock)
+    hosts = steady(Pace(delay=0.0), clock=clock)
     assert hosts.hold(BOOKS, 120.0, "it asks for a pause (429)") == 120.0
     with pytest.raises(
         HeldError, match=r"books\.example is left alone for 120 s: it asks for a pause"
@@ -138,7 +143,7 @@ def test_a_hold_is_refused_at_once_and_a_short_one_waited_out(clock: Clock, tick
 
 
 def test_a_hold_without_a_time_grows_and_is_counted_once_a_burst(clock: Clock) -> None:
-    hosts = Hosts(clock=clock)
+    hosts = steady(clock=clock)
     assert hosts.hold(BOOKS, None, "busy") == 10.0
     assert hosts.hold(BOOKS, None, "busy") == 10.0
     clock.now += 11.0
@@ -149,7 +154,7 @@ def test_a_hold_without_a_time_grows_and_is_counted_once_a_burst(clock: Clock) -
 
 
 def test_a_success_from_before_does_not_lift_a_hold(clock: Clock, ticket: PatientTicket) -> None:
-    hosts = Hosts(clock=clock)
+    hosts = steady(clock=clock)
     hosts.hold(BOOKS, 60.0, "busy")
     hosts.succeeded(BOOKS)
     with pytest.raises(HeldError):
@@ -157,7 +162,7 @@ def test_a_success_from_before_does_not_lift_a_hold(clock: Clock, ticket: Patien
 
 
 def test_the_breaker_opens_lets_one_try_and_doubles(clock: Clock, ticket: PatientTicket) -> None:
-    hosts = Hosts(Pace(delay=0.0), clock=clock)
+    hosts = steady(Pace(delay=0.0), clock=clock)
     for _ in range(2):
         hosts.failed(BOOKS)
         visit(hosts, ticket)
@@ -179,7 +184,7 @@ def test_the_breaker_opens_lets_one_try_and_doubles(clock: Clock, ticket: Patien
 
 
 def test_the_breaker_never_waits_longer_than_its_bound(clock: Clock) -> None:
-    hosts = Hosts(clock=clock)
+    hosts = steady(clock=clock)
     seconds = 0.0
     for _ in range(60):
         seconds = hosts.failed(BOOKS)
@@ -188,7 +193,7 @@ def test_the_breaker_never_waits_longer_than_its_bound(clock: Clock) -> None:
 
 
 def test_an_interrupted_trial_leaves_room_for_another(clock: Clock, ticket: PatientTicket) -> None:
-    hosts = Hosts(Pace(delay=0.0), clock=clock)
+    hosts = steady(Pace(delay=0.0), clock=clock)
     for _ in range(3):
         hosts.failed(BOOKS)
     clock.now += 31.0
@@ -197,7 +202,7 @@ def test_an_interrupted_trial_leaves_room_for_another(clock: Clock, ticket: Pati
 
 
 def test_many_hosts_are_forgotten_but_not_the_held_ones(clock: Clock, ticket: PatientTicket) -> None:
-    hosts = Hosts(clock=clock)
+    hosts = steady(clock=clock)
     hosts.hold(BOOKS, 86_400.0, "busy")
     for number in range(2500):
         visit(hosts, ticket, f"http://h{number}.example/")
@@ -231,7 +236,7 @@ def test_retry_after(value: str | None, seconds: float | None) -> None:
 
 
 def test_a_fault_at_one_address_is_not_the_host_s() -> None:
-    hosts = Hosts()
+    hosts = steady()
     assert not hosts.troubled("http://mirror.example/a")
     assert not hosts.troubled("http://mirror.example/a")
     assert hosts.troubled("http://mirror.example/b"), "two addresses in a row"
@@ -241,7 +246,7 @@ def test_a_fault_at_one_address_is_not_the_host_s() -> None:
 
 def test_a_recovery_is_told() -> None:
     told: list[str] = []
-    hosts = Hosts()
+    hosts = steady()
     hosts.on_recovery = lambda: told.append("up")
     for _ in range(BREAKER_FAILURES):
         hosts.failed("http://mirror.example/a")
@@ -253,7 +258,7 @@ def test_a_recovery_is_told() -> None:
 
 def test_only_the_trial_itself_ends_the_trial() -> None:
     clock = Clock()
-    hosts = Hosts(default=UNPACED, clock=clock)
+    hosts = steady(default=UNPACED, clock=clock)
     early, trying, third = Ticket(1), Ticket(2), Ticket(3)
     with hosts.visit(BOOKS, early):
         for _ in range(BREAKER_FAILURES):
@@ -264,3 +269,51 @@ def test_only_the_trial_itself_ends_the_trial() -> None:
     with pytest.raises(HeldError, match="another job is trying it"), hosts.visit(BOOKS, third):
         pass
     trial.__exit__(None, None, None)
+
+
+def test_whoever_waits_too_long_for_a_turn_may_serve_another_host(
+    clock: Clock, ticket: PatientTicket
+) -> None:
+    hosts = steady(Pace(delay=0.0, connections=1), clock=clock)
+    with hosts.visit(BOOKS, Ticket(2)):
+        with pytest.raises(HeldError, match=r"books\.example is busy with others of ours") as held:
+            visit(hosts, ticket)
+        assert (held.value.scope, held.value.seconds) == ("host", 10.0)
+        visit(hosts, ticket, "https://other.example/")
+    visit(hosts, ticket)
+
+
+def test_a_long_delay_between_requests_is_waited_for(clock: Clock, ticket: PatientTicket) -> None:
+    hosts = steady(Pace(delay=30.0), clock=clock)
+    visit(hosts, ticket)
+    visit(hosts, ticket)
+    assert ticket.waited == [30.0]
+
+
+def test_one_address_is_left_alone_while_its_host_serves_others(clock: Clock, ticket: PatientTicket) -> None:
+    hosts = steady(UNPACED, clock=clock)
+    assert not hosts.served_lately(BOOKS)
+    hosts.succeeded("https://books.example/y")
+    assert hosts.served_lately(BOOKS)
+    hosts.spare(BOOKS, 120.0)
+    with pytest.raises(HeldError, match=r"books\.example/x is left alone for 120 s") as held:
+        visit(hosts, ticket)
+    assert (held.value.scope, held.value.seconds) == ("job", 120.0)
+    visit(hosts, ticket, "https://books.example/y")
+    assert hosts.held() == {}
+    clock.now += 121.0
+    visit(hosts, ticket)
+    assert not hosts.served_lately(BOOKS)
+
+
+def test_only_so_many_addresses_are_remembered(clock: Clock) -> None:
+    hosts = steady(UNPACED, clock=clock)
+    for number in range(1000):
+        hosts.spare(f"https://books.example/{number}", 60.0)
+    assert len(hosts._host("books.example").spared) == 64
+
+
+def test_pauses_are_not_the_same_for_all(clock: Clock) -> None:
+    pauses = {Hosts(clock=clock).hold(BOOKS, None, "busy") for _ in range(20)}
+    assert len(pauses) > 1
+    assert all(10.0 <= pause <= 11.0 for pause in pauses)

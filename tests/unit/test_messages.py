@@ -87,14 +87,18 @@ def test_each_job_stands_in_its_list(site: Site, messages: Messages) -> None:
     assert ids(picture["history"]) == [failed.id]
 
 
-def test_what_was_cleared_is_hidden_from_all(site: Site, messages: Messages) -> None:
+def test_what_was_cleared_is_hidden_from_all_unless_it_asks_for_a_person(
+    site: Site, messages: Messages
+) -> None:
     job = missed(site, "Missed")
-    assert ids(snapshot(messages)["aside"]) == [job]
+    failed = site.queue.downloading(want("Failed"), candidate()).id
+    site.store.move(Move(failed, State.DOWNLOADING, State.FAILED, "it broke off"))
+    assert ids(snapshot(messages)["aside"]) == [job, failed]
     site.control.clear()
     told = messages.make(Noted(renewed=True), False)
     assert told.change == told.snapshot
     assert told.snapshot is not None
-    assert json.loads(told.snapshot)["aside"] == []
+    assert ids(json.loads(told.snapshot)["aside"]) == [job]
 
 
 def test_nothing_new_is_nothing_told(messages: Messages) -> None:

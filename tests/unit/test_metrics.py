@@ -131,14 +131,14 @@ def test_deliveries_by_the_candidate_that_was_good(metrics: Metrics) -> None:
 
 
 def test_calls_to_a_source(metrics: Metrics) -> None:
-    metrics.source_call(SourceCall("shelf", "search", "found", 0.5, 3))
+    metrics.source_call(SourceCall("shelf", "search", "found", 0.5, 3, dropped=2))
     metrics.source_call(SourceCall("shelf", "lookup", "invalid", 0.1))
     assert moved(metrics, "source_requests_total") == {
         ("shelf", "search", "found"): 1,
         ("shelf", "lookup", "invalid"): 1,
     }
     assert value(metrics, "source_results_total", source="shelf") == 3
-    assert value(metrics, "source_parse_failures_total", source="shelf") == 1
+    assert value(metrics, "source_parse_failures_total", source="shelf") == 2 + 1
     assert value(
         metrics, "source_request_duration_seconds_sum", source="shelf", operation="search"
     ) == pytest.approx(0.5)

@@ -55,6 +55,18 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert version(path) == newest + 1
 
 
+def test_nothing_is_migrated_without_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Queue(tmp_path).close()
+    path, newest = tmp_path / FILE, migrations()[-1][0]
+    path.with_name(f"{FILE}.schema-{newest}").mkdir()
+    monkeypatch.setattr(
+        module, "migrations", lambda: [*migrations(), (newest + 1, "CREATE TABLE extra (a);")]
+    )
+    with pytest.raises(StoreError, match="make room there; nothing was changed"):
+        SqliteStore(path, lambda _: None)
+    assert version(path) == newest
+
+
 def test_the_next_migration_keeps_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = Queue(tmp_path)
     queue.add(want())
@@ -106,7 +118,7 @@ def test_a_queue_of_the_first_version_goes_on(tmp_path: Path) -> None:
     (placed,) = store.placed()
     assert (placed.job, placed.seconds) == (4, None)
     store.complete(4)
-    assert store.totals() == Totals(2, 0, 20, 0.0)
+    assert store.totals() == store.totals(1.0) == Totals(2, 0, 20, 0.0)  # of none is known how long it took
     store.close()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import cast
@@ -11,7 +10,7 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from bookhopper.api import offers
-from bookhopper.api.offers import look_up, search, wants_of
+from bookhopper.api.offers import Offers, wants_of
 from bookhopper.api.view import View
 from bookhopper.errors import BookhopperError, HeldError, PermanentError
 from bookhopper.model import Candidate, Pick, Reading, Want
@@ -61,9 +60,9 @@ class Shelf:
         pass
 
 
-def view_of(*sources: Shelf) -> View:
+def offers_of(*sources: Shelf, at_once: int = 8) -> Offers:
     resolver = Resolver(sources, accept=0.85, margin=0.05, languages=("en",), formats=("epub", "pdf"))
-    return cast(View, SimpleNamespace(resolver=resolver))
+    return Offers(cast(View, SimpleNamespace(resolver=resolver)), at_once)
 
 
 def titles(found: Sequence[Candidate]) -> list[str]:
@@ -116,15 +115,15 @@ def test_what_is_given_without_end_is_bounded() -> None:
 
 def test_what_comes_nearest_is_first_and_each_book_once() -> None:
     other = Candidate("shelf", "2", "Persuasion", ("Jane Austen",), "en", "epub")
-    view = view_of(Shelf("shelf", other, EMMA))
-    found = search(view, QueryParams("title=Emma&isbn=9780141439518&isbn=9780141439587"))
+    asked = offers_of(Shelf("shelf", other, EMMA))
+    found = asked.search(QueryParams("title=Emma&isbn=9780141439518&isbn=9780141439587"))
     assert titles(found) == ["Emma", "Persuasion"]
     assert found[0].score > found[1].score > 0
 
 
 def test_an_author_alone_is_enough() -> None:
     shelf = Shelf("shelf", Candidate("shelf", "3", "Moby Dick", ("Herman Melville",), "en", "epub"), EMMA)
-    found = search(view_of(shelf), QueryParams("author=Jane+Austen"))
+    found = offers_of(shelf).search(QueryParams("author=Jane+Austen"))
     assert titles(found)[0] == "Emma"
     assert shelf.queries[0].readings == (Reading("", ("Jane Austen",)),)
 
@@ -133,20 +132,20 @@ def test_languages_are_asked_for_and_kept_to() -> None:
     german = Candidate("shelf", "4", "Emma", ("Jane Austen",), "de", "epub")
     unknown = Candidate("shelf", "5", "Emma", ("Jane Austen",), "", "epub")
     shelf = Shelf("shelf", EMMA, german, unknown)
-    found = search(view_of(shelf), QueryParams("title=Emma&lang=german&lang=fr"))
+    found = offers_of(shelf).search(QueryParams("title=Emma&lang=german&lang=fr"))
     assert {candidate.key for candidate in found} == {"4", "5"}
     assert shelf.queries[0].languages == ("de", "fr")
 
 
 def test_a_source_that_fails_is_left_out() -> None:
-    view = view_of(Shelf("shelf", EMMA), Shelf("away", fault=HeldError("host down")))
-    assert titles(search(view, QueryParams("title=Emma"))) == ["Emma"]
+    asked = offers_of(Shelf("shelf", EMMA), Shelf("away", fault=HeldError("host down")))
+    assert titles(asked.search(QueryParams("title=Emma"))) == ["Emma"]
 
 
 def test_where_all_fail_that_is_an_error() -> None:
-    view = view_of(Shelf("shelf", fault=PermanentError("no")), Shelf("away", fault=HeldError("host down")))
+    asked = offers_of(Shelf("shelf", fault=PermanentError("no")), Shelf("away", fault=HeldError("host down")))
     with pytest.raises(BookhopperError):
-        search(view, QueryParams("title=Emma"))
+        asked.search(QueryParams("title=Emma"))
 
 
 # time
@@ -154,26 +153,25 @@ def test_where_all_fail_that_is_an_error() -> None:
 
 def test_a_source_that_hangs_is_left_out_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(offers, "_SECONDS", 0.05)
-    view = view_of(Shelf("shelf", EMMA), Shelf("slow", hangs=True))
-    assert titles(search(view, QueryParams("title=Emma"))) == ["Emma"]
+    asked = offers_of(Shelf("shelf", EMMA), Shelf("slow", hangs=True))
+    assert titles(asked.search(QueryParams("title=Emma"))) == ["Emma"]
 
 
 @pytest.mark.parametrize("query", ["title=Emma", "query=pick:+shelf:1"])
 def test_where_all_hang_that_is_an_error(monkeypatch: pytest.MonkeyPatch, query: str) -> None:
     monkeypatch.setattr(offers, "_SECONDS", 0.05)
-    view = view_of(Shelf("shelf", hangs=True))
+    asked = offers_of(Shelf("shelf", hangs=True))
     with pytest.raises(HeldError):
-        search(view, QueryParams(query))
+        asked.search(QueryParams(query))
     with pytest.raises(HeldError):
-        look_up(view, PICK)
+        asked.look_up(PICK)
 
 
-def test_only_so_many_search_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offers, "_places", threading.BoundedSemaphore(1))
-    view = view_of(Shelf("shelf", EMMA))
-    with offers._searching(), pytest.raises(HeldError, match="run already"):
-        search(view, QueryParams("title=Emma"))
-    assert titles(search(view, QueryParams("title=Emma"))) == ["Emma"]
+def test_only_so_many_search_at_once() -> None:
+    asked = offers_of(Shelf("shelf", EMMA), at_once=1)
+    with asked._searching(), pytest.raises(HeldError, match="run already"):
+        asked.search(QueryParams("title=Emma"))
+    assert titles(asked.search(QueryParams("title=Emma"))) == ["Emma"]
 
 
 # looking up
@@ -182,8 +180,8 @@ def test_only_so_many_search_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_preferred_format_of_a_book_is_first() -> None:
     pdf = Candidate("shelf", "1", "Emma", format="pdf")
     mobi = Candidate("shelf", "1", "Emma", format="mobi")
-    view = view_of(Shelf("shelf", pdf, mobi, EMMA))
-    assert [candidate.format for candidate in look_up(view, PICK)] == ["epub", "pdf"]
-    asked = Want(pick=PICK.pick, formats=("mobi",))
-    assert [candidate.format for candidate in look_up(view, asked)] == ["mobi"]
-    assert look_up(view, Want(pick=Pick("nowhere", "1"))) == []
+    asked = offers_of(Shelf("shelf", pdf, mobi, EMMA))
+    assert [candidate.format for candidate in asked.look_up(PICK)] == ["epub", "pdf"]
+    mobi_wanted = Want(pick=PICK.pick, formats=("mobi",))
+    assert [candidate.format for candidate in asked.look_up(mobi_wanted)] == ["mobi"]
+    assert asked.look_up(Want(pick=Pick("nowhere", "1"))) == []

@@ -7,18 +7,9 @@ from pathlib import Path
 import pytest
 
 from bookhopper.errors import TransientError
-from bookhopper.search.sources import opds_feed
 from bookhopper.search.sources.fields import MAX_TEXT
-from bookhopper.search.sources.opds_feed import (
-    Entry,
-    Feed,
-    Link,
-    fill_template,
-    format_of_path,
-    parse_feed,
-    parse_search_description,
-    search_links,
-)
+from bookhopper.search.sources.opds_feed import parse_feed, parse_search_description
+from bookhopper.search.sources.opds_model import MAX_ENTRIES, MAX_LINKS, Entry, Feed, Link, format_of_path
 
 URL = "https://books.example/opds/page?n=1"
 OPEN = "http://opds-spec.org/acquisition"
@@ -191,12 +182,12 @@ def test_careless_markup_is_read() -> None:
 def test_everything_is_bounded() -> None:
     many = "<author><name>x</name></author>" * 500 + '<link href="x"/>' * 500
     page = feed(f"<entry><title>{'t' * 9999}</title>{many}</entry>" + "<entry/>" * 2000)
-    assert len(page.entries) == opds_feed.MAX_ENTRIES
+    assert len(page.entries) == MAX_ENTRIES
     book = page.entries[0]
     assert (len(book.title), len(book.authors), len(book.links)) == (
         MAX_TEXT,
         20,
-        opds_feed.MAX_LINKS,
+        MAX_LINKS,
     )
 
 
@@ -204,17 +195,7 @@ def test_texts_are_one_line() -> None:
     assert entry("<title>a\n\tb\u202e\u0085c</title>").title == "a b c"
 
 
-class TestSearch:
-    def test_links(self) -> None:
-        page = feed(
-            '<link rel="search" type="application/opensearchdescription+xml" href="/osd.xml"/>'
-            '<link rel="search" type="application/atom+xml" href="/no-template"/>'
-            '<link rel="search" type="application/atom+xml" href="/search/{searchTerms}"/>'
-        )
-        expected = ("https://books.example/search/{searchTerms}", "https://books.example/osd.xml")
-        assert search_links(page) == expected
-        assert search_links(feed("")) == ("", "")
-
+class TestSearchDescription:
     def test_a_description_prefers_the_catalogue_profile(self) -> None:
         document = b"""<?xml version="1.0"?>
             <OpenSearchDescription xmlns="http://a9.com/-/spec/opensearch/1.1/">
@@ -227,26 +208,3 @@ class TestSearch:
     def test_a_description_without_atom(self) -> None:
         document = b'<OpenSearchDescription xmlns="http://a9.com/-/spec/opensearch/1.1/"/>'
         assert parse_search_description(document, URL) == ""
-
-    @pytest.mark.parametrize(
-        ("template", "filled"),
-        [
-            ("https://b.example/{searchTerms}", "https://b.example/Caf%C3%A9%20%26%20Bar%2F1%20Kafka"),
-            (
-                "https://b.example/?q={searchTerms?}&n={count}",
-                "https://b.example/?q=Caf%C3%A9%20%26%20Bar%2F1%20Kafka&n=20",
-            ),
-            ("https://b.example/?p={startPage?}&i={startIndex}&x={x:y?}", "https://b.example/?p=1&i=1&x="),
-            (
-                "https://b.example/?t={atom:title}&a={atom:author}&q={searchTerms?}",
-                "https://b.example/?t=Caf%C3%A9%20%26%20Bar%2F1&a=Kafka&q=Caf%C3%A9%20%26%20Bar%2F1",
-            ),
-        ],
-    )
-    def test_templates_are_filled(self, template: str, filled: str) -> None:
-        assert fill_template(template, "Café & Bar/1", "Kafka", 20) == filled
-
-    def test_a_title_with_braces_is_no_template(self) -> None:
-        assert fill_template("https://b.example/?q={searchTerms}", "{count}", "", 20).endswith(
-            "q=%7Bcount%7D"
-        )

@@ -119,7 +119,7 @@ def test_values(text: str, field: str, value: object) -> None:
         ("- {title: x, author: y, authors: z}", 1, 25, "`authors` is given twice"),
         ("- {title: '?!'}", 1, 11, "`title` is only punctuation"),
         ("- {title: ''}", 1, 11, "`title` is empty"),
-        ("- {author: Jane}", 1, 3, "a want needs a title, an isbn or a pick"),
+        ("- {author: Jane}", 1, 3, "a want needs a title, an isbn, a pick or a collection"),
         ("- {title: x, isbn: 9780306406158}", 1, 20, f"9780306406158 {NO_ISBN}"),
         ("- {pick: x}", 1, 10, "a pick is written `pick: source:key` or `pick: JOB source:key`"),
         ("- {title: x, <<: {year: 1}}", 1, 14, "merge keys (`<<`) are not read here; use `defaults:`"),

@@ -61,7 +61,15 @@ def test_the_commented_sources_are_right(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     config = tmp_path / "all.yaml"
     config.write_text(text)
-    assert [source.kind for source in load(config).sources] == ["gutenberg", "opds", "folder"]
+    assert [source.kind for source in load(config).sources] == [
+        "gutenberg",
+        "opds",
+        "internet_archive",
+        "open_library",
+        "standard_ebooks",
+        "html",
+        "folder",
+    ]
 
 
 def test_the_text_list_is_understood() -> None:
@@ -112,7 +120,7 @@ def test_the_sign_in_s_settings_are_right(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "check", "add", "status", "queue", "history", "token", "search", "verify", "demo"],
+    ["run", "check", "add", "status", "queue", "history", "token", "search", "source", "verify", "demo"],
 )
 def test_every_command_has_examples(command: str, tmp_path: Path) -> None:
     shown = run(command, "--help", home=tmp_path)

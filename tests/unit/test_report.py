@@ -15,7 +15,7 @@ from bookhopper.intake.folder import RequestFolder
 from bookhopper.intake.parse import parse
 from bookhopper.intake.report import Tally, moment, render
 from bookhopper.intake.reporter import Reporter
-from bookhopper.model import BadLine, Candidate, Change, Job, Request, State, Want
+from bookhopper.model import BadLine, Candidate, Change, Collection, Job, Request, State, Want
 from bookhopper.search.normalise import identity
 from bookhopper.store.base import Intake, Move, NewRequest, Wish
 from bookhopper.store.queries import Line, LineNote
@@ -58,10 +58,10 @@ def test_header_counts_every_line() -> None:
     assert "2026-11-18" in report[2]
     assert report[2].endswith("CET")
     assert " ".join(report[4:6]).startswith(
-        "13 lines: 1 delivered, 5 waiting, 1 already owned, 1 duplicate, 1 ambiguous, 1 missing, 1 failed, "
-        "1 cancelled, 1 not understood"
+        "14 lines: 1 delivered, 5 waiting, 1 already owned, 1 duplicate, 1 expanded, 1 ambiguous, 1 missing, "
+        "1 failed, 1 cancelled, 1 not understood"
     )
-    assert tally.lines == 13
+    assert tally.lines == 14
     assert tally.unsettled == 5
 
 
@@ -288,3 +288,41 @@ def test_ten_thousand_changes_end_in_one_report(place: Place) -> None:
         reporter.changed(change)
     place.settle()
     until(lambda: "2 missing" in place.report())
+
+
+def test_a_collection_is_followed_by_its_books_which_are_counted() -> None:
+    wanted = Want(raw="works of: Lewis Carroll", collection=Collection("author", "Lewis Carroll"))
+    whole = Job(1, 1, wanted, State.EXPANDED, error="3 books")
+    books = [
+        Job(2, 1, Want(raw="Alice — Lewis Carroll"), State.DONE, parent=1),
+        Job(3, 1, Want(raw="Sylvie — Lewis Carroll"), State.QUEUED, parent=1, paused=True),
+        Job(9, 8, Want(raw="Snark — Lewis Carroll"), State.MISSING, error="no source has it"),
+    ]
+    tally = Tally()
+    entries = [(line(1, "works of: Lewis Carroll"), whole), (line(4), job(State.DONE, 4))]
+    rows = list(render(REQUEST, entries, {2: "Alice.epub"}, 0.0, tally, books_of=lambda _: books))
+    assert rows[4] == "2 lines with 3 books of collections: 2 delivered, 1 waiting, 1 missing"
+    body = rows[rows.index("-" * 90) + 1 :]
+    assert body == [
+        "    1  expanded     works of: Lewis Carroll",
+        "                    3 books",
+        "       done         - Alice — Lewis Carroll",
+        "                    -> Alice.epub",
+        "       queued*      - Sylvie — Lewis Carroll",
+        "                    * paused",
+        "       missing      - Snark — Lewis Carroll",
+        "                    asked for before (job 9)",
+        "                    no source has it",
+        "    4  done         Emma",
+    ]
+    assert (tally.unsettled, tally.lines, tally.books) == (1, 2, 3)
+
+
+def test_a_collection_that_is_looked_through_again_waits_although_its_books_are_there() -> None:
+    wanted = Want(raw="works of: X", collection=Collection("author", "X"))
+    tally = Tally()
+    books = [Job(2, 1, Want(raw="A"), State.DONE, parent=1)]
+    list(
+        render(REQUEST, [(line(), Job(1, 1, wanted, State.WANTED))], {}, 0.0, tally, books_of=lambda _: books)
+    )
+    assert tally.unsettled == 1

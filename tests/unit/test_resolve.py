@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from bookhopper.errors import HeldError, PermanentError, TransientError
-from bookhopper.model import Candidate, Pick, Want
+from bookhopper.model import Candidate, Pick, Reading, Want
 from bookhopper.search.resolve import Decision, Resolution, Resolver
 from bookhopper.search.sources.base import Health, Query
 from bookhopper.ticket import Interrupted, Reason, Ticket
@@ -283,3 +283,104 @@ def test_two_titles_that_fit_equally_are_a_question() -> None:
     abroad = book("91", "Tom Sawyer, Abroad", "Mark Twain")
     assert resolve(wished, detective, abroad).decision is Decision.AMBIGUOUS
     assert keys(resolve(wished, detective, book("1", "Tom Sawyer", "Mark Twain")).chosen) == ["1"]
+
+
+def test_editions_that_differ_only_in_their_long_titles_are_one_book() -> None:
+    want = Want(title="The Origin of Species", authors=("Charles Darwin",))
+    found = resolve(
+        want,
+        book("1", "On the Origin of Species By Means of Natural Selection", "Charles Darwin"),
+        book("2", "The Origin of Species by Means of Natural Selection, 6th Edition", "Charles Darwin"),
+    )
+    assert found.decision is Decision.ACCEPT
+
+
+def test_the_illustrated_edition_is_taken_where_it_is_asked_for() -> None:
+    plain = book("1", "Emma", "Jane Austen")
+    pictures = book("2", "Emma: Illustrated by Hugh Thomson", "Jane Austen")
+    asked = Want(title="Emma (illustrated)", authors=("Jane Austen",))
+    assert keys(resolve(asked, plain, pictures).chosen)[0] == "2"
+    assert keys(resolve(EMMA, plain, pictures).chosen)[0] == "1"
+    assert keys(resolve(asked, plain).chosen) == ["1"]
+
+
+def test_between_equals_the_order_of_formats_of_sources_and_then_the_newest_decides() -> None:
+    def offer(source: str, key: str, form: str, year: int | None = None) -> Candidate:
+        return Candidate(source, key, "Emma", ("Jane Austen",), "en", form, year=year)
+
+    first = Shelf("first", offer("first", "a", "pdf"), offer("first", "b", "epub", 1901))
+    second = Shelf("second", offer("second", "c", "epub"), offer("first", "d", "epub", 1998))
+    both = resolver(first, second)
+    assert keys(both.resolve(EMMA, Ticket(1)).chosen) == ["d", "b", "c", "a"]
+    both.close()
+
+
+class Directory:
+    """Somebody who knows ISBNs, or fails as told."""
+
+    name = "directory"
+
+    def __init__(self, *known: Reading, fault: Exception | None = None) -> None:
+        self.known = known
+        self.fault = fault
+
+    def identify(self, isbn: str, ticket: Ticket) -> Reading | None:  # noqa: ARG002
+        if self.fault:
+            raise self.fault
+        return next(iter(self.known), None)
+
+
+JANE_EYRE_ISBN = Want(isbn="9780141441146")
+JANE_EYRE = Reading("Jane Eyre", ("Charlotte Brontë",))
+
+
+def identified(want: Want, directory: Directory, *books: Candidate) -> Resolution:
+    asked = Resolver(
+        [Shelf("shelf", *books)],
+        accept=0.85,
+        margin=0.05,
+        languages=("en",),
+        formats=("epub",),
+        identifiers=[directory],
+    )
+    try:
+        return asked.resolve(want, Ticket(1))
+    finally:
+        asked.close()
+
+
+def test_an_isbn_finds_the_book_by_the_title_and_author_it_stands_for() -> None:
+    found = identified(
+        JANE_EYRE_ISBN,
+        Directory(JANE_EYRE),
+        book("1", "Jane Eyre: An Autobiography", "Charlotte Brontë"),
+        book("2", "Emma", "Jane Austen"),
+    )
+    assert (found.decision, keys(found.chosen)) == (Decision.ACCEPT, ["1"])
+
+
+def test_an_isbn_mends_a_title_that_finds_nothing() -> None:
+    want = Want(title="Das Waisenmädchen", isbn="9780141441146")
+    found = identified(want, Directory(JANE_EYRE), book("1", "Jane Eyre", "Charlotte Brontë"))
+    assert keys(found.chosen) == ["1"]
+
+
+def test_an_isbn_that_nobody_knows_says_what_to_do() -> None:
+    found = identified(JANE_EYRE_ISBN, Directory(), book("1", "Emma", "Jane Austen"))
+    assert (found.decision, found.reason) == (
+        Decision.MISSING,
+        "no source knows this ISBN: add the title",
+    )
+    assert found.complete
+
+
+def test_an_isbn_whose_book_is_not_there_says_which_book_it_is() -> None:
+    found = identified(JANE_EYRE_ISBN, Directory(JANE_EYRE), book("1", "Emma", "Jane Austen"))
+    assert found.decision is Decision.MISSING
+    assert found.reason.endswith("; the ISBN is that of Jane Eyre — Charlotte Brontë")
+
+
+def test_a_silent_directory_is_named_and_asked_again_later() -> None:
+    found = identified(JANE_EYRE_ISBN, Directory(fault=TransientError("odd")))
+    assert found.reason.endswith("; not asked, for it did not answer: directory")
+    assert not found.complete

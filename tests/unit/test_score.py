@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bookhopper.model import Candidate, Reading, Want
+from bookhopper.search import person as person_module
 from bookhopper.search.person import authorship, is_nobody, person, same_person
 from bookhopper.search.score import score, title_fit
 from bookhopper.search.title import title
@@ -31,6 +32,12 @@ ACCEPT = 0.85
         ("General Lew Wallace", "Lewis Wallace"),
         ("Wilkie Colins", "Wilkie Collins"),
         ("E. Nesbit", "Edith Nesbit"),
+        ("Alexander Pushkin", "Aleksandr Sergeevich Pushkin"),
+        ("Maxim Gorky", "Maksim Gorky"),
+        ("Baruch Spinoza", "Benedictus de Spinoza"),
+        ("A Square", "Edwin A. Abbott"),
+        ("Augustine", "Augustine of Hippo"),
+        ("Pliny", "Pliny the Younger"),
     ],
 )
 def test_one_person(one: str, other: str) -> None:
@@ -53,6 +60,11 @@ def test_one_person(one: str, other: str) -> None:
 )
 def test_two_persons(one: str, other: str) -> None:
     assert same_person(person(one), person(other)) < 0.6
+
+
+def test_a_name_stands_for_one_person() -> None:
+    names = [tuple(sorted(name.split())) for group in person_module._ALSO_KNOWN_AS for name in set(group)]
+    assert len(names) == len(set(names))
 
 
 def test_a_second_author_counts_a_little_less() -> None:
@@ -87,6 +99,21 @@ def test_names_that_name_nobody() -> None:
         ("Mistborn: The Final Empire", "The Final Empire"),
         ("The Mantle", "The Mantle, and Other Stories"),
         ("Jekyll and Hyde", "The Strange Case of Dr. Jekyll and Mr. Hyde"),
+        ("Alice in Wonderland", "Alice's Adventures in Wonderland"),
+        ("The Wealth of Nations", "An Inquiry into the Nature and Causes of the Wealth of Nations"),
+        ("Civil Disobedience", "On the Duty of Civil Disobedience"),
+        ("A Sentimental Journey", "A Sentimental Journey Through France and Italy"),
+        ("Discourse on Method", "Discourse on the Method of Rightly Conducting One's Reason"),
+        ("The Island of Dr. Moreau", "The Island of Doctor Moreau"),
+        ("Journey to the Center of the Earth", "A Journey to the Centre of the Earth"),
+        ("Père Goriot", "Father Goriot"),
+        ("Oedipus Rex", "Oedipus, King of Thebes"),
+        ("Tao Te Ching", "The Tao Teh King, or the Tao and its Characteristics"),
+        ("Sir Gawain and the Green Knight", "Sir Gawayne and the Green Knight"),
+        ("The Masterpiece", "His Masterpiece"),
+        ("Holy Bible: King James Version", "The King James Version of the Bible"),
+        ("The Life of Benvenuto Cellini", "The Autobiography of Benvenuto Cellini"),
+        ("Metamorphoses", "The Metamorphoses in English blank verse"),
     ],
 )
 def test_titles_that_agree(wanted: str, offered: str) -> None:
@@ -102,6 +129,9 @@ def test_titles_that_agree(wanted: str, offered: str) -> None:
         ("The Lost World", "The Lost Girl"),
         ("Poirot Investiga", "Poirot Investigates"),
         ("Tarzan of the Apes", "The Return of Tarzan"),
+        ("The Adventures of Sherlock Holmes", "The Memoirs of Sherlock Holmes"),
+        ("The Adventures of Tom Sawyer", "Tom Sawyer, Detective"),
+        ("Peter Pan", "Peter Pan in Kensington Gardens"),
     ],
 )
 def test_titles_that_differ(wanted: str, offered: str) -> None:
@@ -139,6 +169,67 @@ def test_less_than_the_whole_text_is_not_taken_for_it(lesser: str) -> None:
 
 def test_all_volumes_together_are_the_whole_text() -> None:
     assert _score(DON_QUIXOTE, "Don Quixote, Volumes 1-2 (of 2)", "Miguel de Cervantes") > ACCEPT
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "Clarissa: Preface, Hints of Prefaces, and Postscript",
+        "Clarissa: Index of Names",
+        "Clarissa (an Essay)",
+        "Clarissa, a play founded on the novel",
+        "Clarissa: A Dramatization",
+        "Clarissa, an opera: the libretto",
+    ],
+)
+def test_what_stands_around_a_text_is_not_the_text(other: str) -> None:
+    want = Want(title="Clarissa", authors=("Samuel Richardson",))
+    assert _score(want, "Clarissa: The History of a Young Lady", "Samuel Richardson") > ACCEPT
+    assert _score(want, other, "Samuel Richardson") < ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("wanted", "part"),
+    [
+        ("Childhood, Boyhood, Youth", "Childhood"),
+        ("Youth/Heart of Darkness/The End of the Tether", "Youth, a Narrative"),
+        ("A Tale of Two Cities / Great Expectations", "Great Expectations"),
+        ("The Forsyte Saga (The Forsyte Chronicles, #1-3)", "The Forsyte Saga"),
+    ],
+)
+def test_one_work_is_less_than_several(wanted: str, part: str) -> None:
+    assert _score(Want(title=wanted, authors=("Ann Author",)), part, "Ann Author") < ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offered"),
+    [
+        ("The Forsyte Saga (The Forsyte Chronicles, #1-3)", "The Forsyte Saga - Complete"),
+        ("Through the Looking-Glass, and What Alice Found There", "Through the Looking-Glass"),
+        ("The Awakening", "The Awakening, and Selected Short Stories"),
+        ("Rose in Bloom (Eight Cousins, #2)", "Rose in Bloom: A Sequel to 'Eight Cousins'"),
+        ("Eugene Onegin", "Eugene Oneguine [Onegin]: A Romance"),
+        ("Agamemnon", "The Agamemnon of Ann Author: Translated into English Rhyming Verse"),
+    ],
+)
+def test_what_more_a_title_says_takes_nothing_away(wanted: str, offered: str) -> None:
+    assert _score(Want(title=wanted, authors=("Ann Author",)), offered, "Ann Author") > ACCEPT
+
+
+def test_a_title_read_as_the_authors_name_is_no_reading() -> None:
+    want = Want(
+        title="Narrative of the Life of Frederick Douglass",
+        authors=("Frederick Douglass",),
+        readings=(Reading("Frederick Douglass", ("Narrative of the Life of Frederick Douglass",)),),
+    )
+    assert _score(want, "Life and Times of Frederick Douglass", "Frederick Douglass") < ACCEPT
+
+
+def test_a_catalogue_that_names_nobody_is_believed_where_the_title_says_it_all() -> None:
+    rhymes = Want(title="The Real Mother Goose", authors=("Blanche Fisher Wright",))
+    assert _score(rhymes, "The Real Mother Goose") > ACCEPT
+    assert _score(rhymes, "The Real Mother Goose: A Study") < ACCEPT
+    assert _score(Want(title="The Winner", authors=("Jane Austen",)), "The Winner") < ACCEPT
 
 
 def test_the_volume_that_is_asked_for() -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from bookhopper.model import Candidate, Job, State, Want
+from bookhopper.search.collections import Collector
 from bookhopper.search.resolve import Decision, Resolution
 from bookhopper.searching import Search
 from bookhopper.store.base import Move
 from bookhopper.ticket import Ticket
 from tests.queues import Queue, candidate, want
 
+NOTHING = Collector((), languages=(), formats=())
 BEST, NEXT = candidate("1"), candidate("2")
 
 
@@ -43,7 +45,8 @@ def step(queue: Queue, resolution: Resolution, wish: Want | None = None) -> tupl
     assert job is not None
     ticket = Ticket(job.id)
     resolver = Decided(resolution)
-    move = Search(queue.store, resolver)(job, ticket)  # type: ignore[arg-type]
+    move = Search(queue.store, resolver, NOTHING)(job, ticket)  # type: ignore[arg-type]
+    assert move is not None
     assert resolver.asked == [job.want]
     assert ticket.stage == "search"
     return job, move

@@ -311,7 +311,10 @@ def test_a_session_ends_when_it_idles() -> None:
     session = sessions.start(ANN)
     now = IDLE_SECONDS
     assert sessions.find(session) == ANN
-    now = 2 * IDLE_SECONDS + 1
+    now = 2 * IDLE_SECONDS
+    assert sessions.holds(session)
+    now += 1  # to look at it was no use of it
+    assert not sessions.holds(session)
     assert sessions.find(session) is None
     now = 0.0
     assert sessions.find(session) is None
@@ -330,6 +333,9 @@ def test_ten_failures_in_a_row_lock_for_half_an_hour() -> None:
     with pytest.raises(LockedError) as locked:
         names.check("ann")
     assert locked.value.seconds == LOCKED_SECONDS - 60
+    names.succeeded("ann")
+    with pytest.raises(LockedError):
+        names.check("ann")
     now = LOCKED_SECONDS
     names.check("ann")
     assert not names.failed("ann")

@@ -78,6 +78,16 @@ def test_an_interruption_ends_what_looks_at_no_ticket() -> None:
         raise AssertionError("it was interrupted before")
 
 
+def test_all_who_wait_for_one_job_are_ended() -> None:
+    ticket = Ticket(1)
+    ended: list[str] = []
+    with ticket.ended_by(lambda: ended.append("first")), ticket.ended_by(lambda: ended.append("second")):
+        with ticket.ended_by(lambda: ended.append("over")):
+            pass
+        ticket.interrupt(Reason.CANCEL)
+    assert ended == ["first", "second"]
+
+
 def test_what_ended_by_itself_need_not_be_ended() -> None:
     def failing() -> None:
         raise ProcessLookupError

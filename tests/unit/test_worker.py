@@ -782,6 +782,33 @@ def test_many_workers_take_each_job_once(bench: Bench) -> None:
     assert len(set(taken)) == len(taken) == 60
 
 
+def test_a_lowered_number_lets_nothing_begin_until_few_enough_run(bench: Bench) -> None:
+    jobs = bench.queue.add(*(want(f"Tale {number}") for number in range(5)))
+    go = {job: threading.Event() for job in jobs}
+    begun: list[int] = []
+
+    def step(job: Job, ticket: Ticket) -> Move:
+        begun.append(job.id)
+        while not go[job.id].wait(0.005):
+            ticket.check()
+        return done(job, ticket)
+
+    pool = bench.pool(step, size=3, state=State.WANTED)
+    pool.start()
+    until(lambda: len(begun) == 3)
+    pool.resize(1)
+    for left, job in ((2, begun[0]), (1, begun[1])):
+        go[job].set()
+        until(lambda left=left: len(pool.tickets()) == left)  # type: ignore[misc]
+    pool.resize(1)  # whoever could claim was woken
+    assert len(begun) == 3
+    go[begun[2]].set()
+    until(lambda: len(begun) == 4)
+    for event in go.values():
+        event.set()
+    until(lambda: len(begun) == 5)
+
+
 def test_the_pool_is_resized_while_it_runs(bench: Bench) -> None:
     bench.queue.add(*(want(f"Tale {number}") for number in range(9)))
     go = threading.Semaphore(0)

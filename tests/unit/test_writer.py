@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -244,12 +245,16 @@ def queue(tmp_path: Path) -> Iterator[Queue]:
 
 
 def damage(queue: Queue) -> None:
-    """Overwrite every page of the jobs with nonsense, as a dying disk does."""
+    """Overwrite where the jobs and their indexes begin with nonsense, as a dying disk does."""
     queue.store.writer.call("test", lambda _: None)
     queue.close()
     path = queue.folder / "queue.db"
+    with closing(sqlite3.connect(path)) as connection:
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        roots = connection.execute("SELECT rootpage FROM sqlite_master WHERE tbl_name = 'jobs'").fetchall()
     content = bytearray(path.read_bytes())
-    content[8192:] = b"\xaa" * (len(content) - 8192)
+    for (page,) in roots:
+        content[(page - 1) * size : page * size] = b"\xaa" * size
     path.write_bytes(content)
     queue.store = SqliteStore(path, queue.changes.append)
 

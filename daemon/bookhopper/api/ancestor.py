@@ -12,7 +12,7 @@ from typing import Any
 
 from humanize import naturalsize
 
-from bookhopper.api.books import book_id, offer_id
+from bookhopper.api.books import best_of, book_id, offer_id
 from bookhopper.model import Candidate, Delivery, Job, State
 from bookhopper.ticket import Ticket
 
@@ -31,6 +31,8 @@ _GROUP = {
     State.DONE: DONE,
     State.OWNED: DONE,
     State.DUPLICATE: DONE,
+    State.EXPANDED: DONE,
+    State.EXPANDED: DONE,
     State.CANCELLED: CANCELLED,
 }
 _JOINT = "; "
@@ -77,13 +79,13 @@ def group_of(job: Job) -> str:
 
 def title_of(job: Job) -> str:
     """Give the title by which a person knows a job."""
-    best = _best(job)
+    best = best_of(job)
     return (best.title if best else "") or job.want.title or job.want.isbn or job.want.raw
 
 
 def author_of(job: Job) -> str | None:
     """Give the authors of a job's book in one line, as far as they are known."""
-    best = _best(job)
+    best = best_of(job)
     return _JOINT.join((best.authors if best else ()) or job.want.authors) or None
 
 
@@ -105,7 +107,7 @@ def book_of(
     job: Job, ticket: Ticket | None = None, line: Delivery | None = None, *, in_ingest: bool = False
 ) -> Book:
     """Show a job's book; `line` is its line of the ledger, `in_ingest` whether the file still lies there."""
-    best, want = _best(job), job.want
+    best, want = best_of(job), job.want
     group = group_of(job)
     year = best.year if best and best.year is not None else want.year
     size = line.size if line else best.size if best else None
@@ -124,10 +126,6 @@ def book_of(
         progress=_progress(group, ticket),
         error=(job.error or job.state.value) if group == ERROR else "",
     )
-
-
-def _best(job: Job) -> Candidate | None:
-    return next((candidate for candidate in job.candidates if not candidate.fault), None)
 
 
 def _info(candidate: Candidate) -> dict[str, Sequence[str]]:

@@ -19,8 +19,6 @@ from bookhopper.api.sign_in.tokens import TokenFile
 from bookhopper.api.sign_in.users import Users
 from bookhopper.settings import ServerSettings
 
-__all__ = ["Gate", "Gatekeeper", "gate_for"]
-
 _MONITORS = frozenset(("/healthz", "/readyz", "/metrics"))
 _PAGE = frozenset(("/", "/api/docs", "/api/openapi.json"))
 _READING = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -62,8 +60,13 @@ class Gatekeeper:
             words = "Host: bookhopper is not reached under this name; add it to server.hosts if it should be"
             return JSONResponse({"error": words}, 400)
         # only a page that knows a token can send one, so what comes with it is no page's trick
-        if not has_bearer(headers) and _changes(scope) and origin.is_foreign(headers):
-            return JSONResponse({"error": "a page elsewhere may not change anything here"}, 403)
+        if not has_bearer(headers) and _changes(scope):
+            if origin.is_foreign(headers):
+                return JSONResponse({"error": "a page elsewhere may not change anything here"}, 403)
+            # the one change that a page elsewhere can ask for by showing a picture
+            if scope["path"] == _CHANGING_GET and origin.hides_its_page(headers):
+                words = "a browser has to say from which page it asks for a book: use bookhopper's own"
+                return JSONResponse({"error": words}, 403)
         guarded = self._guards(scope)
         try:
             if guarded:

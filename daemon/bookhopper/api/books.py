@@ -2,14 +2,15 @@
 
 A job from a list goes by its number (`17`); what a source offers by `source:key~format`
 (`gutenberg:1342~epub`), the format only where one is named; and so does a job that was made by asking for it
-under such an id.
+under such an id, or by a line that says no more than which book to pick.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bookhopper.model import FORMATS, Candidate, Job, Pick, Want
+from bookhopper.model import DEFAULT_PRIORITY, FORMATS, Candidate, Job, Pick, Want
 from bookhopper.search.normalise import identity
 
 if TYPE_CHECKING:  # the view shows jobs under these ids, and so knows this module
@@ -22,8 +23,19 @@ _LONGEST_NUMBER = 18
 def book_id(job: Job) -> str:
     """Give the id under which a job is shown."""
     want = job.want
-    asked_for_by_id = want.pick is not None and not want.line and want.raw
-    return want.raw if asked_for_by_id else str(job.id)
+    if want.pick is None or not want.raw:
+        return str(job.id)
+    if not want.line:
+        return want.raw
+    text = f"{want.pick.source}:{want.pick.key}"
+    bare = replace(want, priority=DEFAULT_PRIORITY, tags=(), line=0, raw=text)
+    # a pick that was made by hand stands in no line, and its job is not found by it
+    return text if bare == want_of(text) and want.raw.endswith(text) else str(job.id)
+
+
+def best_of(job: Job) -> Candidate | None:
+    """Give the book that a job is to fetch, or has fetched: the first candidate that was not given up."""
+    return next((candidate for candidate in job.candidates if not candidate.fault), None)
 
 
 def offer_id(candidate: Candidate) -> str:

@@ -23,7 +23,9 @@ from starlette.responses import Response
 
 from bookhopper.api.errors import IncompleteError, InvalidFieldError, TooLargeError
 from bookhopper.control import FEWEST_WORKERS, MOST_WORKERS
+from bookhopper.errors import HeldError
 from bookhopper.intake.base import shown
+from bookhopper.store.base import PRIORITY_BOUND
 
 MAX_BODY = 1024**2
 """How large a JSON body may be, in bytes."""
@@ -31,13 +33,13 @@ MAX_BODY = 1024**2
 MAX_BATCH = 1000
 """How many downloads one batch may name."""
 
-MAX_PRIORITY = 1_000_000
 MAX_LIMIT = 1000
 
 _LIMIT = 100
 _MAX_NUMBER = 10**9
 _MAX_TEXT = 1000
 _READ_SECONDS = 30.0
+_WHOLE_SECONDS = 300.0
 _ACTIONS = ("cancel", "pause", "resume", "retry", "priority", "move", "pick")
 _THROWN_AWAY = 64 * 1024**2
 
@@ -90,7 +92,7 @@ def _reference(given: Any) -> str | int:
 Text = Annotated[str, PlainValidator(_text)]
 Reference = Annotated[str | int, PlainValidator(_reference)]
 References = Annotated[tuple[Reference, ...], Field(min_length=1, max_length=MAX_BATCH)]
-Priority = Annotated[int, BeforeValidator(_whole), Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY)]
+Priority = Annotated[int, BeforeValidator(_whole), Field(ge=-PRIORITY_BOUND, le=PRIORITY_BOUND)]
 
 
 class Body(BaseModel):
@@ -129,7 +131,7 @@ class BatchBody(Body):
 
     book_ids: References = ()
     track_ids: References = ()
-    priority: Priority = 0
+    priority: Priority | None = None
 
     @model_validator(mode="after")
     def _one_list(self) -> Self:
@@ -144,7 +146,7 @@ class BatchBody(Body):
 
 
 class BatchActionBody(Body):
-    """Something to be done to several downloads."""
+    """Something to be done to several downloads; a priority means nothing to the other actions."""
 
     ids: References
     action: Literal["pause", "resume", "cancel", "priority", "retry"]
@@ -152,8 +154,8 @@ class BatchActionBody(Body):
 
     @model_validator(mode="after")
     def _priority_where_it_belongs(self) -> Self:
-        if (self.action == "priority") != (self.priority is not None):
-            raise ValueError("priority is expected with the action priority, and with no other")
+        if self.action == "priority" and self.priority is None:
+            raise ValueError("priority is expected with the action priority")
         return self
 
 
@@ -178,6 +180,24 @@ def taking_bytes(handler: Callable[[Request, bytes], Response], limit: int) -> E
     return endpoint
 
 
+def by_turns(endpoint: Endpoint, most: int) -> Endpoint:
+    """Let at most `most` requests into an endpoint at a time; others wait, though not for ever."""
+    turns = asyncio.Semaphore(most)
+
+    async def in_turn(request: Request) -> Response:
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                await turns.acquire()
+        except TimeoutError:
+            raise HeldError(f"{most} others are at this already: try again a little later") from None
+        try:
+            return await endpoint(request)
+        finally:
+            turns.release()
+
+    return in_turn
+
+
 def parse(model: type[Model], data: bytes) -> Model:
     """Read a JSON body; raises InvalidFieldError."""
     try:
@@ -188,7 +208,7 @@ def parse(model: type[Model], data: bytes) -> Model:
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    """Read a body; raises TooLargeError, and IncompleteError where it breaks off or nothing comes of it.
+    """Read a body; raises TooLargeError, and IncompleteError where it breaks off or does not come.
 
     What is too large is read on for a while and thrown away: somebody who is still sending would see a broken
     connection in place of the answer.
@@ -196,16 +216,20 @@ async def _read(request: Request, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     chunks = aiter(request.stream())
+    now = asyncio.get_running_loop().time
+    end = now() + _WHOLE_SECONDS
     while size <= limit + _THROWN_AWAY:
         try:
-            async with asyncio.timeout(_READ_SECONDS):
+            async with asyncio.timeout_at(min(now() + _READ_SECONDS, end)):
                 chunk = await anext(chunks)
         except StopAsyncIteration:
             break
         except ClientDisconnect:
             raise IncompleteError("the body broke off") from None
         except TimeoutError:
-            raise IncompleteError(f"nothing came of the body for {_READ_SECONDS:.0f} seconds") from None
+            words = f"nothing came of the body for {_READ_SECONDS:.0f} seconds"
+            late = f"the body took more than {_WHOLE_SECONDS:.0f} seconds"
+            raise IncompleteError(late if now() >= end else words) from None
         size += len(chunk)
         if size <= limit:
             parts.append(chunk)

@@ -7,6 +7,9 @@ from ipaddress import ip_address
 
 from bookhopper.errors import BookhopperError
 
+UNREAD_SECONDS = 60.0
+"""A connection is broken off where nothing of an answer was taken for so long."""
+
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is listened on is the settings' word
 
 
@@ -19,6 +22,8 @@ def bind(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # which every connection inherits; else one whose client reads nothing stays for ever
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * UNREAD_SECONDS))
             if family is socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
             listener.bind((host, port))

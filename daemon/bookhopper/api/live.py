@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -30,6 +31,9 @@ _SHARE = 5
 """The next message waits at least so many times what this one took to make: a fifth of one core."""
 
 _RETRY_SECONDS = 10
+
+StillGood = Callable[[], Awaitable[bool]]
+"""Tells whether a client would still be let in."""
 
 
 @dataclass(eq=False, slots=True)
@@ -66,13 +70,17 @@ class _Client:
 
 
 class Live:
-    """Tells every client what changes, `serve` one of them each; at most `most` at once."""
+    """Tells every client what changes, `serve` one of them each; at most `most` at once.
 
-    def __init__(self, view: View, *, most: int = 500) -> None:
+    Every `recheck` seconds a client is looked at anew, since signing out closes no connection.
+    """
+
+    def __init__(self, view: View, *, most: int = 500, recheck: float = 30.0) -> None:
         self.dropped = 0
         self._messages = Messages(view)
         self._news = News()
         self._most = most
+        self._recheck = recheck
         self._clients: set[_Client] = set()
         self._teller: asyncio.Task[None] | None = None
         self._complaint = ""
@@ -92,8 +100,8 @@ class Live:
         if self._clients:
             self._news.renew()
 
-    async def serve(self, socket: WebSocket) -> None:
-        """Tell one client until it goes; what it says is not listened to."""
+    async def serve(self, socket: WebSocket, still_good: StillGood) -> None:
+        """Tell one client until it goes, or has to; what it says is not listened to."""
         if len(self._clients) >= self._most:
             full = {"error": f"{self._most} look on already: close other pages, or try again later"}
             await socket.send_denial_response(
@@ -107,13 +115,26 @@ class Live:
             await socket.accept()
             if self._teller is None or self._teller.done():
                 self._teller = asyncio.create_task(self._tell())
-            await self._until_gone(socket)
+            await self._until_gone(socket, still_good)
         finally:
             self._clients.discard(client)
             sender.cancel()
             await asyncio.wait((sender,))
 
-    async def _until_gone(self, socket: WebSocket) -> None:
+    async def _until_gone(self, socket: WebSocket, still_good: StillGood) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._recheck):
+                    await self._disconnected(socket)
+                    return
+            if not await still_good():
+                break
+        log.debug("client %s is signed in no more", socket.client)
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await socket.close(WS_1008_POLICY_VIOLATION, "signed in no more")
+        return
+
+    async def _disconnected(self, socket: WebSocket) -> None:
         while (heard := await socket.receive())["type"] == "websocket.receive":
             pass
         if heard["code"] == WS_1008_POLICY_VIOLATION:

@@ -12,14 +12,12 @@ from bookhopper.api.news import Noted
 from bookhopper.api.routes.history import history, with_deliveries
 from bookhopper.api.routes.queue_status import queue_status
 from bookhopper.api.routes.statistics import statistics
-from bookhopper.api.view import View, download, progress
+from bookhopper.api.states import ASIDE, RUNNING, WAITING
+from bookhopper.api.view import View, downloads, progress
 from bookhopper.model import Job, State
 from bookhopper.store.queries import JobFilter
 from bookhopper.ticket import Ticket
 
-_RUNNING = frozenset((State.DOWNLOADING, State.PLACED))
-_QUEUE = frozenset((State.WANTED, State.SEARCHING, State.QUEUED))
-_ASIDE = frozenset((State.AMBIGUOUS, State.MISSING, State.FAILED))
 _MOST_LISTED = 200
 _MOST_HISTORY = 50
 _LOOK_SECONDS = 2.0  # after which figures that no change tells of are looked at again
@@ -65,8 +63,8 @@ class Messages:
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._queue = _Listed(_QUEUE)
-        self._aside = _Listed(_ASIDE)
+        self._queue = _Listed(WAITING)
+        self._aside = _Listed(ASIDE)
         self._status: dict[str, Any] = {}
         self._statistics: dict[str, Any] = {}
         self._known = (0, 0.0)  # how many jobs there were, and when lists were cleared, as told last
@@ -117,7 +115,7 @@ class Messages:
     def _downloads(self, jobs: Collection[Job], tickets: Tickets) -> list[dict[str, Any]]:
         """Show jobs; one that is done with its delivery."""
         done = [job for job in jobs if job.state is State.DONE]
-        others = [download(job, tickets.get(job.id)) for job in jobs if job.state is not State.DONE]
+        others = downloads(self._view, [job for job in jobs if job.state is not State.DONE], tickets)
         return others + with_deliveries(self._view, done)
 
     def _lists_changed(self) -> bool:
@@ -127,12 +125,12 @@ class Messages:
     def _snapshot(self, tickets: Tickets) -> str:
         store, cleared = self._view.store, self._view.control.cleared
         queue = store.queue(limit=_MOST_LISTED)
-        aside = store.jobs(JobFilter(_ASIDE, since=cleared), limit=_MOST_LISTED)
+        aside = store.jobs(JobFilter(ASIDE, since=cleared), limit=_MOST_LISTED)
         self._queue.show(queue)
         self._aside.show(aside)
         self._known = (self._status["total"], cleared)
         lists = {
-            "running": store.jobs(JobFilter(_RUNNING), limit=_MOST_LISTED),
+            "running": store.jobs(JobFilter(RUNNING), limit=_MOST_LISTED),
             "queue": queue,
             "aside": aside,
         }
@@ -141,9 +139,7 @@ class Messages:
                 "type": "snapshot",
                 "status": self._status,
                 "statistics": self._statistics,
-                **{
-                    name: [download(job, tickets.get(job.id)) for job in jobs] for name, jobs in lists.items()
-                },
+                **{name: downloads(self._view, jobs, tickets) for name, jobs in lists.items()},
                 "history": history(self._view, _MOST_HISTORY),
             }
         )

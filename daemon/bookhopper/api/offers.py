@@ -16,8 +16,8 @@ from starlette.datastructures import QueryParams
 from bookhopper.api.books import offer_id
 from bookhopper.api.view import View
 from bookhopper.errors import HeldError
-from bookhopper.intake.base import plain
-from bookhopper.intake.text import WantError, read_isbn, read_line
+from bookhopper.intake.base import WantError, plain
+from bookhopper.intake.text import read_isbn, read_line
 from bookhopper.model import Candidate, Reading, Want
 from bookhopper.search.language import language_tag, same_language
 from bookhopper.ticket import Interrupted, Reason, Ticket
@@ -30,8 +30,6 @@ _MOST_VALUES = 5
 _LONGEST = 300
 _MOST_OFFERS = 50
 
-_places = threading.BoundedSemaphore(_AT_ONCE)
-
 _SORTED: dict[str, Callable[[Candidate], tuple[bool, int]]] = {
     "newest": lambda book: (book.year is None, -(book.year or 0)),
     "oldest": lambda book: (book.year is None, book.year or 0),
@@ -41,33 +39,58 @@ _SORTED: dict[str, Callable[[Candidate], tuple[bool, int]]] = {
 """The orders beside relevance; what is not known comes last."""
 
 
-def search(view: View, params: QueryParams) -> list[Candidate]:
-    """Find what the sources offer for the ancestor's parameters, by relevance unless told otherwise.
+class Offers:
+    """Searches for whoever waits for the answer; at most `at_once` at a time, others are refused."""
 
-    Raises BookhopperError where no source can be asked.
-    """
-    wants = wants_of(params)
-    languages = [tag for text in _values(params, "lang") if (tag := language_tag(text))]
-    found: dict[str, Candidate] = {}
-    with _searching() as ticket:
-        for want in wants:
-            for candidate in view.resolver.offers(want, ticket, _MOST_OFFERS, languages=languages):
-                known = found.setdefault(offer_id(candidate), candidate)
-                if candidate.score > known.score:
-                    found[offer_id(candidate)] = candidate
-    offers = sorted(_in_languages(found.values(), languages), key=lambda offer: -offer.score)
-    order = _SORTED.get(params.get("sort", ""))
-    return sorted(offers, key=order) if order else offers
+    def __init__(self, view: View, at_once: int = _AT_ONCE) -> None:
+        self._view = view
+        self._at_once = at_once
+        self._places = threading.BoundedSemaphore(at_once)
 
+    def search(self, params: QueryParams) -> list[Candidate]:
+        """Find what the sources offer for the ancestor's parameters, by relevance unless told otherwise.
 
-def look_up(view: View, want: Want) -> Sequence[Candidate]:
-    """Find the formats of a picked book, the preferred one first.
+        Raises BookhopperError where no source can be asked.
+        """
+        wants = wants_of(params)
+        languages = [tag for text in _values(params, "lang") if (tag := language_tag(text))]
+        found: dict[str, Candidate] = {}
+        with self._searching() as ticket:
+            for want in wants:
+                offers = self._view.resolver.offers(want, ticket, _MOST_OFFERS, languages=languages)
+                for candidate in offers:
+                    known = found.setdefault(offer_id(candidate), candidate)
+                    if candidate.score > known.score:
+                        found[offer_id(candidate)] = candidate
+        ranked = sorted(_in_languages(found.values(), languages), key=lambda offer: -offer.score)
+        order = _SORTED.get(params.get("sort", ""))
+        return sorted(ranked, key=order) if order else ranked
 
-    Raises BookhopperError where its source cannot be asked.
-    """
-    assert want.pick is not None
-    with _searching() as ticket:
-        return view.resolver.lookup(want.pick, want.formats, ticket)
+    def look_up(self, want: Want) -> Sequence[Candidate]:
+        """Find the formats of a picked book, the preferred one first.
+
+        Raises BookhopperError where its source cannot be asked.
+        """
+        assert want.pick is not None
+        with self._searching() as ticket:
+            return self._view.resolver.lookup(want.pick, want.formats, ticket)
+
+    @contextmanager
+    def _searching(self) -> Iterator[Ticket]:
+        """Give a search its ticket, which is interrupted in time; HeldError when too many run."""
+        if not self._places.acquire(blocking=False):
+            raise HeldError(f"{self._at_once} searches run already")
+        ticket = Ticket(0)
+        timer = threading.Timer(_SECONDS, ticket.interrupt, (Reason.CANCEL,))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield ticket
+        except Interrupted as interruption:
+            raise HeldError(f"no answer in {_SECONDS:.0f} s") from interruption
+        finally:
+            timer.cancel()
+            self._places.release()
 
 
 def wants_of(params: QueryParams) -> list[Want]:
@@ -120,21 +143,3 @@ def _in_languages(offers: Iterable[Candidate], languages: Sequence[str]) -> Iter
         known = languages and offer.language
         if not known or any(same_language(tag, offer.language) for tag in languages):
             yield offer
-
-
-@contextmanager
-def _searching() -> Iterator[Ticket]:
-    """Give a search its ticket, which is interrupted when the time is over; HeldError when too many run."""
-    if not _places.acquire(blocking=False):
-        raise HeldError(f"{_AT_ONCE} searches run already")
-    ticket = Ticket(0)
-    timer = threading.Timer(_SECONDS, ticket.interrupt, (Reason.CANCEL,))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield ticket
-    except Interrupted as interruption:
-        raise HeldError(f"no answer in {_SECONDS:.0f} s") from interruption
-    finally:
-        timer.cancel()
-        _places.release()

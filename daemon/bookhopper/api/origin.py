@@ -16,6 +16,7 @@ from starlette.datastructures import Headers
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^\s\[\]:/?#@\\]+)(?::(?P<port>[0-9]{1,5}))?")
 _SAME_SITE = frozenset(("same-origin", "none"))
+_BROWSER = "Mozilla/"  # how the User-Agent of every browser begins
 
 
 def own_names(hosts: Iterable[str]) -> frozenset[str]:
@@ -50,6 +51,15 @@ def is_foreign(headers: Headers) -> bool:
         if origin is not None:
             return not _is_of(origin, headers.get("host", ""))
     return False
+
+
+def hides_its_page(headers: Headers) -> bool:
+    """Tell whether a browser made a request and says nothing of the page that it comes from.
+
+    Over plain HTTP browsers send no Fetch Metadata, and a page may have them send no Referer either.
+    """
+    tells = any(name in headers for name in ("sec-fetch-site", "origin", "referer"))
+    return not tells and headers.get("user-agent", "").startswith(_BROWSER)
 
 
 def _is_of(address: str, host: str) -> bool:

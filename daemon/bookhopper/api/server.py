@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from bookhopper.api.auth import Gate, Gatekeeper
+from bookhopper.api.auth import Gatekeeper
+from bookhopper.api.connections import BoundedHttp
 from bookhopper.api.errors import http_error, known_error, unknown_error
 from bookhopper.api.live import Live
 from bookhopper.api.middleware import PlainPath, SecureHeaders
@@ -34,12 +35,13 @@ from bookhopper.api.routes import (
     workers,
 )
 from bookhopper.api.sign_in import session
+from bookhopper.api.sign_in.gate import Gate
 from bookhopper.api.view import View
 from bookhopper.errors import BookhopperError
 
 _MAX_HEADERS = 32 * 1024
 _MAX_MESSAGE = 64 * 1024
-_MAX_CONNECTIONS = 1000
+_BACKLOG = 256  # connections that are taken in one go, and so before any of them is counted
 _PING_SECONDS = 20.0
 
 
@@ -71,7 +73,7 @@ def all_routes(view: View, gate: Gate, live: Live) -> list[BaseRoute]:
         *requests.routes(view),
         *session.routes(gate),
         *reference.routes(),
-        *events.routes(live),
+        *events.routes(live, gate),
         *page.routes(),
         *health.routes(view),
     ]
@@ -84,9 +86,9 @@ class Server:
         self._listener = listener
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=BoundedHttp,
             h11_max_incomplete_event_size=_MAX_HEADERS,
-            limit_concurrency=_MAX_CONNECTIONS,
+            backlog=_BACKLOG,
             ws=cast(Any, _web_socket),
             ws_max_size=_MAX_MESSAGE,
             ws_per_message_deflate=False,  # much memory for each client, and small messages gain little
@@ -97,7 +99,7 @@ class Server:
             log_config=None,
             access_log=False,
             lifespan="off",
-            timeout_graceful_shutdown=2,
+            timeout_graceful_shutdown=None,  # the protocols end in time; a task that is cancelled is a fault
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
@@ -114,10 +116,13 @@ class Server:
         self._thread.start()
 
     def stop(self, deadline: float) -> None:
-        """Answer what was asked and end, by a moment of the monotonic clock."""
+        """Answer what was asked and end, by a moment of the monotonic clock.
+
+        Half of the time until then is left to others: a search that hangs holds up the server's end alone.
+        """
         self._server.should_exit = True
         if self._thread.is_alive():
-            self._thread.join(max(0.0, deadline - time.monotonic()))
+            self._thread.join(max(0.0, deadline - time.monotonic()) / 2)
         self._listener.close()
 
 

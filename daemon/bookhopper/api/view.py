@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bookhopper.api.books import book_id
+from bookhopper.api.books import best_of, book_id
 from bookhopper.control import Control
 from bookhopper.copies import Copies
 from bookhopper.intake.desk import Desk
-from bookhopper.model import Candidate, Delivery, Job, Resume
+from bookhopper.model import Candidate, Delivery, Job, Resume, State
 from bookhopper.search.resolve import Resolver
 from bookhopper.store.base import Store
 from bookhopper.ticket import Ticket
@@ -46,17 +46,28 @@ class View:
         return {**self.searchers.tickets(), **self.fetchers.tickets()}
 
 
-def download(job: Job, ticket: Ticket | None) -> dict[str, Any]:
+def downloads(view: View, jobs: Sequence[Job], tickets: Mapping[int, Ticket]) -> list[dict[str, Any]]:
+    """Show jobs as the API does; `tickets` are those of the running ones, by job."""
+    collections = [job.id for job in jobs if job.want.collection is not None]
+    books = view.store.books_of(collections) if collections else {}
+    return [download(job, tickets.get(job.id), books.get(job.id)) for job in jobs]
+
+
+def download(job: Job, ticket: Ticket | None, books: Mapping[State, int] | None = None) -> dict[str, Any]:
     """Show a job as the API does: what was wished, what it became, and how far it is.
+
+    `books` counts a collection's books by state.
 
     `received` and `total` are bytes, `speed` bytes a second, `eta` seconds, moments seconds since the epoch;
     what is not known is null.  A want that names no title (an ISBN, a pick) is shown by its book's.
     """
-    best = next((candidate for candidate in job.candidates if not candidate.fault), None)
+    best = best_of(job)
     named = best if not job.want.title else None
     return {
         "id": job.id,
         "book_id": book_id(job),
+        "parent": job.parent,
+        "children": None if books is None else {state.value: number for state, number in books.items()},
         "owner": job.owner,
         "state": job.state.value,
         "paused": job.paused,

@@ -77,7 +77,7 @@ def _table(items: Sequence[show.Item]) -> list[RenderableType]:
         show.prose("book"),
         show.words("state"),
         show.figures("priority"),
-        show.prose("why it waits"),
+        show.prose("what it does"),
     )
     now = time.time()
     for item in items:
@@ -93,7 +93,7 @@ def _aside(status: show.Item) -> list[RenderableType]:
 
 
 def reason(item: show.Item, now: float) -> Text:
-    """Say why a job is not done yet."""
+    """Say what a job does, or why it waits."""
     said = [_ASKED.get(item["asked"] or "", "")]
     if item["stage"]:
         said.append(item["stage"] + (f" {item['percent']:.0f} %" if item["percent"] is not None else ""))

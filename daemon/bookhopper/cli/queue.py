@@ -166,21 +166,23 @@ Examples:
 @config_option
 @json_option
 @click.option("--before", metavar="JOB", help="Put them right before this job.")
-@click.option("--first", "place", flag_value="first", help="Put them before all others.")
-@click.option("--last", "place", flag_value="last", help="Put them behind all others of their priority.")
+@click.option("--first", is_flag=True, help="Put them before all others.")
+@click.option("--last", is_flag=True, help="Put them behind all others of their priority.")
 @jobs_argument
 def reorder(
     config_path: Path | None,
     as_json: bool,
-    before: str | None,
-    place: str | None,
     jobs: tuple[str, ...],
+    *,
+    before: str | None,
+    first: bool,
+    last: bool,
 ) -> None:
     """Move waiting jobs to another place in the queue."""
-    if (before is None) == (place is None):
-        raise click.UsageError("say where to: --before JOB, --first or --last")
+    if [before is not None, first, last].count(True) != 1:
+        raise click.UsageError("say where to: one of --before JOB, --first and --last")
     client = _client(config_path)
-    goal = first_besides(client, jobs) if place == "first" else before
+    goal = first_besides(client, jobs) if first else before
     results = []
     for job in jobs:
         error = None

@@ -26,6 +26,7 @@ from bookhopper.settings import Settings
 from bookhopper.ticket import Ticket
 
 _THREADS = 4
+_STANDARD_INPUT = Path("-")
 _BAD = Resolution(Decision.MISSING, (), (), "")
 
 
@@ -45,8 +46,8 @@ Examples:
 @click.option(
     "--from",
     "list_path",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Look for every wish of a list.",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
+    help="Look for every wish of a list; - reads it from standard input.",
 )
 @click.argument("wish", required=False)
 def command(config_path: Path | None, as_json: bool, list_path: Path | None, wish: str | None) -> None:
@@ -70,13 +71,15 @@ def command(config_path: Path | None, as_json: bool, list_path: Path | None, wis
 
 
 def _entries(path: Path, settings: Settings) -> Iterator[Want | BadLine]:
-    limits = Limits(size=settings.intake.max_size, lines=settings.intake.max_lines)
-    with path.open("rb") as file:
+    intake = settings.intake
+    limits = Limits(size=intake.max_size, lines=intake.max_lines, shelves=intake.shelves)
+    with click.open_file(str(path), "rb") as file:
         data = file.read(limits.size + 1)
+    typed = path == _STANDARD_INPUT
     try:
-        yield from parse(path.name, data, limits)
+        yield from parse("list.txt" if typed else path.name, data, limits)
     except BookhopperError as error:
-        raise BookhopperError(f"{path}: {error}") from error
+        raise BookhopperError(f"{'standard input' if typed else path}: {error}") from error
 
 
 @contextmanager
@@ -95,6 +98,8 @@ def _resolver(settings: Settings) -> Iterator[Resolver]:
         margin=settings.match.margin,
         languages=settings.languages,
         formats=settings.formats,
+        deadlines={each.name: each.deadline for each in settings.sources},
+        identifiers=sources.identifiers,
     )
     try:
         yield resolver
@@ -153,7 +158,7 @@ def _show(console: Console, entry: Want | BadLine, resolution: Resolution) -> No
         picked = (candidate.source, candidate.key, candidate.format) in chosen
         table.add_row(
             "[green]→[/]" if picked else "",
-            f"{candidate.score:.2f}",
+            f"{candidate.score:.2f}" if candidate.parts else "",  # a pick by hand has none
             escape(candidate.title),
             escape("; ".join(candidate.authors)),
             f"{candidate.language} {candidate.format}",

@@ -51,8 +51,8 @@ def book(download: Item) -> Text:
 
 
 def size(number: float | None) -> str:
-    """Show a number of bytes; None gives nothing."""
-    return "" if number is None else humanize.naturalsize(number, binary=True)
+    """Show a number of bytes in steps of a thousand, as the page does; None gives nothing."""
+    return "" if number is None else humanize.naturalsize(number)
 
 
 def speed(number: float | None) -> str:

@@ -11,6 +11,9 @@ from bookhopper.model import BadLine, Want
 
 Entry = Want | BadLine
 
+TO_READ = "to-read"
+"""The shelf of the books that somebody wants, as most book sites call it."""
+
 _SHOWN = 200
 """How much of an overlong or broken entry is kept to show it by, in characters."""
 
@@ -22,11 +25,22 @@ _UNSEEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a request may hold: `size` in bytes, `line` (a line, or one value) in characters."""
+    """What of a request is taken: `size` in bytes at most, `line` (a line, or one value) in characters.
+
+    Of the export of a book site, the rows on one of these `shelves`; where none is named, all.
+    """
 
     size: int = 20_000_000
     lines: int = 200_000
     line: int = 2_000
+    shelves: tuple[str, ...] = (TO_READ,)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Why entries that are no fault were passed over, and how many; it is the last that a parser gives."""
+
+    reason: str
 
 
 class UnreadableRequestError(BookhopperError):
@@ -39,7 +53,15 @@ class UnreadableRequestError(BookhopperError):
         self.reason = reason
 
 
-Parser = Callable[[str, Limits], Iterator[Entry]]
+class EmptyRequestError(UnreadableRequestError):
+    """There is nothing to be wanted in the file; it may well be right for what it is."""
+
+
+class WantError(ValueError):
+    """A want cannot be understood; the text is the reason, one line for a person."""
+
+
+Parser = Callable[[str, Limits], Iterator[Entry | LeftOut]]
 """Reads the text of one format (no byte-order mark, no NUL), lazily; raises UnreadableRequestError."""
 
 

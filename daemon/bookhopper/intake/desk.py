@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from bookhopper.errors import HeldError, StoreError
 from bookhopper.intake import names
-from bookhopper.intake.base import Limits, UnreadableRequestError
+from bookhopper.intake.base import Entry, Limits, UnreadableRequestError
 from bookhopper.intake.folder import RequestFolder
 from bookhopper.intake.parse import is_request
 from bookhopper.intake.taking import NewList, Taken, store_request, taken
@@ -45,12 +45,24 @@ class Desk:
         self._stored = stored
         self._told = told
 
-    def take(self, name: str, data: bytes, owner: str = "") -> Intake:
+    def take(
+        self,
+        name: str,
+        data: bytes,
+        owner: str = "",
+        only_owner: str | None = None,
+        *,
+        kind: str = "",
+        sift: Callable[[Entry], Entry | None] | None = None,
+    ) -> Intake:
         """Store a list, with a report like that of a dropped one; the list itself is not kept.
 
+        With `only_owner` its lines may pick books for jobs of that owner alone.  `kind`, a suffix such as
+        `.csv`, tells how it is read whatever its name; `sift` changes entries or leaves them out.
         Raises UnreadableRequestError, and HeldError while it cannot be stored.
         """
-        new = NewList(_token(), _list_name(name), data, owner)
+        shown = _plain_name(name) if kind else _list_name(name)
+        new = NewList(_token(), shown, data, owner, only_owner, kind, sift)
         try:
             intake = store_request(self._folder, self._store, self._limits, new)
         except UnreadableRequestError:
@@ -85,6 +97,10 @@ def _token() -> str:
 
 def _list_name(name: str) -> str:
     """Make any text the name of a list: its last path component, with a suffix by which it can be read."""
+    plain = _plain_name(name)
+    return plain if is_request(plain) else names.fitting(plain + _SUFFIX)
+
+
+def _plain_name(name: str) -> str:
     last = _SEPARATORS.split(name.encode("utf-8", "replace").decode())[-1]
-    plain = names.display(last).lstrip(". ") or _UNNAMED
-    return names.fitting(plain if is_request(plain) else plain + _SUFFIX)
+    return names.fitting(names.display(last).lstrip(". ") or _UNNAMED)

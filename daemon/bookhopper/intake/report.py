@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -27,6 +27,7 @@ _IN_MEMORY = 1 << 20
 _ORDER = (
     (State.OWNED, "already owned"),
     (State.DUPLICATE, "duplicate"),
+    (State.EXPANDED, "expanded"),
     (State.AMBIGUOUS, "ambiguous"),
     (State.MISSING, "missing"),
     (State.FAILED, "failed"),
@@ -45,22 +46,26 @@ _PICK_HELP = (
 )
 
 
+BooksOf = Callable[[int], Iterable[Job]]
+"""Gives the books of a collection's job, in its order."""
+
+
 @dataclass(slots=True)
 class Tally:
-    """How many lines stand where."""
+    """How many lines, and books of those lines that became several, stand where.
+
+    A collection whose books are known is counted by these alone; `books` is how many they are.
+    """
 
     states: Counter[State] = field(default_factory=Counter)
     bad: int = 0
+    lines: int = 0
+    books: int = 0
 
     @property
     def unsettled(self) -> int:
-        """Lines with neither a book nor a reason yet."""
+        """Lines, and books, with neither a file nor a reason yet."""
         return sum(self.states[state] for state in UNSETTLED)
-
-    @property
-    def lines(self) -> int:
-        """All lines, bad ones included."""
-        return self.states.total() + self.bad
 
 
 def render(
@@ -69,22 +74,21 @@ def render(
     names: Mapping[int, str],
     now: float,
     tally: Tally | None = None,
+    *,
+    books_of: BooksOf = lambda _: (),
 ) -> Iterator[str]:
     """Give the report line by line; `names` are the delivered file names by job, `now` epoch seconds.
 
-    A tally that is passed in holds the counts once the first line has come out.
+    A collection's line is followed by its books.  A tally that is passed in holds the counts once the first
+    line has come out.
     """
     tally = tally if tally is not None else Tally()
     with tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", errors="replace") as body:
         choices = False
         for line, job in lines:
-            for row in _entry(line, job, names):
+            for row in _entry(line, job, names, books_of, tally):
                 choices = choices or row.lstrip().startswith("pick: ")
                 body.write(f"{row}\n")
-            if job is not None:
-                tally.states[job.state] += 1
-            else:
-                tally.bad += 1
         yield from _header(request, tally, now, choices=choices)
         body.seek(0)
         for row in body:
@@ -97,7 +101,8 @@ def _header(request: Request, tally: Tally, now: float, *, choices: bool) -> Ite
     yield "=" * min(len(name), _WIDTH)
     yield f"taken       {moment(request.created)}"
     yield f"this report {moment(now)}"
-    yield from textwrap.wrap(f"{tally.lines} lines: {_summary(tally)}", _WIDTH)
+    several = f" with {tally.books} books of collections" if tally.books else ""
+    yield from textwrap.wrap(f"{tally.lines} lines{several}: {_summary(tally)}", _WIDTH)
     if tally.unsettled:
         yield f"{tally.unsettled} of them still on the way; this report is rewritten as they go on."
     else:
@@ -118,20 +123,46 @@ def _summary(tally: Tally) -> str:
     return ", ".join(parts)
 
 
-def _entry(line: Line, job: Job | None, names: Mapping[int, str]) -> Iterator[str]:
-    raw = plain(line.raw)
-    if len(raw) > _MOST_RAW:
-        raw = raw[:_MOST_RAW] + "…"
+def _entry(
+    line: Line, job: Job | None, names: Mapping[int, str], books_of: BooksOf, tally: Tally
+) -> Iterator[str]:
+    """Show a line, and the books of its collection, and count them."""
+    tally.lines += 1
+    raw = _cut(line.raw)
     if job is None or line.note is LineNote.BAD:
+        tally.bad += 1
         yield f"{line.number:>5}  {'bad':<13}{raw}"
         yield from _wrapped(f"{line.number}:{line.column}: {line.reason}")
         return
-    state = f"{job.state}*" if job.paused else str(job.state)
-    yield f"{line.number:>5}  {state:<13}{raw}"
+    yield f"{line.number:>5}  {_state(job):<13}{raw}"
     if line.note is LineNote.PICKED:
         yield from _wrapped(f"picked for {_title(job)}")
     elif line.note is LineNote.KNOWN:
         yield f"{_INDENT}asked for before (job {job.id})"
+    yield from _fate(job, names)
+    known = tally.books
+    for book in books_of(job.id) if job.want.collection is not None else ():
+        yield f"{'':<7}{_state(book):<13}- {_cut(book.want.raw)}"
+        if book.parent != job.id:
+            yield f"{_INDENT}asked for before (job {book.id})"
+        yield from _fate(book, names)
+        tally.books += 1
+        tally.states[book.state] += 1
+    if tally.books == known or job.state in UNSETTLED:
+        tally.states[job.state] += 1
+
+
+def _state(job: Job) -> str:
+    return f"{job.state}*" if job.paused else str(job.state)
+
+
+def _cut(text: str) -> str:
+    raw = plain(text)
+    return raw if len(raw) <= _MOST_RAW else raw[:_MOST_RAW] + "…"
+
+
+def _fate(job: Job, names: Mapping[int, str]) -> Iterator[str]:
+    """Tell what became of a job's book, and what a person can do about it."""
     if job.paused:
         yield f"{_INDENT}* paused"
     if job.id in names and job.state in {State.DONE, State.PLACED}:

@@ -14,6 +14,7 @@ from bookhopper.intake.folder import RequestFolder
 from bookhopper.intake.report import Tally, render
 from bookhopper.model import UNSETTLED, Change, Request
 from bookhopper.store.base import Intake, Store
+from bookhopper.store.queries import JobFilter
 
 _log = logging.getLogger("bookhopper.intake")
 
@@ -190,13 +191,14 @@ class Reporter:
     def _write_lines(self, request: Request, now: float) -> int:
         """Write a request's report; returns how many of its lines are unsettled."""
         tally = Tally()
-        lines = render(request, self._store.lines(request.id), self._store.names(request.id), now, tally)
+        stored, books_of = self._store.lines(request.id), self._store.books
+        lines = render(request, stored, self._store.names(request.id), now, tally, books_of=books_of)
         self._folder.write(names.REPORTS, request.report, lines)
         return tally.unsettled
 
     def _unsettled(self, request: int) -> int:
         """Count the unsettled lines of a request that nobody reads a report of, as it came over HTTP."""
-        return sum(job is not None and job.state in UNSETTLED for _, job in self._store.lines(request))
+        return self._store.count(JobFilter(UNSETTLED, request=request))
 
     def _complain(self, complaint: str) -> None:
         if complaint and complaint != self._complaint:

@@ -12,6 +12,7 @@ import logging
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from bookhopper.errors import BookhopperError, HeldError
 from bookhopper.intake import base, names
@@ -40,12 +41,19 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class NewList:
-    """The bytes of a list with the name that its file has; `token` is unique to this taking of it."""
+    """The bytes of a list with the name that its file has; `token` is unique to this taking of it.
+
+    `kind` is a suffix such as `.csv` that tells how it is read, where the name does not; `sift` gives each
+    entry as it is to be stored, or None where it is to be passed over.
+    """
 
     token: str
     name: str
     data: bytes
     owner: str = ""
+    only_owner: str | None = None
+    kind: str = ""
+    sift: Callable[[base.Entry], base.Entry | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,19 +224,27 @@ def store_request(folder: RequestFolder, store: Store, limits: Limits, new: NewL
     Raises UnreadableRequestError, HeldError while the store cannot take it, and OSError where the report
     cannot be made; nothing is left then.
     """
-    entries = _with_identities(parse(new.name, new.data, limits))
     shown = _shown(new.name)
+    parsed = parse(
+        f"list{new.kind}" if new.kind else new.name, new.data, limits, partial(_say_left_out, shown)
+    )
+    entries = _with_identities(parsed if new.sift is None else filter(None, map(new.sift, parsed)))
     notice = f"{shown}: bookhopper is reading this list ({new.token})\n"
     report = folder.reserve(names.REPORTS, shown.replace("/", "_"), names.REPORT_SUFFIX, notice)
     digest = hashlib.sha256(new.data).hexdigest()
     try:
-        intake = store.add_request(NewRequest(new.token, shown, digest, report, new.owner), entries)
-    except (UnreadableRequestError, HeldError):
+        request = NewRequest(new.token, shown, digest, report, new.owner, new.only_owner)
+        intake = store.add_request(request, entries)
+    except BookhopperError:
         folder.remove(names.REPORTS, report)
         raise
     if intake.request.report != report:  # stored by an earlier try, whose report has another name
         folder.remove(names.REPORTS, report)
     return intake
+
+
+def _say_left_out(name: str, reason: str) -> None:
+    _log.info("%s: %s", name, reason, extra={"request": name})
 
 
 def taken(intake: Intake) -> Taken:

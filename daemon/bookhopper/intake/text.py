@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
-from bookhopper.intake.base import Entry, Limits, UnreadableRequestError, plain, shown
+from bookhopper.intake.base import Entry, Limits, UnreadableRequestError, WantError, plain, shown
+from bookhopper.intake.collections import is_collection, read_collection
 from bookhopper.intake.readings import DASHES, title_and_authors
 from bookhopper.model import DEFAULT_PRIORITY, BadLine, Pick, Reading, Want
 
@@ -32,10 +34,6 @@ _PICK = re.compile(
 )
 _PICK_START = re.compile(r"pick\s*:", re.IGNORECASE)
 _PICK_REMARK = re.compile(r"\s+#(?:\s.*)?$")
-
-
-class WantError(ValueError):
-    """A want cannot be understood; the text is the reason, one line for a person."""
 
 
 def parse_text(text: str, limits: Limits) -> Iterator[Entry]:
@@ -72,6 +70,8 @@ def read_line(line: str, number: int) -> Want:
         raise WantError("there is no title in this line, only punctuation")
     if text[0] in "pP" and _PICK_START.match(text):
         return Want(priority=priority, pick=read_pick(text), line=number, raw=line)
+    if text[0] in "wWsSfF" and is_collection(text):
+        return replace(read_collection(text), priority=priority, line=number, raw=line)
     isbn, year, series = "", None, ""
     if "97" in text or text[0].isdigit() or "SBN" in text or "sbn" in text:
         isbn, text = _take_isbn(text)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
-from bookhopper.intake.base import plain, shown
+from bookhopper.intake.base import WantError, plain, shown
+from bookhopper.intake.collections import feed, read_limit, wanted, whole_series, works_of
 from bookhopper.intake.readings import split_authors
-from bookhopper.intake.text import WantError, read_isbn, read_pick
+from bookhopper.intake.text import read_isbn, read_pick
 from bookhopper.intake.yaml_events import Mapping, Node, Place, Scalar, Sequence
-from bookhopper.model import DEFAULT_PRIORITY, FORMATS, Pick
+from bookhopper.model import DEFAULT_PRIORITY, FORMATS, Collection, Pick, Want
 from bookhopper.search.language import language_tag
 
 _MOST_ITEMS = 50
@@ -157,6 +159,18 @@ def _read_pick(node: Node, key: str, most: int) -> Pick:
         raise EntryError(node.place, str(fault)) from fault
 
 
+def _reading(read: Callable[[str], Any]) -> Read:
+    """Make a reader of a function that takes a value's text and raises WantError."""
+
+    def read_node(node: Node, key: str, most: int) -> Any:
+        try:
+            return read(read_text(node, f"`{key}`", most))
+        except WantError as fault:
+            raise EntryError(node.place, str(fault)) from fault
+
+    return read_node
+
+
 WANT_KEYS: dict[str, tuple[str, Read]] = {
     "title": ("title", _read_title),
     "author": ("authors", _read_authors),
@@ -170,16 +184,43 @@ WANT_KEYS: dict[str, tuple[str, Read]] = {
     "tags": ("tags", _read_texts),
     "force": ("force", _read_force),
     "pick": ("pick", _read_pick),
+    "works_of": ("collection", _reading(works_of)),
+    "whole_series": ("collection", _reading(whole_series)),
+    "feed": ("collection", _reading(feed)),
+    "limit": ("limit", _reading(read_limit)),
 }
-"""Each key with the field of a Want that it sets."""
+"""Each key with the field of a Want that it sets; `limit` becomes one of its collection."""
+
+COMMON_FIELDS = frozenset(("language", "formats", "priority", "tags", "force"))
+"""What the books of a collection can have in common."""
 
 DEFAULT_KEYS: dict[str, tuple[str, Read]] = {
-    key: value for key, value in WANT_KEYS.items() if key not in {"title", "isbn", "pick"}
+    key: (field, read)
+    for key, (field, read) in WANT_KEYS.items()
+    if field not in {"title", "isbn", "pick", "collection", "limit"}
 }
 """What `defaults` may hold: what several wants can have in common."""
 
 
-def unknown_key(key: str, keys: Collection[str]) -> str:
+def fit_collection(fields: dict[str, Any], place: Place) -> Want | None:
+    """Take what says of a collection out of a want's fields, and make a want of it; None: it asks for none.
+
+    Raises EntryError where the fields contradict one another.
+    """
+    collection: Collection | None = fields.pop("collection", None)
+    limit = fields.pop("limit", None)
+    if collection is None:
+        if limit is not None:
+            raise EntryError(place, "`limit` is for a collection: works_of, whole_series or feed")
+        return None
+    authors = fields.pop("authors", ()) if collection.kind == "series" else ()
+    if strange := sorted(fields.keys() - COMMON_FIELDS):
+        named = next(key for key, (name, _) in WANT_KEYS.items() if name == strange[0])
+        raise EntryError(place, f"a collection has no `{named}` of its own")
+    return wanted(collection if limit is None else replace(collection, limit=limit), authors)
+
+
+def unknown_key(key: str, keys: Iterable[str]) -> str:
     """Say that a key is unknown, and which one was probably meant."""
     if key == "<<":
         return "merge keys (`<<`) are not read here; use `defaults:`"

@@ -12,14 +12,17 @@ from typing import Any, NoReturn
 
 import yaml
 
-from bookhopper.intake.base import Entry, Limits, UnreadableRequestError, shown
-from bookhopper.intake.text import WantError, read_line
+from bookhopper.intake.base import Entry, Limits, UnreadableRequestError, WantError, shown
+from bookhopper.intake.collections import as_line
+from bookhopper.intake.text import read_line
 from bookhopper.intake.yaml_events import Broken, Events, Mapping, Node, Scalar, place_of, repeat_cost
 from bookhopper.intake.yaml_fields import (
+    COMMON_FIELDS,
     DEFAULT_KEYS,
     WANT_KEYS,
     EntryError,
     Read,
+    fit_collection,
     is_empty,
     kind,
     read_text,
@@ -141,18 +144,27 @@ class _Reader:
             raise EntryError(node.place, str(fault)) from fault
         if node.tag:  # YAML takes the `!` of an unquoted `! Dune` for a tag
             want = replace(want, priority=min(want.priority, DEFAULT_PRIORITY - 1), raw=f"! {line}")
-        if not self._defaults:
-            return want
+        return self._with_defaults(want)
+
+    def _with_defaults(self, want: Want) -> Want:
+        """Give a want what the file's defaults say and it does not; of a collection, what its books share."""
         said = {name for name in self._defaults if getattr(want, name) != getattr(_NOTHING_SAID, name)}
-        return replace(want, **{name: value for name, value in self._defaults.items() if name not in said})
+        if want.collection is not None:
+            said |= self._defaults.keys() - COMMON_FIELDS
+        rest = {name: value for name, value in self._defaults.items() if name not in said}
+        return replace(want, **rest) if rest else want
 
     def _from_mapping(self, node: Mapping) -> Want:
         fields = self._defaults.copy()
         given: Fields = {}
         for key, value in node.pairs:
             self._set(given, key, value, WANT_KEYS)
+        collection = fit_collection(given, node.place)
+        if collection is not None:
+            raw = as_line(collection)
+            return self._with_defaults(replace(collection, line=node.place.line, raw=raw, **given))
         if not (given.get("title") or given.get("isbn") or given.get("pick")):
-            raise EntryError(node.place, "a want needs a title, an isbn or a pick")
+            raise EntryError(node.place, "a want needs a title, an isbn, a pick or a collection")
         fields.update(given)
         return Want(line=node.place.line, raw=_title_line(given), **fields)
 

@@ -12,6 +12,7 @@ from bookhopper.errors import PermanentError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NAT64 = IPv6Network("64:ff9b::/96")
+_COMPATIBLE = IPv6Network("::/96")
 _SHOWN_CHARACTERS = 200
 _TOKEN = re.compile(
     r"(?=.*\d)(?=.*[a-z])([a-z0-9]{16,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE
@@ -33,6 +34,24 @@ def host_and_port(url: str) -> str:
     name = f"[{host}]" if ":" in host else host
     port = parts.port
     return name if port in {None, _DEFAULT_PORTS[parts.scheme]} else f"{name}:{port}"
+
+
+def port_of(url: str) -> int:
+    """Give the port that an HTTP URL leads to."""
+    parts = _split(url)
+    return parts.port or _DEFAULT_PORTS[parts.scheme]
+
+
+def ports_named(url: str) -> tuple[str, ...]:
+    """Give what a configured URL admits, as `host:port`: its own port, or both of HTTP's where it names none.
+
+    `http://nas` so covers the move to `https://nas`, and no other service of that machine.
+    """
+    parts = _split(url)
+    host = parts.hostname or ""
+    name = f"[{host}]" if ":" in host else _in_ascii(host)
+    ports = _DEFAULT_PORTS.values() if parts.port in {None, _DEFAULT_PORTS[parts.scheme]} else (parts.port,)
+    return tuple(f"{name}:{port}" for port in ports)
 
 
 def host_name(host_with_port: str) -> str:
@@ -73,24 +92,63 @@ def is_local(host: str) -> bool:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False
-    return any(_is_private(str(address[0])) for *_, address in found)
+    return any(is_private(ip_address(str(address[0]))) for *_, address in found)
 
 
-def refuse_private(url: str, allowed: Collection[str] = ()) -> None:
-    """Raise PermanentError when a URL leads to this machine or its network, unless `allowed` names the host.
+def is_plainly_local(host: str) -> bool:
+    """Whether a host shows by its very name that it is not on the public internet; nobody is asked."""
+    name = host.rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return is_private(ip_address(name))
+    except ValueError:
+        pass
+    try:  # 127.1, 0x7f000001 and the other spellings that C libraries take for an IPv4 address
+        return is_private(IPv4Address(socket.inet_aton(name)))
+    except (OSError, UnicodeError):
+        return False
+
+
+def is_admitted(host: str, port: int, allowed: Collection[str]) -> bool:
+    """Whether `allowed` names a host (for every port of it) or that port of it."""
+    name = f"[{host}]" if ":" in host else host
+    return host in allowed or f"{name}:{port}" in allowed
+
+
+def private_refusal(host: str, port: int) -> PermanentError:
+    """Make the error for a link that leads to this machine or its network.
 
     Links and redirects come from outside, and must not make the daemon ask the router or a neighbour.
-    `allowed` holds `host` or `host:port` as the configuration names them.
     """
-    with_port = host_and_port(url)
-    host = host_name(with_port)
-    if with_port in allowed or host in allowed:
-        return
-    if is_local(host):
-        raise PermanentError(
-            f"{safe_url(url)} leads into the private network, which a link from outside may not: "
-            f"name {with_port} as a source or mirror in the configuration if it is yours"
-        )
+    name = f"[{host}]" if ":" in host else host
+    return PermanentError(
+        f"{name}:{port} leads into the private network, which a link from outside may not: "
+        "name it as a source or mirror in the configuration if it is yours"
+    )
+
+
+def is_private(ip: IPv4Address | IPv6Address) -> bool:
+    """Whether an address, or the IPv4 address inside it, is not one of the public internet."""
+    if isinstance(ip, IPv6Address):
+        ip = _embedded(ip) or ip
+    local = not ip.is_global or ip.is_multicast or ip.is_reserved
+    return local or (isinstance(ip, IPv6Address) and ip.is_site_local)
+
+
+def _in_ascii(host: str) -> str:
+    """Give a host's name as it goes on the wire."""
+    try:
+        return host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return host
+
+
+def _embedded(ip: IPv6Address) -> IPv4Address | None:
+    """Give the IPv4 address that an IPv6 address stands for: mapped, compatible, 6to4 or NAT64."""
+    if ip in _NAT64 or ip in _COMPATIBLE:
+        return IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour
 
 
 def _split(url: str) -> SplitResult:
@@ -104,13 +162,3 @@ def _split(url: str) -> SplitResult:
             f"{safe_url(url)} is no address that can be fetched: it takes http:// or https://"
         )
     return parts
-
-
-def _is_private(address: str) -> bool:
-    ip: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
-    if isinstance(ip, IPv6Address):
-        embedded = ip.ipv4_mapped or ip.sixtofour
-        if ip in _NAT64:
-            embedded = IPv4Address(int(ip) & 0xFFFFFFFF)
-        ip = embedded or ip
-    return not ip.is_global or ip.is_multicast

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import requests
 import urllib3.exceptions as wire
@@ -12,18 +14,30 @@ import urllib3.exceptions as wire
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.net.addresses import host_and_port, safe_url
 from bookhopper.net.hosts import Hosts, retry_after
+from bookhopper.net.resolver import UnknownNameError
 from bookhopper.ticket import Ticket
 
 _TLS_SECONDS = 15 * 60.0
 _TOO_MANY = 429
-_THROTTLED = frozenset({_TOO_MANY, 503})
+_UNAVAILABLE = 503
 _REFUSALS = {
     400: "the server did not understand the request (400)",
     403: "the server forbids it (403)",
     404: "not there (404)",
+    407: "the proxy asks for a sign-in (407): put user:password@ into its address",
     410: "gone for good (410)",
     451: "withheld for legal reasons (451)",
 }
+_CERTIFICATE_REMEDIES = {
+    9: "check this machine's clock",
+    10: "check this machine's clock; if it is right, the server's certificate has to be renewed",
+    18: "add it to what this machine trusts, and name that file in REQUESTS_CA_BUNDLE",
+    19: "add its CA to what this machine trusts, and name that file in REQUESTS_CA_BUNDLE",
+    20: "add its CA to what this machine trusts, and name that file in REQUESTS_CA_BUNDLE",
+    62: "use the name that stands in the certificate",
+    64: "use the name that stands in the certificate",
+}
+"""What to do, by OpenSSL's X509_V_ERR codes."""
 
 
 class AnswerError(PermanentError):
@@ -48,29 +62,40 @@ def faults_named(url: str, hosts: Hosts, ticket: Ticket) -> Iterator[None]:
         raise _fault(error, url, hosts) from error
 
 
-def refuse_status(response: requests.Response, hosts: Hosts, source: str) -> None:
-    """Raise what an answer's status means unless it is a success; `source` names who signed in, if anybody.
+def refuse_status(response: requests.Response, url: str, hosts: Hosts, source: str) -> NoReturn:
+    """Raise what it means that a URL was answered by no success; `source` names who signed in, if anybody.
 
-    429, and 503 with a Retry-After, hold the whole host for as long as it asks.  A 5xx is a TransientError
-    while the host serves other files, else a HeldError; everything else is an AnswerError: permanent.
+    429 holds the whole host for as long as it asks, 503 with a Retry-After too, unless the host serves other
+    files: then only this one is left alone for that time.  A 5xx is a TransientError while the host serves
+    other files, else a HeldError; everything else is an AnswerError: permanent.
     """
-    status, url = response.status_code, response.url
-    if status in _THROTTLED:
-        wanted = retry_after(response.headers.get("Retry-After"), time.time())
-        if status == _TOO_MANY or wanted is not None:
-            reason = f"it asks for a pause ({status})"
-            seconds = hosts.hold(url, wanted, reason)
-            message = f"{host_and_port(url)} is left alone for {seconds:.0f} s: {reason}"
-            raise HeldError(message, scope="host", seconds=seconds)
+    status = response.status_code
+    wanted = retry_after(response.headers.get("Retry-After"), time.time())
+    if status == _TOO_MANY:
+        raise _pause(url, wanted, status, hosts)
+    if status == _UNAVAILABLE and wanted is not None:
+        if hosts.troubled(url) or not hosts.served_lately(url):
+            raise _pause(url, wanted, status, hosts)
+        hosts.spare(url, wanted)
+        raise TransientError(f"{safe_url(url)}: not now (503), it says: again in {wanted:.0f} s")
     if status >= 500:
         raise _server_fault(url, f"the server failed ({status})", hosts)
     hosts.succeeded(url)
-    if 200 <= status < 300:
-        return
     shown = safe_url(url)
     if status == 401:
         raise AnswerError(f"{shown}: {_sign_in_remedy(response, source)}", status)
+    if response.headers.get("cf-mitigated") == "challenge":
+        raise AnswerError(
+            f"{shown}: it wants to see a browser ({status}): if you may use it, name a `solver`", status
+        )
     raise AnswerError(f"{shown}: {_REFUSALS.get(status, f'the server answered {status}')}", status)
+
+
+def _pause(url: str, wanted: float | None, status: int, hosts: Hosts) -> HeldError:
+    reason = f"it asks for a pause ({status})"
+    seconds = hosts.hold(url, wanted, reason)
+    message = f"{host_and_port(url)} is left alone for {seconds:.0f} s: {reason}"
+    return HeldError(message, scope="host", seconds=seconds)
 
 
 def _sign_in_remedy(response: requests.Response, source: str) -> str:
@@ -89,10 +114,7 @@ def _fault(error: Exception, url: str, hosts: Hosts) -> BookhopperError:
     shown = safe_url(url)
     if isinstance(error, requests.exceptions.SSLError | wire.SSLError):
         seconds = max(_TLS_SECONDS, hosts.failed(url))
-        remedy = (
-            "check this machine's clock and CA certificates (REQUESTS_CA_BUNDLE), or the server's certificate"
-        )
-        return HeldError(f"{shown}: no trusted connection: {remedy}", scope="host", seconds=seconds)
+        return HeldError(f"{shown}: no trusted connection: {_tls_word(error)}", scope="host", seconds=seconds)
     if _is_about_connecting(error):
         seconds = hosts.failed(url)
         return HeldError(f"{shown}: {_connection_word(error)}", scope="host", seconds=seconds)
@@ -113,6 +135,19 @@ def _server_fault(url: str, what: str, hosts: Hosts) -> BookhopperError:
     return HeldError(message, scope="host", seconds=hosts.failed(url))
 
 
+def _tls_word(error: Exception) -> str:
+    """Say what is wrong with a certificate, or with the TLS before it, and what to do."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            remedy = _CERTIFICATE_REMEDIES.get(
+                cause.verify_code, "check this machine's CA certificates, and the server's"
+            )
+            return f"{cause.verify_message}: {remedy}"
+        if isinstance(cause, ssl.SSLError) and cause.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"}:
+            return "no TLS is spoken there: write http:// if that is meant, or check the port"
+    return "the two sides do not agree on TLS: check the server's settings, and the CA certificates here"
+
+
 def _is_about_connecting(error: Exception) -> bool:
     if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):
         return True
@@ -123,12 +158,36 @@ def _connection_word(error: Exception) -> str:
     inner = _inner(error)
     reason = inner.reason if isinstance(inner, wire.MaxRetryError) else inner
     if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy cannot be reached: check http_proxy and https_proxy"
+        return _proxy_word(error, reason)
     if isinstance(reason, wire.NameResolutionError):
-        return "the name cannot be resolved: check its spelling and this machine's DNS"
+        named = [cause for cause in _causes(reason) if isinstance(cause, UnknownNameError)]
+        return str(named[0]) if named else "the name cannot be resolved: check this machine's DNS"
     if isinstance(reason, wire.ConnectTimeoutError) and not isinstance(reason, wire.NewConnectionError):
         return "no connection in time: check that the server runs and the network reaches it"
     return "the connection was refused: check that the server runs and the port is right"
+
+
+def _proxy_word(error: Exception, reason: object) -> str:
+    if any(isinstance(cause, ssl.SSLError) for cause in _causes(error)):
+        return f"no trusted connection to the proxy: {_tls_word(error)}"
+    said = str(reason.original_error) if isinstance(reason, wire.ProxyError) else ""
+    if "407" in said or "authentication" in said.lower():
+        return "the proxy refuses the sign-in: check user:password@ in its address"
+    if "Tunnel connection failed" in said:
+        return f"the proxy does not get there ({said.partition(': ')[2][:40]}): check the address"
+    return "the proxy cannot be reached: check `proxy` of the source, or http_proxy and https_proxy"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Give an error and what led to it, however requests and urllib3 have wrapped that."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        cause = waiting.pop(0)
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            waiting += [cause.__cause__, cause.__context__, *cause.args, getattr(cause, "reason", None)]
 
 
 def _inner(error: Exception) -> object:

@@ -14,11 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
-
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from bookhopper.errors import TransientError
 from bookhopper.net.addresses import safe_url
@@ -64,7 +59,8 @@ def awaited(ticket: Ticket, url: str, seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def _watched(sock: object) -> Iterator[None]:
+def watched(sock: object) -> Iterator[None]:
+    """Let the wait for a head inside the block, on a connection's socket, end as `awaited` says."""
     wait = _current.get()
     if wait is None:
         yield
@@ -105,42 +101,3 @@ def _sweep() -> None:
                 wait.end()  # with the lock held, so that it is still this wait's connection
         _sweeper = None
         _see_to_sweeper()
-
-
-class _Connection(HTTPConnection):
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override] # as urllib3 has it
-        with _watched(self.sock):
-            return super().getresponse()
-
-
-class _SecureConnection(HTTPSConnection):
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override] # as urllib3 has it
-        with _watched(self.sock):
-            return super().getresponse()
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
-
-
-_POOLS = {"http": _Pool, "https": _SecurePool}
-
-
-class WatchedAdapter(HTTPAdapter):
-    """An adapter whose connections heed `awaited`; those through a SOCKS proxy do not."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the pools, of watched connections."""
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Give a proxy's pools, of watched connections."""
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = _POOLS
-        return manager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -12,7 +13,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from bookhopper.errors import HeldError
-from bookhopper.net.addresses import host_and_port, host_name
+from bookhopper.net.addresses import host_and_port, host_name, safe_url
 from bookhopper.ticket import Ticket
 
 log = logging.getLogger("bookhopper.net")
@@ -26,6 +27,9 @@ THROTTLE_SECONDS = 10.0
 RETRY_AFTER_MAX_SECONDS = 24 * 3600.0
 
 _PATIENCE_SECONDS = 5.0  # a hold that ends this soon is waited out rather than reported
+_BUSY_SECONDS = 10.0
+_LATELY_SECONDS = 60.0
+_KEPT_SPARED = 64
 _SLOT_POLL_SECONDS = 0.05
 _TRIAL_SECONDS = 5.0
 _KEPT_HOSTS = 1000
@@ -58,11 +62,13 @@ class _Host:
     throttles: int = 0
     quiet_until: float = 0.0
     quiet_reason: str = ""
+    served: float | None = None
+    spared: dict[int, float] = field(default_factory=dict)
 
     def idle(self, now: float) -> bool:
         return (
             not (self.active or self.failures or self.throttles or self.troubled)
-            and max(self.next_start, self.quiet_until) <= now
+            and max(self.next_start, self.quiet_until, *self.spared.values()) <= now
         )
 
 
@@ -72,7 +78,8 @@ class Hosts:
     `paces` and `local` name hosts as `host` or `host:port`; the hosts in `local` are not paced unless `paces`
     says otherwise.  A breaker opens after three failed connections in a row, for 30 s, then for twice as long
     each time up to 15 min; when its time is over, one visitor tries the host before the others may.
-    `on_recovery` is called when one that was down answers again.
+    `on_recovery` is called when one that was down answers again.  `jitter` lengthens a pause by a little, so
+    that not everybody who waited comes at the same moment.
     """
 
     def __init__(
@@ -81,11 +88,13 @@ class Hosts:
         paces: Mapping[str, Pace] | None = None,
         local: Collection[str] = (),
         clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[float], float] = lambda seconds: seconds * random.uniform(1.0, 1.1),  # noqa: S311
     ) -> None:
         self._default = default or Pace()
         self._paces = dict(paces or {})
         self._local = frozenset(local)
         self._clock = clock
+        self._jitter = jitter
         self._lock = threading.Lock()
         self._hosts: dict[str, _Host] = {}
         self._waited: dict[str, float] = {}
@@ -96,11 +105,18 @@ class Hosts:
         """Wait for the host's turn and hold one of its connections for the block.
 
         Raises HeldError (scope `host`) at once while the host is down or wants to be left alone for more than
-        a few seconds, and Interrupted when the ticket is.
+        a few seconds, and also when its turn does not come for some seconds: whoever waits could serve
+        another host meanwhile.  A URL that is to be left alone raises it with scope `job`.  Raises
+        Interrupted when the ticket is.
         """
         name = host_and_port(url)
         ticket.check()
+        self._heed_spared(name, url)
+        begun = self._clock()
         while (pause := self._enter(name, ticket)) > 0:
+            if self._clock() - begun > _PATIENCE_SECONDS + 2 * self._pace(name).delay:
+                seconds = self._jitter(_BUSY_SECONDS)
+                raise HeldError(f"{name} is busy with others of ours", scope="host", seconds=seconds)
             ticket.wait(pause)
             with self._lock:
                 self._waited[name] = self._waited.get(name, 0.0) + pause
@@ -124,7 +140,7 @@ class Hosts:
             if seconds is None:
                 if host.quiet_until > now:  # another worker's answer to the same burst has been counted
                     return host.quiet_until - now
-                seconds = min(THROTTLE_SECONDS * 2.0**host.throttles, BREAKER_MAX_SECONDS)
+                seconds = self._jitter(min(THROTTLE_SECONDS * 2.0**host.throttles, BREAKER_MAX_SECONDS))
             if host.quiet_until <= now:
                 log.info("%s is left alone for %.0f s: %s", host_and_port(url), seconds, reason)
             host.throttles = min(host.throttles + 1, 16)
@@ -145,6 +161,21 @@ class Hosts:
                 host.troubled.add(hash(url))
             return elsewhere
 
+    def spare(self, url: str, seconds: float) -> None:
+        """Leave one URL alone, because the server said so of it; its host serves others meanwhile."""
+        with self._lock:
+            host, now = self._host(host_and_port(url)), self._clock()
+            if len(host.spared) >= _KEPT_SPARED:
+                host.spared = {page: until for page, until in host.spared.items() if until > now}
+            if len(host.spared) < _KEPT_SPARED:
+                host.spared[hash(url)] = now + self._jitter(max(1.0, seconds))
+
+    def served_lately(self, url: str) -> bool:
+        """Whether anything of the host went well within the last minute."""
+        with self._lock:
+            served = self._host(host_and_port(url)).served
+            return served is not None and self._clock() - served <= _LATELY_SECONDS
+
     def failed(self, url: str) -> float:
         """Count a failed connection; returns the seconds after which another try makes sense."""
         with self._lock:
@@ -154,7 +185,7 @@ class Hosts:
             host.failures = min(host.failures + 1, 16)
             if host.failures < BREAKER_FAILURES:
                 return _TRIAL_SECONDS
-            seconds = _pause_of(host)
+            seconds = self._jitter(_pause_of(host))
             host.down_until = now + seconds
             if host.failures == BREAKER_FAILURES:
                 log.warning("%s does not answer; its jobs wait, and it is tried again", host_and_port(url))
@@ -166,7 +197,9 @@ class Hosts:
             host = self._host(host_and_port(url))
             recovered = host.failures >= BREAKER_FAILURES
             host.failures, host.down_until, host.trial = 0, 0.0, None
+            host.served = self._clock()
             host.troubled.clear()
+            host.spared.pop(hash(url), None)
             if host.quiet_until <= self._clock():
                 host.throttles = 0
         if recovered:
@@ -203,8 +236,16 @@ class Hosts:
             host.active += 1
             if host.failures >= BREAKER_FAILURES:
                 host.trial = ticket
-            host.next_start = now + host.pace.delay
+            host.next_start = now + self._jitter(host.pace.delay)
             return 0.0
+
+    def _heed_spared(self, name: str, url: str) -> None:
+        with self._lock:
+            left = self._host(name).spared.get(hash(url), 0.0) - self._clock()
+        if left > 0:
+            raise HeldError(
+                f"{safe_url(url)} is left alone for {left:.0f} s: its server said so", seconds=left
+            )
 
     def _host(self, name: str) -> _Host:
         if (host := self._hosts.get(name)) is None:

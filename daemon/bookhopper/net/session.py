@@ -5,80 +5,105 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
 import requests
-from requests.auth import HTTPBasicAuth
 
 from bookhopper import __version__
 from bookhopper.errors import PermanentError, TransientError
-from bookhopper.net.addresses import origin, refuse_private, safe_url, without_credentials
+from bookhopper.net.addresses import host_and_port, origin, safe_url, without_credentials
+from bookhopper.net.connections import RouteAdapter
 from bookhopper.net.faults import faults_named, refuse_status
-from bookhopper.net.heads import WatchedAdapter, awaited
+from bookhopper.net.heads import awaited
 from bookhopper.net.hosts import Hosts
+from bookhopper.net.route import DIRECT, Route
+from bookhopper.net.sign_in import SignIn, no_auth
 from bookhopper.ticket import Ticket
 
-USER_AGENT = f"bookhopper/{__version__}"
+__all__ = ["Fetched", "Remedy", "Session", "SignIn", "chunks", "fetch", "new_session", "open_stream"]
+
+USER_AGENT = f"bookhopper/{__version__} (fetches books for one household or library)"
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 HEAD_SECONDS = 60.0
 DEFAULT_TIMEOUT = (CONNECT_SECONDS, READ_SECONDS)
 MAX_REDIRECTS = 10
 
-_Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
+_KEPT_HOSTS = 32
+_KEPT_ORIGINS = 1000
+_SAME_METHOD = frozenset({307, 308})
+"""Redirects that repeat a POST; the others, as browsers have it, turn it into a GET (RFC 9110, 15.4)."""
 
+Form = Mapping[str, str] | bytes
+"""What is posted: the fields of a form, or bytes as they are."""
 
-@dataclass(frozen=True, slots=True)
-class SignIn:
-    """Basic credentials, and the only origin that ever sees them; `source` is whose they are."""
-
-    origin: str
-    username: str
-    password: str = field(repr=False)
-    source: str
+Remedy = Callable[[requests.Response], bool]
+"""Looks at a refusal, and tells whether it has just done something so that asking once more may help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An answer read whole: its bytes, the URL it came from after redirects, and its headers."""
+    """An answer read whole: its bytes, the URL it came from after redirects, its headers and status."""
 
     content: bytes
     url: str
     headers: Mapping[str, str]
+    status: int = 200
 
 
-class _Session(requests.Session):
-    """A session that leaves redirects to `open_stream`.
+class Session(requests.Session):
+    """A session that takes one route, leaves redirects to `open_stream`, and may be shared by threads.
 
     Even when told not to follow one, requests would read its body to the end, however long that is.  And the
     environment's proxies and CA bundle are looked up once for each origin, not for each request: that took
     longer than the request.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, route: Route = DIRECT) -> None:
         super().__init__()
+        self.user_agents: dict[str, str] = {}
+        """By which name to go at single hosts, as `host_and_port` gives them."""
+        self._route = route
         self._environment: dict[str, Any] = {}
 
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """Make what goes on the wire, under the name by which the host knows us."""
+        prepared = super().prepare_request(request)
+        if self.user_agents and (name := self.user_agents.get(host_and_port(prepared.url or ""))):
+            prepared.headers["User-Agent"] = name
+        return prepared
+
     def merge_environment_settings(self, url: Any, *others: Any) -> Any:
+        """Give the proxies and the CA bundle for a URL: the route's proxy, or what the environment says."""
         place = origin(url)
         if place not in self._environment:
-            self._environment[place] = super().merge_environment_settings(url, *others)
+            if len(self._environment) >= _KEPT_ORIGINS:  # links may name any number of them
+                self._environment.clear()
+            settings = super().merge_environment_settings(url, *others)
+            if proxy := self._route.proxy:  # whatever no_proxy says: who goes by Tor never goes without
+                settings["proxies"] = {"http": proxy, "https": proxy}
+            self._environment[place] = settings
         return self._environment[place]
 
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - requests names it
-        return None
+    def close(self) -> None:
+        """Close the connections, those to the resolvers too."""
+        super().close()
+        self._route.resolver.close()
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """See no redirects."""
 
 
-def new_session(user_agent: str = USER_AGENT, connections: int = 8) -> requests.Session:
+def new_session(route: Route = DIRECT, *, user_agent: str = USER_AGENT, connections: int = 32) -> Session:
     """Make a session that keeps up to `connections` connections a host and retries nothing by itself.
 
-    The proxies and CA bundle of the environment hold.
+    Without a proxy of the route's own, the environment's proxies hold; its CA bundle always does.
     """
-    session = _Session()
+    session = Session(route)
     session.headers["User-Agent"] = user_agent
-    adapter = WatchedAdapter(pool_connections=32, pool_maxsize=connections, max_retries=0)
+    adapter = RouteAdapter(route, hosts=_KEPT_HOSTS, connections=connections)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
@@ -94,39 +119,43 @@ def open_stream(
     headers: Mapping[str, str] | None = None,
     timeout: tuple[float, float] = DEFAULT_TIMEOUT,
     sign_in: SignIn | None = None,
-    allowed: Collection[str] = (),
+    remedies: Collection[Remedy] = (),
     statuses: Collection[int] = (),
     head_seconds: float = HEAD_SECONDS,
+    data: Form | None = None,
 ) -> Iterator[requests.Response]:
-    """GET a URL and give its successful answer, unread, for the block.
+    """GET a URL, or POST `data` to it, and give its successful answer, unread, for the block.
 
-    Redirects are followed here, at most ten, each in its host's turn: never from https to http, never into
-    the private network unless `allowed` names the host (`host` or `host:port`), and without the credentials
-    once they leave `sign_in.origin`.  `statuses` are answers besides 2xx that the caller wants to see, such
-    as 416.  `head_seconds` bound the wait for each answer's head.  Faults of reading the answer inside the
-    block are named too, so that what is raised is a HeldError, TransientError or PermanentError
-    (`net.faults`), or Interrupted.
+    Redirects are followed here, at most ten, each in its host's turn: never from https to http, only where
+    the session's route leads, without the credentials once they leave `sign_in.origin`, and what was posted
+    is not posted again elsewhere.  `statuses` are answers besides 2xx that the caller wants to see, such as
+    416.  After a refusal that one of the `remedies` mends it is asked again.  `head_seconds` bound the wait
+    for each answer's head.  Faults of reading the answer inside the block are named too, so that what is
+    raised is a HeldError, TransientError or PermanentError (`net.faults`), or Interrupted.
     """
     url = without_credentials(url)
     for _ in range(MAX_REDIRECTS + 1):
-        refuse_private(url, allowed)
-        auth = _auth(url, sign_in)
+        auth = sign_in.auth(url) if sign_in else no_auth
         with (
             hosts.visit(url, ticket),
             faults_named(url, hosts, ticket),
             _asked(
-                session, url, ticket, head_seconds, headers=headers, timeout=timeout, auth=auth
+                session, url, ticket, head_seconds, headers=headers, timeout=timeout, auth=auth, data=data
             ) as response,
             ticket.ended_by(response.raw.shutdown),
         ):
             target = _redirect_target(response)
             if not target:
-                if response.status_code not in statuses:
-                    refuse_status(response, hosts, sign_in.source if sign_in else "")
+                if _fits(response, statuses):
+                    hosts.succeeded(url)
+                elif any(remedy(response) for remedy in remedies):
+                    continue
+                else:
+                    refuse_status(response, url, hosts, sign_in.source if sign_in else "")
                 yield response
                 return
             hosts.succeeded(url)
-        url = _redirected(url, target)
+        url, data = _redirected(url, target), _repeated(response.status_code, url, target, data)
     raise PermanentError(f"{safe_url(url)}: more than {MAX_REDIRECTS} redirects")
 
 
@@ -141,12 +170,15 @@ def fetch(
     headers: Mapping[str, str] | None = None,
     timeout: tuple[float, float] = DEFAULT_TIMEOUT,
     sign_in: SignIn | None = None,
-    allowed: Collection[str] = (),
+    remedies: Collection[Remedy] = (),
+    statuses: Collection[int] = (),
+    head_seconds: float = HEAD_SECONDS,
+    data: Form | None = None,
 ) -> Fetched:
-    """GET a small answer whole: at most `max_bytes` after decompression, its body within `seconds`.
+    """Ask as `open_stream` does, for a small answer read whole.
 
-    Raises what `open_stream` does, PermanentError for an answer that is too large and TransientError for one
-    that takes too long.
+    It may have `max_bytes` after decompression, and its body take `seconds`.  Raises what `open_stream` does,
+    PermanentError for an answer that is too large and TransientError for one that takes too long.
     """
     with open_stream(
         session,
@@ -156,7 +188,10 @@ def fetch(
         headers=headers,
         timeout=timeout,
         sign_in=sign_in,
-        allowed=allowed,
+        remedies=remedies,
+        statuses=statuses,
+        head_seconds=head_seconds,
+        data=data,
     ) as response:
         deadline = time.monotonic() + seconds
         content = bytearray()
@@ -168,7 +203,7 @@ def fetch(
             if time.monotonic() > deadline:
                 raise TransientError(f"{safe_url(url)}: the answer took longer than {seconds:.0f} s")
         ticket.check()
-        return Fetched(bytes(content), response.url, response.headers)
+        return Fetched(bytes(content), response.url, response.headers, response.status_code)
 
 
 def chunks(response: requests.Response, size: int = 64 * 1024) -> Iterator[bytes]:
@@ -184,19 +219,13 @@ def chunks(response: requests.Response, size: int = 64 * 1024) -> Iterator[bytes
 def _asked(
     session: requests.Session, url: str, ticket: Ticket, head_seconds: float, **how: Any
 ) -> requests.Response:
+    method = "GET" if how["data"] is None else "POST"
     with awaited(ticket, url, head_seconds):
-        return session.get(url, stream=True, allow_redirects=False, **how)
+        return session.request(method, url, stream=True, allow_redirects=False, **how)
 
 
-def _auth(url: str, sign_in: SignIn | None) -> _Auth:
-    if sign_in is not None and origin(url) == sign_in.origin:
-        return HTTPBasicAuth(sign_in.username.encode(), sign_in.password.encode())
-    return _no_auth
-
-
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep requests from looking into ~/.netrc, which nobody named in the configuration."""
-    return request
+def _fits(response: requests.Response, statuses: Collection[int]) -> bool:
+    return 200 <= response.status_code < 300 or response.status_code in statuses
 
 
 def _redirect_target(response: requests.Response) -> str:
@@ -213,3 +242,12 @@ def _redirected(url: str, target: str) -> str:
     if url.startswith("https:") and not goal.startswith("https:"):
         raise PermanentError(f"{safe_url(url)} redirects to an unencrypted address, {safe_url(goal)}")
     return goal
+
+
+def _repeated(status: int, url: str, target: str, data: Form | None) -> Form | None:
+    """Give what is posted again after a redirect: nothing, unless the status says so and it is at home."""
+    if data is None or status not in _SAME_METHOD:
+        return None
+    if origin(urljoin(url, target)) != origin(url):
+        raise PermanentError(f"{safe_url(url)} hands on to another server what was sent to it")
+    return data

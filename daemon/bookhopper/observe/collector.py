@@ -30,12 +30,14 @@ _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 class Sources:
     """When each source last answered, and whether it answers now; kept by whoever observes the calls.
 
-    `waited` gives the seconds that a source's hosts were spared.
+    `waited` gives the seconds that a source's hosts were spared so far, `held` for how many more seconds one
+    of them is left alone: it is down, or asked for a pause.
     """
 
     available: dict[str, bool]
     last_success: dict[str, float]
     waited: Callable[[str], float]
+    held: Callable[[str], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ class DaemonCollector(Collector):
         )
         waited = {(name,): sources.waited(name) for name in sources.available}
         yield _counter("rate_limit_wait_seconds", "Waited so as not to ask too hard.", waited, ("source",))
+        held = {(name,): sources.held(name) for name in sources.available}
+        yield _gauge("source_held_seconds", "For how long its servers are left alone.", held, ("source",))
 
     def _surroundings(self) -> Iterator[Metric]:
         pending, oldest = _pending(self._parts.folders["ingest"])

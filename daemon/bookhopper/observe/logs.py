@@ -13,6 +13,7 @@ _LEVELS = {
     State.DONE: logging.INFO,
     State.DUPLICATE: logging.INFO,
     State.OWNED: logging.INFO,
+    State.EXPANDED: logging.INFO,
     State.QUEUED: logging.INFO,
     State.AMBIGUOUS: logging.INFO,
     State.MISSING: logging.INFO,

@@ -20,7 +20,17 @@ from bookhopper.search.sources.observed import OUTCOMES, SourceCall
 
 _STAGE_OF = {State.SEARCHING: "search", State.DOWNLOADING: "download", State.PLACED: "deliver"}
 _ENDS_OF = {
-    "search": ("queued", "ambiguous", "missing", "duplicate", "owned", "failed", "cancelled", "put_back"),
+    "search": (
+        "queued",
+        "ambiguous",
+        "missing",
+        "duplicate",
+        "owned",
+        "expanded",
+        "failed",
+        "cancelled",
+        "put_back",
+    ),
     "download": ("placed", "duplicate", "failed", "cancelled", "put_back"),
     "deliver": ("done", "put_back"),
 }
@@ -48,7 +58,9 @@ class Metrics:
         )
         self._source_results = self._counter("source_results", "Candidates that a source gave.", "source")
         self._source_invalid = self._counter(
-            "source_parse_failures", "Answers of a source that could not be understood.", "source"
+            "source_parse_failures",
+            "Answers of a source, and entries in them, that could not be understood.",
+            "source",
         )
         self._decisions = self._counter("match_decisions", "Decisions about wants.", "decision")
         self._scores = self._histogram("match_score_ratio", "Score of the best candidate.", _SCORES)
@@ -82,7 +94,7 @@ class Metrics:
         for source in sources:
             self._source_results.labels(source)
             self._source_invalid.labels(source)
-            for operation in ("search", "lookup"):
+            for operation in ("search", "lookup", "works"):
                 self._source_seconds.labels(source, operation)
                 for outcome in OUTCOMES:
                     self._source_requests.labels(source, operation, outcome)
@@ -143,8 +155,7 @@ class Metrics:
         self._source_requests.labels(call.source, call.operation, call.outcome).inc()
         self._source_seconds.labels(call.source, call.operation).observe(call.seconds)
         self._source_results.labels(call.source).inc(call.results)
-        if call.outcome == "invalid":
-            self._source_invalid.labels(call.source).inc()
+        self._source_invalid.labels(call.source).inc(call.dropped + (call.outcome == "invalid"))
 
     def request_completed(self, request: int, seconds: float) -> None:  # noqa: ARG002 - no label for it
         """Count a request whose last want is settled."""

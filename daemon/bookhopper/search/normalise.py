@@ -104,10 +104,15 @@ def identity(want: Want) -> bytes:
     """Tell wants apart: 16 bytes, equal for two lines that ask for the same book.
 
     What counts is the ISBN, or else title and first author, with language and formats; a pick is a want of
-    its own, whatever else its line says.  Titles are folded gently: a subtitle or the number of a volume
-    makes another want.
+    its own, whatever else its line says, and so is a collection with its limit.  Titles are folded gently: a
+    subtitle or the number of a volume makes another want.
     """
-    if want.pick is not None:
+    if want.collection is not None:
+        whole = want.collection
+        name = whole.value if whole.kind == "feed" else _name_key(whole.value)
+        author = _name_key(want.authors[0]) if want.authors else ""
+        key = f"{whole.kind}\0{name}\0{author}\0{whole.limit}"
+    elif want.pick is not None:
         key = f"pick\0{want.pick.source}\0{want.pick.key}\0{want.pick.job or ''}"
     elif want.isbn:
         key = f"isbn\0{isbn13(want.isbn)}"

@@ -12,8 +12,9 @@ from functools import lru_cache
 
 from bookhopper.model import Candidate, Reading, Want
 from bookhopper.search.normalise import fold, isbn13
-from bookhopper.search.person import Person, authorship, forms_of, is_nobody, is_title
-from bookhopper.search.title import Title, Words, similarity, title, without_number
+from bookhopper.search.person import Person, authorship, forms_of, is_nobody, is_title, person
+from bookhopper.search.similarity import Words, similarity, telling_words, weigh
+from bookhopper.search.title import Title, title, without_number
 from bookhopper.search.words import name_words, title_words
 
 TITLE_SHARE = 0.6
@@ -30,6 +31,11 @@ AUTHOR_IGNORED = 0.4
 """The same when there is nothing to compare: `Anonymous` on both sides; on the want's; the want names nobody;
 the candidate names nobody; the line seems to name somebody, but is read as a title alone."""
 
+AUTHOR_LEFT_OUT = 0.65
+"""The author's part when a catalogue names nobody for the very title that was asked for, one of at least
+`LONG_TITLE` words of meaning: want-lists name the illustrator or the editor of what has no author."""
+LONG_TITLE = 2.6
+
 ISBN_ALONE = 0.75
 """What an ISBN is worth whose title is another one."""
 
@@ -37,10 +43,18 @@ _DERIVED = frozenset({
     "abridged", "abridgment", "abridgement", "shortened", "condensed", "simplified", "adapted",
     "adaptation", "retold", "retelling", "selections", "selected", "extracts", "excerpts", "fragment",
     "specimens", "index", "dramatized", "dramatised", "dramatization", "libretto", "opera", "audio",
-    "contents", "sequel", "continuation", "syllable",
+    "contents", "syllable", "founded", "arranged",
 })  # fmt: skip
 """Words beside a title which say that it is not the text itself, or not all of it."""
 
+_SEQUEL = frozenset({"sequel", "continuation"})
+"""The same, unless the title itself is the one that was asked for: `Rose in Bloom: A Sequel`."""
+
+_APPARATUS = frozenset({
+    "preface", "prefaces", "postscript", "introduction", "prologue", "appendix", "index", "supplement",
+    "prospectus", "glossary",
+})  # fmt: skip
+"""Words with which a subtitle begins when the book is only what stands around the text."""
 
 _ABOUT = frozenset({
     "essay", "study", "studies", "notes", "guide", "summary", "analysis", "commentary", "companion",
@@ -77,17 +91,18 @@ def _forms(wanted: Title, offered: Title) -> Iterator[tuple[Words, Words, float]
     yield wanted.main, offered.full, 0.95
     yield wanted.main, offered.core, 0.95
     yield wanted.core, offered.main, 0.95
-    yield wanted.core, offered.core, 0.92
+    if wanted.head & offered.head:  # `The Memoirs of X` are not `The Adventures of X`
+        yield wanted.core, offered.core, 0.92
     for other in offered.others:
         yield wanted.full, other, 0.96
         yield wanted.main, other, 0.95
     for other in wanted.others:
         yield other, offered.main, 0.95
         yield other, offered.full, 0.95
-    for beginning in (offered.lead, offered.first):
-        if beginning:
-            yield wanted.full, beginning, 0.95
-            yield wanted.main, beginning, 0.95
+    for shorter in (offered.lead, offered.first, *offered.shorts):
+        if shorter:
+            yield wanted.full, shorter, 0.95
+            yield wanted.main, shorter, 0.95
     if len(wanted.extra) > 1:
         yield wanted.extra, offered.main, 0.93
     if offered.extra and wanted.series:
@@ -119,7 +134,8 @@ def _without_name(text: str, who: Person) -> str:
         owned = tokens[end - 1].endswith(("'s", "’s", "s'", "s’"))
         linked = start > 0 and plain[start - 1] in {"of", "by"}
         if owned or linked or start == 0 or end == len(tokens):
-            return " ".join(tokens[: start - linked] + tokens[end:])
+            joint = [":"] if tokens[end - 1][-1] in ":;," and end < len(tokens) else []
+            return " ".join(tokens[: start - linked] + joint + tokens[end:])
     return ""
 
 
@@ -137,22 +153,48 @@ def offered_titles(text: str, authors: tuple[str, ...]) -> tuple[tuple[Title, fl
 
 def edition_doubt(wanted: Title, offered: Title, author: float) -> float:
     """Tell what speaks against an offered book being the wanted text, and all of it."""
-    doubt = 0.0
+    return (
+        _volume_doubt(wanted, offered) + _text_doubt(wanted, offered, author) + _extent_doubt(wanted, offered)
+    )
+
+
+def _volume_doubt(wanted: Title, offered: Title) -> float:
+    """Tell whether it is another volume than the one that is wanted, or one where all are."""
     asked, given = wanted.volume, offered.volume
-    if given is not None and not given.is_whole:
-        if given.first != (asked.first if asked else wanted.place):
-            doubt += 0.2
-    elif asked is not None and given is None:
-        doubt += 0.2
+    if given is None:
+        return 0.0 if asked is None else 0.2
+    if given.is_whole:
+        return 0.0
+    return 0.0 if given.first == (asked.first if asked else wanted.place) else 0.2
+
+
+def _text_doubt(wanted: Title, offered: Title, author: float) -> float:
+    """Tell whether it is an adaptation, a part, or a book about the wanted one."""
     known = {*wanted.full, *wanted.extra, *wanted.remarks}
     beside = {*offered.full, *offered.remarks} - known
-    if beside & _DERIVED or (author < SURELY_THE_AUTHOR and beside & _ABOUT):
-        doubt += 0.12
-    elif beside & _SIMPLER:
-        doubt += 0.03
-    if wanted.is_omnibus or (wanted.lead and not offered.lead):
-        doubt += 0.15
-    if offered.remarks and not wanted.remarks:
+    if offered.lead:  # `X, and Selected Stories`: what else it holds takes nothing away
+        beside -= {"selected", "selections"}
+    if wanted.main != offered.main and beside & _SEQUEL:
+        return 0.16
+    about = beside if author < SURELY_THE_AUTHOR else beside.intersection(offered.remarks)
+    if beside & _DERIVED or about & _ABOUT:
+        return 0.16
+    if offered.extra and offered.extra[0] in _APPARATUS - known:
+        return 0.2
+    if "illustrated" in known and "illustrated" not in {*offered.full, *offered.remarks}:
+        return 0.03
+    return 0.03 if beside & _SIMPLER else 0.0
+
+
+def _extent_doubt(wanted: Title, offered: Title) -> float:
+    """Tell whether more than the offered book is wanted, or it is some piece that a remark names."""
+    words = {*offered.full, *offered.remarks}
+    doubt = 0.0
+    lacks_works = any(not words.issuperset(telling_words(work)) for work in wanted.works)
+    lacks_rest = (wanted.is_omnibus and "complete" not in words) or (wanted.lead and not offered.lead)
+    if lacks_works or lacks_rest:
+        doubt += 0.16
+    if offered.remarks and not wanted.remarks and not set(wanted.full).issuperset(offered.remarks):
         is_part = any(word.isdigit() and len(word) < 4 for word in offered.remarks)
         doubt += 0.2 if is_part and "edition" not in offered.remarks else 0.02
     return doubt
@@ -190,18 +232,34 @@ def _author_part(reading: Reading, candidate: Candidate, *, named: bool) -> floa
     return AUTHOR_IGNORED if named else AUTHOR_NOT_WANTED
 
 
+def _is_authors_name(text: str, candidate: Candidate) -> bool:
+    words = name_words(text)
+    return any(all(map(person(name).is_named, words)) for name in candidate.authors[:4])
+
+
+def _says_it_all(wanted: Title, offered: Title, candidate: Candidate, reading: Reading) -> bool:
+    """Tell whether the title alone shows that a book without any author is the one that is wanted."""
+    return (
+        bool(reading.authors)
+        and not candidate.authors
+        and wanted.full == offered.full
+        and weigh(wanted.full) >= LONG_TITLE
+    )
+
+
 def _fits(want: Want, candidate: Candidate) -> Iterator[_Fit]:
     offers = offered_titles(candidate.title, candidate.authors)
-    for reading in (Reading(want.title, want.authors), *want.readings):
+    for place, reading in enumerate((Reading(want.title, want.authors), *want.readings)):
+        if place and reading.authors and _is_authors_name(reading.title, candidate):
+            continue  # `Life of X — X`, read the wrong way round
         author = _author_part(reading, candidate, named=bool(want.authors))
         readings = [(title(reading.title), author)]
         if not want.authors and not reading.authors:
             readings += [(bare, AUTHOR_BESIDE_TITLE) for bare in _bare_readings(reading, candidate)]
         for wanted, agreement in readings:
             for offered, worth in offers:
-                yield _Fit(
-                    worth * title_fit(wanted, offered), agreement, edition_doubt(wanted, offered, agreement)
-                )
+                author = AUTHOR_LEFT_OUT if _says_it_all(wanted, offered, candidate, reading) else agreement
+                yield _Fit(worth * title_fit(wanted, offered), author, edition_doubt(wanted, offered, author))
 
 
 def score(want: Want, candidate: Candidate) -> Candidate:

@@ -8,7 +8,7 @@ has changed nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +26,7 @@ OPERATIONS = (
     "cancel",
     "claim",
     "complete",
+    "expand",
     "move",
     "move_before",
     "pause",
@@ -41,6 +42,10 @@ OPERATIONS = (
     "wake_due",
 )
 """What metrics call the store's changes."""
+
+
+PRIORITY_BOUND = 1_000_000
+"""Priorities lie between this and its negative."""
 
 
 class StaleError(BookhopperError):
@@ -80,13 +85,17 @@ Entry = Wish | BadLine
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
-    """A request file as intake took it; `token` is unique to this taking, so that a repeat adds nothing."""
+    """A request file as intake took it; `token` is unique to this taking, so that a repeat adds nothing.
+
+    With `only_owner`, its lines may pick books for jobs of that owner alone.
+    """
 
     token: str
     name: str
     digest: str
     report: str
     owner: str = ""
+    only_owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +164,16 @@ class Store(Queries, Protocol):
         """Record a step; raises StaleError when the job is not in `move.before`."""
         ...
 
+    def expand(self, job: int, wishes: Sequence[Wish], reason: str) -> int:
+        """Turn a collection into the jobs of its books: SEARCHING to EXPANDED; how many of them are new.
+
+        A book whose identity has a job already counts among the collection's and makes no other job; nor
+        does one that this collection has had before.  A new one takes over the request, the owner and the
+        priority of the collection.  What was asked of the collection meanwhile decides: cancelled, it gets
+        no books; paused, they wait paused.  Raises StaleError when the job is not SEARCHING.
+        """
+        ...
+
     def release(self, state: State) -> int:
         """Let jobs that wait in `state` for a moment be claimed now, its cause being gone; how many."""
         ...
@@ -174,7 +193,8 @@ class Store(Queries, Protocol):
         """Say that this process still works on what it claimed."""
         ...
 
-    # what people ask: each raises UnknownJobError, and UnfitError where it makes no sense, changing nothing
+    # what people ask: each raises UnknownJobError, and UnfitError where it makes no sense, changing nothing;
+    # what is asked of a collection is asked of the books that it made jobs for as well, in one transaction
 
     def cancel(self, job: int) -> Job:
         """Cancel a job: at once where it waits or lies aside, through its worker (`asked`) where it runs."""
@@ -189,7 +209,11 @@ class Store(Queries, Protocol):
         ...
 
     def retry(self, job: int) -> Job:
-        """Look anew for what is MISSING, AMBIGUOUS, FAILED or CANCELLED; end the pause of what waits."""
+        """Look anew for what is MISSING, AMBIGUOUS, FAILED or CANCELLED; end the pause of what waits.
+
+        An EXPANDED collection is looked through anew for books that it did not have before; its books that
+        were cancelled stay so, unless it was cancelled itself.
+        """
         ...
 
     def pick(self, job: int, pick: Pick) -> Job:
@@ -199,7 +223,7 @@ class Store(Queries, Protocol):
     def prioritise(self, priorities: Mapping[int, int]) -> int:
         """Give unsettled jobs their priorities, all or none durably; returns how many there were to change.
 
-        Jobs that are not there, or settled, are passed over.
+        Jobs that are not there, or settled, are passed over; the books of a collection count as well.
         """
         ...
 

@@ -7,19 +7,25 @@ that a later version adds (after the others) reads as its default from older row
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-from bookhopper.model import Candidate, Pick, Reading, Resume, Want
+from bookhopper.model import Candidate, Collection, Pick, Reading, Resume, Want
+
+_NOUNS: dict[type, Callable[[Any], object]] = {
+    Pick: attrgetter("source", "key", "job"),
+    Collection: attrgetter("kind", "value", "limit"),
+}
+"""The nouns inside a want that are handed to the encoder as they are."""
 
 _encode = json.JSONEncoder(
     ensure_ascii=False,
     check_circular=False,
     separators=(",", ":"),
-    default=attrgetter("source", "key", "job"),  # a Pick, the only noun that is handed in as it is
+    default=lambda noun: _NOUNS[type(noun)](noun),
 ).encode
 _decode = json.JSONDecoder().decode
 
@@ -28,7 +34,7 @@ _CANDIDATE_FIELDS = tuple(_CANDIDATE_DEFAULTS.__dataclass_fields__)
 _KEPT = 256  # a job on its way is read again at every step
 _TUPLES = frozenset(("authors", "formats", "isbns", "tags", "urls"))
 
-_REST = ("isbn", "year", "language", "formats", "series", "priority", "tags", "force", "pick")
+_REST = ("isbn", "year", "language", "formats", "series", "priority", "tags", "force", "pick", "collection")
 _rest = attrgetter(*_REST)
 _REST_DEFAULTS = _rest(Want())
 
@@ -57,6 +63,8 @@ def want_from_json(text: str) -> Want:
         rest[name] = tuple(rest[name])
     if rest.get("pick"):
         rest["pick"] = Pick(*rest["pick"])
+    if rest.get("collection"):
+        rest["collection"] = Collection(*rest["collection"])
     return Want(
         title=title,
         authors=tuple(authors),

@@ -12,7 +12,7 @@ from typing import Any
 
 from bookhopper.model import RUNNING_OF, UNSETTLED, WAITING_OF, Change, Job, Pick, State
 from bookhopper.store import rows
-from bookhopper.store.base import UnfitError, UnknownJobError
+from bookhopper.store.base import PRIORITY_BOUND, UnfitError, UnknownJobError
 from bookhopper.store.listing import HEAP
 from bookhopper.store.writer import Transaction
 
@@ -20,7 +20,6 @@ CANCEL = "cancel"
 PAUSE = "pause"
 """What `asked` may hold."""
 
-PRIORITY_BOUND = 1_000_000
 """The largest number, either way, that is taken for a priority."""
 
 _TOLD_AT_ONCE = 1_000
@@ -28,10 +27,10 @@ _STRIDE = 1_024  # so wide that some more jobs fit into a gap before anything is
 
 _ASIDE = frozenset((State.MISSING, State.AMBIGUOUS, State.FAILED))
 _CANCELLABLE = frozenset(RUNNING_OF) | _ASIDE
-_RETRIED = _ASIDE | {State.CANCELLED}
+_RETRIED = _ASIDE | {State.CANCELLED, State.EXPANDED}
 _PICKABLE = _ASIDE | {State.CANCELLED, State.WANTED}
 _ORDERED = UNSETTLED - {State.PLACED}
-_PRIORITISED = _ORDERED | _ASIDE
+_PRIORITISED = _ORDERED | _ASIDE | {State.EXPANDED}
 
 _ANEW: dict[str, Any] = {
     "state": State.WANTED,
@@ -72,6 +71,15 @@ def cancel(transaction: Transaction, number: int) -> Job:
         return _write(transaction, job, "to be cancelled", asked=CANCEL)
     if job.state not in _CANCELLABLE:
         raise _unfit(job, "there is nothing to cancel")
+    return _cancelled(transaction, job)
+
+
+def cancel_expanded(transaction: Transaction, number: int) -> Job:
+    """Show that a collection was cancelled, after its books."""
+    return _cancelled(transaction, find(transaction, number))
+
+
+def _cancelled(transaction: Transaction, job: Job) -> Job:
     return _write(
         transaction,
         job,
@@ -120,6 +128,8 @@ def pick(transaction: Transaction, number: int, picked: Pick, *, priority: int |
     job = find(transaction, number)
     if job.state not in _PICKABLE:
         raise _unfit(job, "there is nothing to pick for it")
+    if job.want.collection is not None:
+        raise UnfitError(f"job {number} asks for a collection: there is no one book to pick for it")
     want = replace(job.want, pick=Pick(picked.source, picked.key))
     urgency = job.priority if priority is None else min(job.priority, priority)
     return _write(transaction, job, "a book was picked", **_ANEW, want=want, priority=urgency)
@@ -191,6 +201,17 @@ def _position_before(transaction: Transaction, job: Job, goal: Job) -> int:
 def _before(goal: Job) -> list[tuple[str, tuple[int, ...]]]:
     """Give the conditions of what stands before a job, each one range of an index."""
     return [("position < ?", (goal.position,)), ("position = ? AND id < ?", (goal.position, goal.id))]
+
+
+def end_of(transaction: Transaction, priority: int) -> int:
+    """Give the position for what joins the jobs of a priority at their end."""
+    found = [
+        transaction.execute(
+            f"SELECT position FROM {place} AND priority = ? ORDER BY position DESC LIMIT 1", (priority,)
+        ).fetchone()
+        for place in _PLACES
+    ]
+    return max((row[0] for row in found if row is not None), default=0)
 
 
 def _last(

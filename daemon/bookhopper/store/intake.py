@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import count, islice
 from typing import Any
 
@@ -16,8 +16,9 @@ from bookhopper.store.writer import Transaction
 _CHUNK = 100  # so few that a chunk is gone again before Python's collector of garbage wakes
 
 _ADD_JOB = (
-    "INSERT INTO jobs (id, request, ordinal, owner, identity, want, state, priority, created, changed) "
-    "VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?, ?, ?)"
+    "INSERT INTO jobs "
+    "(id, request, ordinal, owner, identity, want, state, priority, position, created, changed) "
+    "VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?, ?, ?, ?)"
 )
 _ADD_LINE = "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -37,7 +38,7 @@ def add_request(transaction: Transaction, request: NewRequest, entries: Iterable
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (number, request.token, *row[1:]),
     )
-    filing = _Filing(transaction, number, request.owner)
+    filing = _Filing(transaction, number, request.owner, request.only_owner)
     remaining = iter(entries)
     while chunk := list(islice(remaining, _CHUNK)):
         filing.add(chunk)
@@ -52,7 +53,9 @@ def add_request(transaction: Transaction, request: NewRequest, entries: Iterable
 
 
 def _again(transaction: Transaction, row: tuple[Any, ...]) -> Intake:
-    (new,) = transaction.execute("SELECT count(*) FROM jobs WHERE request = ?", (row[0],)).fetchone()
+    (new,) = transaction.execute(
+        "SELECT count(*) FROM jobs WHERE request = ? AND ordinal IS NOT NULL", (row[0],)
+    ).fetchone()
     notes = dict(
         transaction.execute("SELECT note, count(*) FROM lines WHERE request = ? GROUP BY note", (row[0],))
     )
@@ -65,24 +68,39 @@ def _again(transaction: Transaction, row: tuple[Any, ...]) -> Intake:
     )
 
 
+def jobs_of(transaction: Transaction, identities: Sequence[bytes]) -> dict[bytes, int]:
+    """Find the latest job of each identity that has one; a few hundred at once."""
+    marks = ",".join("?" * len(identities))
+    return dict(
+        transaction.execute(
+            f"SELECT identity, max(id) FROM jobs WHERE identity IN ({marks}) GROUP BY identity",
+            tuple(identities),
+        )
+    )
+
+
 class _Filing:
     """The state of one request's filing: the next free job number, and which wishes have their job."""
 
-    def __init__(self, transaction: Transaction, request: int, owner: str) -> None:
+    def __init__(self, transaction: Transaction, request: int, owner: str, only_owner: str | None) -> None:
         self.transaction = transaction
         self.request = request
         self.owner = owner
+        self.only_owner = only_owner
         self.counts = dict.fromkeys(LineNote, 0)
         self._ordinals = count(1)
         (last_job,) = transaction.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()
         self._numbers = count(last_job + 1)
         self._jobs_of: dict[bytes, int] = {}
         self._had_jobs = last_job > 0
+        self._positions: dict[int, int] = {}
 
     def add(self, entries: list[Entry]) -> None:
         """File a chunk of entries."""
         if self._had_jobs:
-            self._look_up([entry.identity for entry in entries if isinstance(entry, Wish)])
+            found = jobs_of(self.transaction, [each.identity for each in entries if isinstance(each, Wish)])
+            for identity, job in found.items():
+                self._jobs_of.setdefault(identity, job)
         request, owner, now = self.request, self.owner, self.transaction.now
         jobs: list[tuple[Any, ...]] = []
         lines: list[tuple[Any, ...]] = []
@@ -92,21 +110,18 @@ class _Filing:
                 continue
             number, identity, want = next(self._numbers), entry.identity, entry.want
             self._jobs_of[identity] = number
-            text = want_to_json(want)
-            jobs.append((number, request, ordinal, owner, identity, text, want.priority, now, now))
+            text, position = want_to_json(want), self._position(want.priority)
+            jobs.append((number, request, ordinal, owner, identity, text, want.priority, position, now, now))
         self.counts[LineNote.NEW] += len(jobs)
         self.transaction.tally[State.WANTED] += len(jobs)
         self.transaction.connection.executemany(_ADD_JOB, jobs)
         self.transaction.connection.executemany(_ADD_LINE, lines)
 
-    def _look_up(self, identities: list[bytes]) -> None:
-        marks = ",".join("?" * len(identities))
-        found = self.transaction.execute(
-            f"SELECT identity, max(id) FROM jobs WHERE identity IN ({marks}) GROUP BY identity",
-            tuple(identities),
-        )
-        for identity, job in found:
-            self._jobs_of.setdefault(identity, job)
+    def _position(self, priority: int) -> int:
+        """Give the position of new jobs of a priority: behind all others of it, wherever they were moved."""
+        if priority not in self._positions:
+            self._positions[priority] = control.end_of(self.transaction, priority)
+        return self._positions[priority]
 
     def _is_new(self, wish: Wish) -> bool:
         want = wish.want
@@ -130,6 +145,9 @@ class _Filing:
     def _pick(self, line: Want, picked: Pick, number: int) -> tuple[LineNote, int | None, str]:
         """Send the picked job back to WANTED with the book that was picked for it."""
         try:
+            job = control.find(self.transaction, number)
+            if self.only_owner is not None and job.owner != self.only_owner:
+                return LineNote.BAD, None, f"job {number} was queued by somebody else"
             control.pick(self.transaction, number, picked, priority=line.priority)
         except UnknownJobError as error:
             return LineNote.BAD, None, f"{error}: take the pick line as the report gives it"

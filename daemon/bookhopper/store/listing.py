@@ -25,9 +25,13 @@ LISTED = (
     State.DONE,
     State.DUPLICATE,
     State.OWNED,
+    State.EXPANDED,
     State.CANCELLED,
 )
 """How lists order the states: what moves, what waits, what asks for a person, what is settled."""
+
+ALWAYS_LISTED = UNSETTLED | {State.MISSING, State.AMBIGUOUS}
+"""What stays in lists however long ago it changed: it waits, runs, or asks for a person."""
 
 HISTORY = (State.DONE, State.OWNED, State.DUPLICATE, State.FAILED, State.CANCELLED)
 
@@ -87,12 +91,12 @@ def latest(state: State, since: float | None = None) -> Run:
 
 
 def runs(state: State, where: JobFilter, order: Order) -> list[Run]:
-    """Give the runs of a state's jobs that pass a filter, requests aside."""
+    """Give the runs of a state's jobs that pass a filter, requests and collections aside."""
     if state in RUNNING_OF:
         return waiting(state, order, paused=where.paused)
     if where.paused:  # only what waits is ever paused
         return []
-    return [latest(state, None if state in UNSETTLED else where.since)]
+    return [latest(state, None if state in ALWAYS_LISTED else where.since)]
 
 
 def page(merged: Sequence[Run], terms: str, limit: int, offset: int) -> tuple[str, tuple[Any, ...]]:
@@ -109,23 +113,29 @@ def page(merged: Sequence[Run], terms: str, limit: int, offset: int) -> tuple[st
     )
 
 
-def of_request(where: JobFilter) -> tuple[str, tuple[Any, ...]]:
-    """Give the condition, and its parameters, for the jobs of one request that pass a filter."""
-    clause = "id IN (SELECT job FROM request_jobs WHERE request = ?)"
-    parameters: list[Any] = [where.request]
+def among(where: JobFilter) -> tuple[str, tuple[Any, ...]]:
+    """Give the condition, and its parameters, for the jobs of a request or a collection."""
+    clause = "1"
+    parameters: list[Any] = []
+    if where.request is not None:
+        clause += " AND id IN (SELECT job FROM request_jobs WHERE request = ?)"
+        parameters.append(where.request)
+    if where.parent is not None:
+        clause += " AND id IN (SELECT job FROM books WHERE collection = ?)"
+        parameters.append(where.parent)
     if where.states:
         clause += f" AND state IN ({_quoted(where.states)})"
     if where.paused is not None:
         clause += " AND paused = ?"
         parameters.append(where.paused)
     if where.since is not None:
-        clause += f" AND (state IN ({_quoted(UNSETTLED)}) OR changed > ?)"
+        clause += f" AND (state IN ({_quoted(ALWAYS_LISTED)}) OR changed > ?)"
         parameters.append(where.since)
     return clause, tuple(parameters)
 
 
-def request_terms(order: Order) -> str:
-    """Give the terms that sort one request's jobs as lists of all jobs are."""
+def terms_among(order: Order) -> str:
+    """Give the terms that sort the jobs of a request or a collection as lists of all jobs are."""
     ranks = " ".join(f"WHEN '{state}' THEN {rank}" for rank, state in enumerate(LISTED))
     waits = [f"CASE WHEN {HEAP} THEN {term} END" for term in order.terms.split(", ")]
     return ", ".join((f"CASE state {ranks} END", *waits, LATEST.terms))

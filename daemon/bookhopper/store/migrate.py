@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing, suppress
 from importlib import resources
 from pathlib import Path
 
@@ -34,8 +35,20 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             f"start a newer bookhopper, or set the file aside"
         )
     if wanted and version:
-        with sqlite3.connect(path.with_name(f"{path.name}.schema-{version}")) as copy:
-            connection.backup(copy)
-        copy.close()
+        _keep_copy(connection, path.with_name(f"{path.name}.schema-{version}"))
     for number, sql in wanted:
         connection.executescript(f"BEGIN EXCLUSIVE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;")
+
+
+def _keep_copy(connection: sqlite3.Connection, path: Path) -> None:
+    """Copy the database as it is; raises StoreError, and leaves no half of a copy, where that fails."""
+    try:
+        with closing(sqlite3.connect(path)) as copy:
+            connection.backup(copy)
+    except sqlite3.Error as error:
+        with suppress(OSError):
+            path.unlink()
+        raise StoreError(
+            f"{path}: a copy of the database cannot be kept before it is brought up to date: {error}: "
+            "make room there; nothing was changed"
+        ) from error

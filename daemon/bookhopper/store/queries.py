@@ -40,24 +40,30 @@ class Line:
 class JobFilter:
     """Which jobs to list: all states when `states` is empty, all requests when `request` is None.
 
-    `paused` picks out the jobs that are (or are not) paused; with `since` (epoch seconds), those that neither
-    wait nor run are listed only where they changed after that moment.
+    With `parent`, the books of that collection are listed, those among them that had a job already as well.
+    `paused` picks out the jobs that are (or are not) paused; with `since` (epoch seconds), those that are
+    settled or failed are listed only where they changed after that moment.
     """
 
     states: frozenset[State] = frozenset()
     request: int | None = None
     paused: bool | None = None
     since: float | None = None
+    parent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What was achieved: books delivered, jobs that failed, bytes delivered, seconds their downloads took."""
+    """What was achieved: books delivered, jobs that failed, bytes delivered, seconds their downloads took.
+
+    `timed_bytes` are the bytes that took these seconds: of some books it is not known how long they took.
+    """
 
     completed: int
     failed: int
     bytes: int
     seconds: float
+    timed_bytes: int = 0
 
 
 class Queries(Protocol):
@@ -95,6 +101,14 @@ class Queries(Protocol):
 
     def counts(self) -> Mapping[State, int]:
         """Count jobs by state; every state has an entry."""
+        ...
+
+    def books(self, collection: int) -> Iterable[Job]:
+        """List the books of a collection in its order, also those that had a job before it."""
+        ...
+
+    def books_of(self, collections: Collection[int]) -> Mapping[int, Mapping[State, int]]:
+        """Count the books of some collections by state; at most a thousand collections at once."""
         ...
 
     def oldest(self) -> float | None:

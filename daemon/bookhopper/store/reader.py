@@ -14,10 +14,8 @@ from bookhopper.store.listing import LATEST, Order, Run
 from bookhopper.store.queries import JobFilter, Line, Queries, Totals
 
 _PAGE = 1000
-_LINE_WITH_JOB = ", ".join(
-    [f'line."{name.strip(chr(34))}"' for name in rows.LINE.split(", ")]
-    + [f"job.{name}" for name in rows.JOB.split(", ")]
-)
+_OF_JOB = ", ".join(f"job.{name}" for name in rows.JOB.split(", "))
+_LINE_WITH_JOB = ", ".join([f'line."{name.strip(chr(34))}"' for name in rows.LINE.split(", ")] + [_OF_JOB])
 
 
 class Reader(Queries):
@@ -43,9 +41,9 @@ class Reader(Queries):
 
     def jobs(self, where: JobFilter, *, limit: int, offset: int = 0) -> list[Job]:
         """List jobs state by state: waiting ones in the heap's order, the others latest changed first."""
-        if where.request is not None:
-            clause, parameters = listing.of_request(where)
-            terms = listing.request_terms(self._order)
+        if where.request is not None or where.parent is not None:
+            clause, parameters = listing.among(where)
+            terms = listing.terms_among(self._order)
             found = self._read.all(
                 f"SELECT {rows.JOB} FROM jobs WHERE {clause} ORDER BY {terms} LIMIT ? OFFSET ?",
                 (*parameters, limit, offset),
@@ -69,8 +67,8 @@ class Reader(Queries):
 
     def count(self, where: JobFilter) -> int:
         """Count the jobs that `jobs` would list without a limit."""
-        if where.request is not None:
-            clause, parameters = listing.of_request(where)
+        if where.request is not None or where.parent is not None:
+            clause, parameters = listing.among(where)
             return self._count(f"jobs WHERE {clause}", *parameters)
         with self._read.snapshot():
             return sum(self._size(state, where) for state in where.states or State)
@@ -94,13 +92,13 @@ class Reader(Queries):
         return [rows.job(row) for row in self._read.all(*listing.page(runs, order.terms, limit, offset))]
 
     def _size(self, state: State, where: JobFilter) -> int:
-        """Count the jobs of a state that pass a filter, requests aside, looking at as few as that takes."""
+        """Count the jobs of a state that pass a filter over all jobs, looking at as few as that takes."""
         paused = 0
         if where.paused is not None and state in RUNNING_OF:
             paused = self._count("jobs INDEXED BY jobs_paused WHERE state = ? AND paused = 1", state)
         if where.paused:
             return paused
-        if where.since is not None and state not in UNSETTLED:
+        if where.since is not None and state not in listing.ALWAYS_LISTED:
             return self._count("jobs WHERE state = ? AND changed > ?", state, where.since)
         row = self._read.one("SELECT jobs FROM state_counts WHERE state = ?", (state,))
         return int(row[0]) - paused if row else 0
@@ -113,6 +111,29 @@ class Reader(Queries):
         """Count jobs by state."""
         found = dict(self._read.all("SELECT state, jobs FROM state_counts"))
         return {state: found.get(state.value, 0) for state in State}
+
+    def books(self, collection: int) -> Iterator[Job]:
+        """List the books of a collection in pages."""
+        last = 0
+        while page := self._read.all(
+            f"SELECT {_OF_JOB}, books.ordinal FROM books JOIN jobs AS job ON job.id = books.job "
+            "WHERE collection = ? AND books.ordinal > ? ORDER BY books.ordinal LIMIT ?",
+            (collection, last, _PAGE),
+        ):
+            yield from map(rows.job, page)
+            last = page[-1][-1]
+
+    def books_of(self, collections: Collection[int]) -> Mapping[int, Mapping[State, int]]:
+        """Count the books of some collections by state."""
+        marks = ", ".join("?" * len(collections))
+        counted: dict[int, dict[State, int]] = {collection: {} for collection in collections}
+        for collection, state, number in self._read.all(
+            "SELECT collection, state, count(*) FROM books JOIN jobs ON jobs.id = books.job "
+            f"WHERE collection IN ({marks}) GROUP BY collection, state",
+            tuple(collections),
+        ):
+            counted[collection][State(state)] = number
+        return counted
 
     def oldest(self) -> float | None:
         """Tell since when the longest waiting job waits."""
@@ -170,7 +191,11 @@ class Reader(Queries):
         found = self._read.all(
             f"SELECT request FROM jobs WHERE state IN ({states}) "
             "UNION SELECT lines.request FROM lines JOIN jobs ON jobs.id = lines.job "
-            f"WHERE state IN ({states})"
+            f"WHERE state IN ({states}) "
+            "UNION SELECT whole.request FROM books JOIN jobs ON jobs.id = books.job "
+            f"JOIN jobs AS whole ON whole.id = collection WHERE jobs.state IN ({states}) "
+            "UNION SELECT lines.request FROM books JOIN jobs ON jobs.id = books.job "
+            f"JOIN lines ON lines.job = collection WHERE jobs.state IN ({states})"
         )
         return [row[0] for row in found]
 
@@ -214,15 +239,15 @@ class Reader(Queries):
         """Sum up what was delivered and what failed since a moment."""
         if since > 0:
             achieved = self._read.one(
-                "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(seconds), 0.0) FROM ledger "
-                "WHERE done_at > ?",
+                "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(seconds), 0.0), "
+                "coalesce(sum(iif(seconds IS NULL, 0, size)), 0) FROM ledger WHERE done_at > ?",
                 (since,),
             )
         else:
-            achieved = self._read.one("SELECT books, bytes, seconds FROM totals")
+            achieved = self._read.one("SELECT books, bytes, seconds, timed_bytes FROM totals")
         failed = self.count(JobFilter(frozenset((State.FAILED,)), since=since or None))
-        books, size, seconds = achieved or (0, 0, 0.0)
-        return Totals(books, failed, size, seconds)
+        books, size, seconds, timed = achieved or (0, 0, 0.0, 0)
+        return Totals(books, failed, size, seconds, timed)
 
     # small things that outlive a restart
 

@@ -9,13 +9,13 @@ import math
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bookhopper.errors import StoreError
 from bookhopper.model import RUNNING_OF, Change, Delivery, Job, Pick, State
-from bookhopper.store import control, intake, rows, steps
-from bookhopper.store.base import Entry, Intake, Move, NewRequest, Publish, Store, UnfitError
+from bookhopper.store import collections, control, intake, rows, steps
+from bookhopper.store.base import Entry, Intake, Move, NewRequest, Publish, Store, UnfitError, Wish
 from bookhopper.store.connection import open_migrated
 from bookhopper.store.listing import BY_ARRIVAL, BY_PRIORITY, HEAP
 from bookhopper.store.reader import Reader
@@ -117,6 +117,16 @@ class SqliteStore(Reader, Store):
         """Record a step of one job."""
         return self.writer.call("move", lambda transaction: steps.move(transaction, move))
 
+    def expand(self, job: int, wishes: Sequence[Wish], reason: str) -> int:
+        """Turn a collection into the jobs of its books, in one transaction."""
+
+        def operation(transaction: Transaction) -> int:
+            new = collections.expand(transaction, job, wishes, reason)
+            self._events[State.WANTED].set()
+            return new
+
+        return self.writer.call("expand", operation, guarded=True)
+
     def release(self, state: State) -> int:
         """Let jobs that wait in `state` for a moment be claimed now."""
 
@@ -142,19 +152,19 @@ class SqliteStore(Reader, Store):
 
     def cancel(self, job: int) -> Job:
         """Cancel a job, or ask its worker to."""
-        return self.writer.call("cancel", lambda transaction: control.cancel(transaction, job))
+        return self.writer.call("cancel", lambda transaction: collections.cancel(transaction, job))
 
     def pause(self, job: int) -> Job:
         """Pause a job, or ask its worker to put it back paused."""
-        return self.writer.call("pause", lambda transaction: control.pause(transaction, job))
+        return self.writer.call("pause", lambda transaction: collections.pause(transaction, job))
 
     def resume(self, job: int) -> Job:
         """Let a paused job go on."""
-        return self.writer.call("resume", lambda transaction: control.resume(transaction, job))
+        return self.writer.call("resume", lambda transaction: collections.resume(transaction, job))
 
     def retry(self, job: int) -> Job:
         """Look anew for what has no book."""
-        return self.writer.call("retry", lambda transaction: control.retry(transaction, job))
+        return self.writer.call("retry", lambda transaction: collections.retry(transaction, job))
 
     def pick(self, job: int, pick: Pick) -> Job:
         """Send a job that has no book back to WANTED with the book that was picked for it."""
@@ -163,7 +173,9 @@ class SqliteStore(Reader, Store):
     def prioritise(self, priorities: Mapping[int, int]) -> int:
         """Give unsettled jobs their priorities."""
         self._refuse_without_priorities()
-        return self.writer.call("prioritise", lambda transaction: control.prioritise(transaction, priorities))
+        return self.writer.call(
+            "prioritise", lambda transaction: collections.prioritise(transaction, priorities)
+        )
 
     def move_before(self, job: int, other: int | None) -> Job:
         """Put a waiting job right before another one."""

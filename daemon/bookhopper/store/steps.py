@@ -18,10 +18,11 @@ _ENTER = f"INSERT INTO ledger ({', '.join(_LEDGER)}) VALUES ({', '.join('?' * le
 
 
 class _Standing(NamedTuple):
-    """Since when a job has been in its state, and what was asked of it there."""
+    """Since when a job has been in its state, what was asked of it there, and how long it has downloaded."""
 
     since: float
     asked: str
+    spent: float
 
 
 def move(transaction: Transaction, step: Move) -> Job:
@@ -46,6 +47,10 @@ def _move(transaction: Transaction, step: Move, standing: _Standing) -> Job:
     put_back = WAITING_OF.get(step.before) is step.after
     if not stays and not put_back:
         columns["changed"] = transaction.now
+    if put_back and step.before is State.DOWNLOADING:
+        columns["spent"] = standing.spent + max(0.0, transaction.now - standing.since)
+    elif step.before is State.SEARCHING and standing.spent:
+        columns["spent"] = 0.0  # it begins anew
     for name in ("attempts", "looks"):
         if (value := getattr(step, name)) is not None:
             columns[name] = value
@@ -65,12 +70,12 @@ def _move(transaction: Transaction, step: Move, standing: _Standing) -> Job:
 
 def _standing(transaction: Transaction, job: int, state: State) -> _Standing:
     """Look at a job that should be in a state; raises StaleError when it is not."""
-    row = transaction.execute("SELECT state, changed, asked FROM jobs WHERE id = ?", (job,)).fetchone()
+    row = transaction.execute("SELECT state, changed, asked, spent FROM jobs WHERE id = ?", (job,)).fetchone()
     if row is None:
         raise StaleError(f"job {job} is gone")
     if row[0] != state:
         raise StaleError(f"job {job} is {row[0]}, no longer {state}")
-    return _Standing(row[1], row[2])
+    return _Standing(*row[1:])
 
 
 def wake_due(transaction: Transaction, now: float) -> int:
@@ -107,7 +112,8 @@ def place(transaction: Transaction, delivery: Delivery, *, force: bool) -> Job:
     if not force:
         _refuse_double(transaction, delivery)
     _refuse_name(transaction, delivery.name)
-    line = replace(delivery, seconds=max(0.0, transaction.now - standing.since))
+    seconds = standing.spent + max(0.0, transaction.now - standing.since)
+    line = replace(delivery, seconds=seconds)
     transaction.execute(_ENTER, (*(getattr(line, name) for name in _LEDGER[:-1]), force))
     return _move(transaction, Move(delivery.job, State.DOWNLOADING, State.PLACED), standing)
 
@@ -139,7 +145,8 @@ def complete(transaction: Transaction, job: int) -> Job:
     transaction.execute("UPDATE ledger SET done_at = ? WHERE job = ?", (transaction.now, job))
     transaction.execute(
         "UPDATE totals SET books = books + 1, bytes = bytes + line.size, "
-        "seconds = totals.seconds + coalesce(line.seconds, 0) "
+        "seconds = totals.seconds + coalesce(line.seconds, 0), "
+        "timed_bytes = timed_bytes + iif(line.seconds IS NULL, 0, line.size) "
         "FROM (SELECT size, seconds FROM ledger WHERE job = ?) AS line",
         (job,),
     )

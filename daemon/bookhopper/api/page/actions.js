@@ -2,18 +2,27 @@
 
 import * as api from "./api.js";
 import * as format from "./format.js";
-import { announce } from "./notices.js";
+import { announce, offerUndo } from "./notices.js";
 import { terms } from "./row.js";
 import { bookOf, edition, titleOf } from "./words.js";
 
 /** Make the shared buttons; `told` takes a download as the daemon answered it. */
 export function sharedActions(told) {
   const simple = (name, said) => async (download) => {
-    told(await api.act(download.id, name));
+    const answer = await api.act(download.id, name);
+    told(answer);
     announce(`${titleOf(download)}: ${said}`);
+    return answer;
   };
   const pause = simple("pause", "paused");
   const resume = simple("resume", "goes on");
+  const retry = simple("retry", "is looked for again");
+  const cancel = async (download) => {
+    const answer = await api.act(download.id, "cancel");
+    told(answer);
+    const word = answer.state === "cancelled" ? "Cancelled" : "Being cancelled";
+    offerUndo(`${word}: ${titleOf(download)}`, () => retry(download));
+  };
   const isHeld = (download) => download.paused || download.asked === "pause";
   return {
     pause: {
@@ -28,14 +37,14 @@ export function sharedActions(told) {
       icon: () => "cancel",
       word: () => "Cancel",
       offered: (download) => download.state !== "placed" && download.asked !== "cancel",
-      act: simple("cancel", "cancelled"),
+      act: cancel,
     },
     retry: {
       name: "retry",
       icon: () => "again",
       word: () => "Try again",
       spelled: true,
-      act: simple("retry", "is looked for again"),
+      act: retry,
     },
   };
 }

@@ -2,14 +2,15 @@
 
 import * as api from "./api.js";
 import { byId, el, icon } from "./dom.js";
+import { kindOf, nameOf, refusal } from "./files.js";
 import * as format from "./format.js";
 import { attempt, notify } from "./notices.js";
 
 const TYPED = "typed.txt";
-const LONGEST_NAME = 200;
 const FEW = 20;
 const MOST = 200;
 const UNSCROLLED = 6; // lines that are seen at once: a longer list can be scrolled by keys
+const UNFIT = new Set([400, 413]);
 const NOTES = { new: "new", known: "known already", picked: "picked", bad: "not understood" };
 
 export class Add {
@@ -50,10 +51,15 @@ export class Add {
 
   async sendFiles(files) {
     const intakes = [];
+    const refused = new Map();
     for (const file of files) {
-      const intake = await attempt(() => api.sendList(nameOf(file), file));
+      const name = nameOf(file);
+      const kind = await kindOf(file);
+      const intake = kind === "list" ? await attempt(() => sendFile(name, file)) : null;
       if (intake) intakes.push(intake);
+      if (kind !== "list") refused.set(kind, [...(refused.get(kind) ?? []), name]);
     }
+    for (const [kind, names] of refused) notify(refusal(kind, names));
     if (intakes.length) this.answer(intakes);
   }
 
@@ -69,10 +75,14 @@ export class Add {
   }
 }
 
-/** A file's name as the daemon takes it: printable and not too long, with its ending, which tells the format. */
-function nameOf(file) {
-  const name = file.name.replace(/[/\p{C}\p{Zl}\p{Zp}]/gu, "_").slice(-LONGEST_NAME);
-  return name || "list.txt";
+/** Send a list; what is wrong with it is told with its name, for several may be sent at once. */
+async function sendFile(name, file) {
+  try {
+    return await api.sendList(name, file);
+  } catch (error) {
+    if (UNFIT.has(error.status)) error.message = `${name}: ${error.message}`;
+    throw error;
+  }
 }
 
 function answerTo({ name, new: fresh, known, bad, lines }) {

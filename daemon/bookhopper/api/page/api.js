@@ -7,9 +7,9 @@ export class ApiError extends Error {
   }
 }
 
-const AWAY = "The daemon does not answer. What you did has not happened; try again once it is back.";
+const AWAY = "bookhopper does not answer. What you did has not happened; try again once it is back.";
 const WORDS = {
-  403: "This is not yours to change: ask whoever looks after this daemon.",
+  403: "This is not yours to change: ask whoever looks after this bookhopper.",
   413: "That list is too large; split it, or drop it into the requests folder.",
   429: "Too many tries in a row; wait a while.",
 };
@@ -61,7 +61,7 @@ export async function call(method, path, { body, raw, token, quiet = false } = {
 function sentence(error, status) {
   const said = typeof error === "string" ? error.trim() : "";
   if (status === 403) return said.includes(" ") ? said : WORDS[403];
-  return said || WORDS[status] || `The daemon answered ${status}; its log may say more.`;
+  return said || WORDS[status] || `bookhopper answered ${status}; its log may say more.`;
 }
 
 const each = (id, action) => `api/downloads/${encodeURIComponent(id)}${action ? `/${action}` : ""}`;

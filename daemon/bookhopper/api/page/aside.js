@@ -10,7 +10,7 @@ import { RowList } from "./list.js";
 import { announce, attempt } from "./notices.js";
 import { Row } from "./row.js";
 import { PAGE as SNAPSHOT } from "./state.js"; // a snapshot that brings fewer has brought all
-import { outcome, titleOf } from "./words.js";
+import { isTechnical, outcome, reason, titleOf } from "./words.js";
 
 const SHOWN = 20;
 const PAGE = 100;
@@ -29,10 +29,11 @@ class AsideRow extends Row {
     super.update(download, index);
     text(this.outcome, outcome(download.state));
     this.outcome.className = `outcome ${download.state}`;
-    const again = download.not_before ? `looked for again ${format.at(download.not_before)}` : "";
+    const again = download.not_before ? `will be looked for again ${format.at(download.not_before)}` : "";
+    const why = reason(download);
     text(this.facts, again);
-    text(this.reason, download.error ?? "");
-    attribute(this.reason, "hidden", !download.error);
+    text(this.reason, why);
+    attribute(this.reason, "hidden", !why);
   }
 }
 
@@ -58,7 +59,7 @@ export class Aside {
     const all = this.state.list("aside");
     this.list.render(all.slice(0, this.shown), afresh);
     attribute(byId("aside-empty"), "hidden", all.length > 0);
-    attribute(byId("clear"), "hidden", all.length === 0);
+    attribute(byId("clear"), "hidden", !all.some(({ state }) => state === "failed"));
     const more = all.length > this.shown || (all.length >= SNAPSHOT && this.filler.more);
     attribute(byId("aside-more"), "hidden", !more);
   }
@@ -78,7 +79,8 @@ export class Aside {
       const whole = await api.details(download.id);
       place.replaceChildren(candidateList(whole, row.mayChange(download), choose));
     });
-    return el("div", {}, place, facts({ ...download, error: null }));
+    const untold = isTechnical(download) ? download.error : null;
+    return el("div", {}, place, facts({ ...download, error: untold }));
   }
 
   async pick(download, found) {

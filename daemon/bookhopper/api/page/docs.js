@@ -150,7 +150,7 @@ function table(caption, heads, rows) {
   return el("div", { class: "table" }, el("table", {}, ...whole));
 }
 
-const UNREADABLE = "The description cannot be read: the daemon does not answer. Reload the page once it is back.";
+const UNREADABLE = "The description cannot be read: bookhopper does not answer. Reload the page once it is back.";
 
 const answer = await fetch("/api/openapi.json").catch(() => ({ ok: false }));
 if (answer.ok) {

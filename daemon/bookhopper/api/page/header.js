@@ -3,13 +3,13 @@
 import * as api from "./api.js";
 import { attribute, byId, changeIcon, text } from "./dom.js";
 import * as format from "./format.js";
-import { announce, attempt } from "./notices.js";
+import { announce, attempt, notify } from "./notices.js";
 import { PAGE } from "./state.js";
 
 const CONNECTION = {
   connecting: "Connecting …",
   live: "Live",
-  away: "Daemon away, trying again …",
+  away: "bookhopper is away, trying again …",
   out: "Signed out",
 };
 const HELD = { search: "Searching", download: "Downloading" };
@@ -98,6 +98,7 @@ export class Header {
   async resize(workers) {
     if (!Number.isInteger(workers) || workers < 1 || workers > MOST_WORKERS) {
       this.workers.value = this.state.status.workers;
+      notify(`Downloads at once: a number from 1 to ${MOST_WORKERS}.`);
       return;
     }
     const answer = await attempt(() => api.setWorkers(workers));
@@ -107,7 +108,7 @@ export class Header {
   }
 
   async clear() {
-    const { removed_count: removed } = await api.clearSettled();
-    announce(`${format.plural(removed, "settled download")} cleared from the lists`);
+    await api.clearSettled();
+    announce("What failed is off this list; the history keeps it");
   }
 }

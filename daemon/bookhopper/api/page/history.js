@@ -28,7 +28,7 @@ const save = {
     }
     gone.add(download.id);
     row.update(download, row.index);
-    notify(`The daemon keeps no copy of ${titleOf(download)} any more; look for it in your library.`, "answer");
+    notify(`bookhopper keeps no copy of ${titleOf(download)} any more; look for it in your library.`, "answer");
   },
 };
 
@@ -43,12 +43,12 @@ class HistoryRow extends Row {
 
   update(download, index) {
     super.update(download, index);
-    const edition = download.delivery ?? download.candidate;
-    const known = download.state === "done" && edition;
-    const facts = known ? [edition.format?.toUpperCase(), edition.size && format.bytes(edition.size)] : [];
+    const { delivery } = download;
+    const facts = delivery ? [delivery.format.toUpperCase(), format.bytes(delivery.size)] : [];
     text(this.outcome, outcome(download.state));
     this.outcome.className = `outcome ${download.state}`;
-    text(this.facts, facts.filter(Boolean).join(" · "));
+    text(this.facts, facts.join(" · "));
+    attribute(this.facts, "title", delivery?.name);
     text(this.when, format.ago(download.changed));
     attribute(this.when, "datetime", new Date(download.changed * 1000).toISOString());
     attribute(this.when, "title", format.moment(download.changed));

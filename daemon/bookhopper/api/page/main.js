@@ -22,7 +22,7 @@ let drawing = 0;
 const state = new State(() => {
   drawing ||= requestAnimationFrame(() => draw(false));
 });
-const told = (download) => state.apply({ type: "change", downloads: [download] });
+const told = (download) => state.told(download);
 const signIn = new SignIn((session) => {
   header.permit(session.admin);
   if (state.status) draw(true);

@@ -17,10 +17,12 @@ class QueueRow extends Row {
     super(parts);
     this.element.classList.add("queued");
     this.element.tabIndex = -1;
-    this.element.setAttribute("aria-describedby", "queue-keys");
+    this.element.setAttribute("aria-describedby", "queue-order");
+    this.mayMove = parts.mayMove;
     this.number = el("span", { class: "number" });
-    this.grip = el("span", { class: "grip", title: "Drag to another place" }, icon("grip"), this.number);
-    this.element.prepend(this.grip);
+    this.handle = icon("grip");
+    this.place = el("span", { class: "place" }, this.handle, this.number);
+    this.element.prepend(this.place);
   }
 
   update(download, index) {
@@ -28,7 +30,10 @@ class QueueRow extends Row {
     text(this.number, format.count(index + 1));
     text(this.facts, waiting(download));
     this.element.classList.toggle("held", isHeld(download));
-    attribute(this.grip, "hidden", !this.mayChange(download));
+    const movable = this.mayMove(download);
+    this.place.classList.toggle("grip", movable);
+    attribute(this.place, "title", movable ? "Drag to another place" : null);
+    attribute(this.handle, "hidden", !movable);
   }
 
   /** Only the current row's controls are stops of the Tab key: a long queue is one stop. */
@@ -50,7 +55,13 @@ export class Queue {
     this.told = told;
     this.order = new Order(state);
     this.container = byId("queue-list");
-    const parts = { actions: [actions.pause, actions.cancel], mayChange, panel: (row) => this.panel(row) };
+    this.mayMove = (download) => mayChange(download) && !state.byArrival;
+    const parts = {
+      actions: [actions.pause, actions.cancel],
+      mayChange,
+      mayMove: this.mayMove,
+      panel: (row) => this.panel(row),
+    };
     this.list = new RowList(this.container, () => new QueueRow(parts));
     const drop = (id, before) => this.order.before(id, before);
     this.drag = new Drag(this.container, drop, () => this.render(true));
@@ -66,7 +77,10 @@ export class Queue {
     const items = this.state.list("queue");
     this.list.render(items, afresh);
     attribute(byId("queue-empty"), "hidden", items.length > 0);
-    attribute(byId("queue-keys"), "hidden", items.length === 0);
+    attribute(byId("queue-order"), "hidden", items.length === 0);
+    attribute(byId("queue-keys"), "hidden", this.state.byArrival);
+    attribute(byId("queue-arrival"), "hidden", !this.state.byArrival);
+    attribute(byId("urgent-hint"), "hidden", this.state.byArrival);
     const behind = this.state.behind();
     attribute(byId("queue-more"), "hidden", behind === 0);
     text(byId("queue-more"), `Show ${format.count(Math.min(PAGE, behind))} more of ${format.count(behind)}`);
@@ -103,7 +117,8 @@ export class Queue {
     if (!row || !way || event.ctrlKey || event.metaKey || event.target.matches("input")) return;
     if (event.altKey) {
       event.preventDefault();
-      this.order[way](Number(row.dataset.id));
+      if (this.state.byArrival) announce(byId("queue-arrival").textContent);
+      else this.order[way](Number(row.dataset.id));
     } else if (event.target === row && way !== "top") {
       event.preventDefault();
       (way === "up" ? row.previousElementSibling : row.nextElementSibling)?.focus();
@@ -113,7 +128,7 @@ export class Queue {
   panel(row) {
     const { download } = row;
     const panel = el("div", {}, facts(download));
-    if (row.mayChange(download)) panel.prepend(this.moves(download));
+    if (this.mayMove(download)) panel.prepend(this.moves(download));
     return panel;
   }
 
@@ -133,8 +148,10 @@ export class Queue {
 
   priority(id, priority, title) {
     const number = el("input", { type: "number", step: 1, value: priority, name: "priority", class: "small" });
-    const label = el("label", { title: "1 is usual; what has less comes first" }, "Priority ", number);
-    const form = el("form", { class: "priority" }, label, el("button", { type: "submit", class: "spelled" }, "Set"));
+    const hint = el("span", { class: "hint", id: `priority-hint-${id}` }, "lower goes first; 0 is urgent");
+    number.setAttribute("aria-describedby", hint.id);
+    const set = el("button", { type: "submit", class: "spelled", "aria-label": `Set priority: ${title}` }, "Set");
+    const form = el("form", { class: "priority" }, el("label", {}, "Priority ", number), set, hint);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       attempt(() => this.prioritise(id, Number(number.value), title));

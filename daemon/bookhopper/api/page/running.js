@@ -26,6 +26,9 @@ class RunningRow extends Row {
   }
 }
 
+const IDLE = "Nothing is on its way. What you wish for shows up here as soon as it has been found.";
+const PAUSED = "Nothing is on its way: the queue is paused.";
+
 /** The section of running downloads. */
 export class Running {
   constructor({ state, actions, mayChange }) {
@@ -38,6 +41,7 @@ export class Running {
   render(afresh) {
     const items = this.state.list("running");
     this.list.render(items, afresh);
+    text(this.empty, this.state.status.paused ? PAUSED : IDLE);
     attribute(this.empty, "hidden", items.length > 0);
   }
 }

@@ -50,13 +50,28 @@ export class State {
       this.wanted = Math.max(this.wanted, PAGE);
       for (const name of Object.keys(LISTS)) this.add(name, message[name] ?? []);
     }
-    this.status = message.status ?? this.status;
-    this.order = this.status?.order === "arrival" ? byArrival : byUrgency;
-    this.statistics = message.statistics ?? this.statistics;
+    // before the new counts: what comes into a queue that is shown whole would else seem to lie behind its end
     for (const download of message.downloads ?? []) this.put(download);
     for (const progress of message.progress ?? []) this.advance(progress);
+    this.status = message.status ?? this.status;
+    this.order = this.byArrival ? byArrival : byUrgency;
+    this.statistics = message.statistics ?? this.statistics;
     this.trim();
     this.onChange();
+  }
+
+  /** Take a download as something that was done here has left it; its count goes with it at once. */
+  told(download) {
+    const known = Object.values(this.maps).map((map) => map.get(download.id)).find(Boolean);
+    const counts = { ...this.status.counts };
+    if (known) counts[known.state] -= 1;
+    if (known) counts[download.state] += 1;
+    this.apply({ type: "change", downloads: [download], status: { ...this.status, counts } });
+  }
+
+  /** Whether the queue goes first in, first out: nothing in it can be moved. */
+  get byArrival() {
+    return this.status?.order === "arrival";
   }
 
   /** Add what was read of a list beyond the window. */

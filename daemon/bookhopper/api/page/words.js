@@ -7,11 +7,13 @@ const OUTCOMES = {
   done: "delivered",
   owned: "there already",
   duplicate: "another line brought it",
+  expanded: "its books stand by themselves",
   failed: "failed",
   cancelled: "cancelled",
   missing: "not found",
   ambiguous: "which one?",
 };
+const PLAINLY = { failed: "No mirror gave the file.", missing: "Not every source could be asked." };
 const ASKED = { cancel: "being cancelled", pause: "being paused" };
 const UNDECIDED = new Set(["wanted", "searching", "ambiguous", "missing"]);
 
@@ -32,22 +34,28 @@ export function authorsOf({ state, authors, raw }) {
   return names.length > 3 ? `${names.slice(0, 3).join(", ")} and others` : names.join(", ");
 }
 
-/** Why a waiting job stands where it stands; empty where it simply waits its turn. */
+/** Why a waiting job stands where it stands, and how much of its file is there already. */
 export function waiting(download, now = Date.now() / 1000) {
   if (download.asked) return ASKED[download.asked];
-  if (download.paused) return "paused";
+  const kept = download.received > 0 ? `, ${format.bytes(download.received)} kept` : "";
+  if (download.paused) return `paused${kept}`;
   if (download.not_before > now) {
-    const reason = download.error ? `: ${download.error}` : "";
-    return `waits, tried again ${format.at(download.not_before, now)}${reason}`;
+    const reason = download.error && !isTechnical(download) ? `: ${download.error}` : "";
+    return `waits${kept}, will be tried again ${format.at(download.not_before, now)}${reason}`;
   }
   if (download.state === "searching") return "searching";
-  if (download.state === "queued" && download.received > 0) return `ready, ${format.bytes(download.received)} kept`;
-  return download.state === "queued" ? "ready" : "to be searched";
+  return download.state === "queued" ? `ready${kept}` : "to be searched";
 }
 
 /** Whether the words of `waiting` are more than the usual. */
 export const isHeld = (download, now = Date.now() / 1000) =>
   Boolean(download.asked || download.paused || download.not_before > now);
+
+/** Whether a reason names addresses: it is told among the details, and in plain words before. */
+export const isTechnical = ({ error }) => /\b[a-z][a-z\d+.-]*:\/\//i.test(error ?? "");
+
+/** Why a download needs a person, in plain words. */
+export const reason = (download) => (isTechnical(download) ? PLAINLY[download.state] : download.error) ?? "";
 
 export const outcome = (state) => OUTCOMES[state] ?? state;
 

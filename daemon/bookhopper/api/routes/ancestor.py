@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import mimetypes
 import os
-import stat
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -17,7 +15,8 @@ from starlette.routing import Route
 
 from bookhopper.api.ancestor import Book, book_of, offered, title_of
 from bookhopper.api.books import find_job, want_of
-from bookhopper.api.offers import look_up, search
+from bookhopper.api.delivered import line_of, open_file
+from bookhopper.api.offers import Offers
 from bookhopper.api.routes import ancestor_queue
 from bookhopper.api.routes.ancestor_queue import NOT_FOUND, id_of
 from bookhopper.api.statuses import statuses
@@ -34,21 +33,22 @@ _NO_FILE = "File not found"
 
 def routes(view: View) -> list[Route]:
     """Make the routes of all the ancestor's calls."""
+    offers = Offers(view)
 
     def found(request: Request) -> JSONResponse:
         # the ancestor's callers expect a list whatever happens; no source's failure is any of their business
         try:
-            offers = search(view, request.query_params)
+            candidates = offers.search(request.query_params)
         except BookhopperError as error:
             log.info("a search over HTTP found nothing: %s", error)
-            offers = []
+            candidates = []
         except Exception:
             log.exception("a search over HTTP failed: a fault in bookhopper")
-            offers = []
-        return JSONResponse([offered(candidate).known() for candidate in offers])
+            candidates = []
+        return JSONResponse([offered(candidate).known() for candidate in candidates])
 
     def info(request: Request) -> JSONResponse:
-        book = _book(view, id_of(request))
+        book = _book(view, offers, id_of(request))
         if book is None:
             raise UnknownJobError(NOT_FOUND)
         return JSONResponse(book.known())
@@ -61,11 +61,11 @@ def routes(view: View) -> list[Route]:
 
     def file(request: Request) -> Response:
         job = find_job(view, id_of(request))
-        line = view.store.delivery(job.id) if job else None
-        if job is None or line is None:
+        line = line_of(view, job) if job else None
+        book = open_file(view, line) if line else None
+        if job is None or line is None or book is None:
             raise UnknownJobError(_NO_FILE)
-        name = f"{clean(title_of(job)) or 'book'}.{line.format}"
-        return _sent(_open_first((view.copies.path(job.id), view.ingest / line.name)), name)
+        return _sent(book, f"{clean(title_of(job)) or 'book'}.{line.format}")
 
     return [
         Route("/api/search", found),
@@ -76,33 +76,20 @@ def routes(view: View) -> list[Route]:
     ]
 
 
-def _book(view: View, text: str) -> Book | None:
+def _book(view: View, offers: Offers, text: str) -> Book | None:
     """Find a book by the id of what a source offers, or else by its job."""
     job, want = find_job(view, text), want_of(text)
     if want is not None and not (job and job.candidates):
         try:
-            offers = look_up(view, want)
+            found = offers.look_up(want)
         except BookhopperError as error:
             log.info("%s cannot be looked up over HTTP: %s", text, error)
-            offers = ()
-        if offers:
-            return offered(offers[0])
+            found = ()
+        if found:
+            return offered(found[0])
     if job is None:
         return None
-    return book_of(job, view.tickets().get(job.id), view.store.delivery(job.id))
-
-
-def _open_first(paths: Sequence[Path]) -> BinaryIO:
-    """Open the first of these that is a file and no link to one; raises UnknownJobError."""
-    for path in paths:
-        try:
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            continue
-        if stat.S_ISREG(os.fstat(handle).st_mode):
-            return os.fdopen(handle, "rb")
-        os.close(handle)
-    raise UnknownJobError(_NO_FILE)
+    return book_of(job, view.tickets().get(job.id), line_of(view, job))
 
 
 def _sent(file: BinaryIO, name: str) -> Response:

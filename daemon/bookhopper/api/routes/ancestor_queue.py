@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from contextlib import suppress
 from dataclasses import replace
@@ -15,17 +16,21 @@ from starlette.routing import Route
 from bookhopper.api.ancestor import CANCELLED, DONE, DOWNLOADING, ERROR, QUEUED, author_of, group_of, title_of
 from bookhopper.api.books import book_id, find_job, want_of
 from bookhopper.api.callers import Caller, caller, require_admin, require_owner
+from bookhopper.api.delivered import line_of, open_file
 from bookhopper.api.errors import InvalidFieldError
-from bookhopper.api.fields import MAX_PRIORITY, Body, Priority, PriorityBody, number, taking
-from bookhopper.api.statuses import MOST, RUNNING, statuses
+from bookhopper.api.fields import Body, Priority, PriorityBody, number, taking
+from bookhopper.api.states import ASIDE, RUNNING
+from bookhopper.api.statuses import MOST, statuses
 from bookhopper.api.view import View
 from bookhopper.model import Job, State
-from bookhopper.store.base import UnfitError, UnknownJobError
+from bookhopper.store.base import PRIORITY_BOUND, UnfitError, UnknownJobError
 from bookhopper.store.queries import JobFilter
+
+log = logging.getLogger("bookhopper.api")
 
 NOT_FOUND = "Book not found"
 
-_TRIED_AGAIN = frozenset((State.CANCELLED, State.FAILED, State.MISSING, State.AMBIGUOUS))
+_TRIED_AGAIN = ASIDE | {State.CANCELLED}
 _INTEGER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
 
 
@@ -114,6 +119,8 @@ def ask_for(view: View, text: str, priority: int, who: Caller) -> Job:
     if job.state in _TRIED_AGAIN:
         require_owner({"caller": who}, job)
         job = view.control.retry(job.id)
+    elif group_of(job) == DONE:
+        _say_when_gone(view, job)
     if priority != job.priority and group_of(job) == QUEUED and (who.admin or who.name == job.owner):
         with suppress(UnfitError):  # first in, first out: there are no priorities
             view.control.prioritise({job.id: priority})
@@ -125,6 +132,18 @@ def _queue(view: View, text: str, priority: int, who: Caller) -> Job:
     if want is None or want.pick is None or want.pick.source not in view.resolver.source_names:
         raise UnknownJobError(NOT_FOUND)
     return view.desk.want(replace(want, priority=priority), who.name)
+
+
+def _say_when_gone(view: View, job: Job) -> None:
+    """Tell whoever reads the log why a book that was asked for again does not come."""
+    line = line_of(view, job)
+    if line is None:
+        return
+    if (book := open_file(view, line)) is not None:
+        book.close()
+        return
+    words = "%s was delivered as %s and is not fetched again: ask for it in a list with `force: true`"
+    log.info(words, book_id(job), line.name)
 
 
 def _own(view: View, request: Request, *groups: str) -> Job:
@@ -145,8 +164,8 @@ def _prioritise(view: View, priorities: dict[int, int]) -> None:
 
 def _priority(request: Request) -> int:
     text = request.query_params.get("priority", "0")
-    if not _INTEGER.fullmatch(text) or abs(int(text)) > MAX_PRIORITY:
-        problem = f"a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY} is expected"
+    if not _INTEGER.fullmatch(text) or abs(int(text)) > PRIORITY_BOUND:
+        problem = f"a whole number from -{PRIORITY_BOUND} to {PRIORITY_BOUND} is expected"
         raise InvalidFieldError("priority", problem)
     return int(text)
 

@@ -33,7 +33,7 @@ def routes(view: View) -> list[Route]:
 
     def add(request: Request, body: BatchBody) -> JSONResponse:
         def queue(reference: Reference) -> None:
-            ask_for(view, str(reference), body.priority, caller(request))
+            ask_for(view, str(reference), body.priority or 0, caller(request))
 
         return _answer(body.ids, queue)
 
@@ -41,7 +41,7 @@ def routes(view: View) -> list[Route]:
         def change(reference: Reference) -> None:
             job = job_of(view, str(reference))
             require_owner(request, job)
-            if body.priority is not None:
+            if body.action == "priority" and body.priority is not None:
                 prioritised(view, job, body.priority)
             else:
                 actions[body.action](job.id)

@@ -12,6 +12,7 @@ from bookhopper.api.callers import require_owner
 from bookhopper.api.fields import MoveBody, PickBody, PriorityBody, taking
 from bookhopper.api.routes.downloads import found, job_of, shown
 from bookhopper.api.view import View
+from bookhopper.intake.base import shown as brief
 from bookhopper.model import Job, Pick
 from bookhopper.store.base import UnfitError
 
@@ -40,7 +41,11 @@ def routes(view: View) -> list[Route]:
         return JSONResponse(shown(view, control.move_before(job.id, other)))
 
     def pick(request: Request, body: PickBody) -> JSONResponse:
-        return JSONResponse(shown(view, control.pick(own(request).id, Pick(body.source, body.key))))
+        job, names = own(request), view.resolver.source_names
+        if body.source not in names:
+            there_are = ", ".join(sorted(names)) or "none"
+            raise UnfitError(f"no source is called {brief(body.source)}; there are: {there_are}")
+        return JSONResponse(shown(view, control.pick(job.id, Pick(body.source, body.key))))
 
     endpoints = {
         "cancel": simple(control.cancel),

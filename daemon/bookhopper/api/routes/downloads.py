@@ -12,18 +12,18 @@ from starlette.routing import Route
 from bookhopper.api.books import find_job
 from bookhopper.api.errors import InvalidFieldError
 from bookhopper.api.fields import number, paging
-from bookhopper.api.view import View, candidate, delivery, download, page
+from bookhopper.api.states import COMPLETED, WAITING
+from bookhopper.api.view import View, candidate, delivery, downloads, page
 from bookhopper.intake.base import shown as brief
 from bookhopper.model import Job, State
 from bookhopper.store.base import UnknownJobError
 from bookhopper.store.queries import JobFilter
 
-_PENDING = frozenset((State.WANTED, State.SEARCHING, State.QUEUED))
 _PAUSED = "paused"
 _STATES: dict[str, frozenset[State]] = {
     **{state.value: frozenset((state,)) for state in State},
-    "pending": _PENDING,
-    "completed": frozenset((State.DONE, State.OWNED, State.DUPLICATE)),
+    "pending": WAITING,
+    "completed": COMPLETED,
     _PAUSED: frozenset(),  # a flag that any waiting job may have
 }
 """What may be asked for by `status`."""
@@ -42,7 +42,7 @@ def routes(view: View) -> list[Route]:
         limit, offset = paging(request)
         jobs = view.store.queue(limit=limit, offset=offset)
         counts = view.store.counts()
-        total = sum(counts[state] for state in _PENDING)
+        total = sum(counts[state] for state in WAITING)
         return JSONResponse(page(_shown(view, jobs), total, limit, offset))
 
     def one(request: Request) -> JSONResponse:
@@ -78,12 +78,11 @@ def job_of(view: View, text: str) -> Job:
 
 def shown(view: View, job: Job) -> dict[str, Any]:
     """Show a job with its progress."""
-    return download(job, view.tickets().get(job.id))
+    return _shown(view, [job])[0]
 
 
 def _shown(view: View, jobs: Sequence[Job]) -> list[dict[str, Any]]:
-    tickets = view.tickets()
-    return [download(job, tickets.get(job.id)) for job in jobs]
+    return downloads(view, jobs, view.tickets())
 
 
 def _filter(request: Request, cleared: float) -> JobFilter:
@@ -94,6 +93,7 @@ def _filter(request: Request, cleared: float) -> JobFilter:
     return JobFilter(
         frozenset().union(*(_STATES[name] for name in names)),
         request=number(request, "request"),
+        parent=number(request, "parent"),
         paused=True if _PAUSED in names else None,
         since=cleared or None,
     )

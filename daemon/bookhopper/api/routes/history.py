@@ -10,10 +10,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from bookhopper.api.fields import paging
-from bookhopper.api.view import View, delivery, download, page
-from bookhopper.model import Job, State
-
-_ENDED = (State.DONE, State.OWNED, State.DUPLICATE, State.FAILED, State.CANCELLED)
+from bookhopper.api.states import ENDED
+from bookhopper.api.view import View, delivery, downloads, page
+from bookhopper.model import Job
 
 
 def history(view: View, limit: int, offset: int = 0) -> list[dict[str, Any]]:
@@ -25,8 +24,8 @@ def with_deliveries(view: View, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     """Show jobs that do not run, each with its line of the ledger."""
     lines = view.store.deliveries([job.id for job in jobs])
     return [
-        {**download(job, None), "delivery": delivery(lines[job.id]) if job.id in lines else None}
-        for job in jobs
+        {**shown, "delivery": delivery(lines[shown["id"]]) if shown["id"] in lines else None}
+        for shown in downloads(view, jobs, {})
     ]
 
 
@@ -36,7 +35,7 @@ def routes(view: View) -> list[Route]:
     def listed(request: Request) -> JSONResponse:
         limit, offset = paging(request)
         counts = view.store.counts()
-        total = sum(counts[state] for state in _ENDED)
+        total = sum(counts[state] for state in ENDED)
         return JSONResponse(page(history(view, limit, offset), total, limit, offset))
 
     return [Route("/api/history", listed)]

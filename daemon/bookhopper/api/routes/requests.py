@@ -10,11 +10,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from bookhopper.api.callers import caller
-from bookhopper.api.fields import taking_bytes
+from bookhopper.api.fields import by_turns, taking_bytes
 from bookhopper.api.view import View
 from bookhopper.store.queries import Line
 
 _SHOWN_LINES = 1000
+_AT_ONCE = 4  # lists that are held in memory, each of which may be as large as lists can be
 
 
 def routes(view: View) -> list[Route]:
@@ -22,7 +23,8 @@ def routes(view: View) -> list[Route]:
 
     def take(request: Request, data: bytes) -> JSONResponse:
         name = request.query_params.get("name", "")
-        intake = view.desk.take(name, data, caller(request).name)
+        who = caller(request)
+        intake = view.desk.take(name, data, who.name, None if who.admin else who.name)
         lines = islice(view.store.lines(intake.request.id), _SHOWN_LINES)
         return JSONResponse(
             {
@@ -36,7 +38,8 @@ def routes(view: View) -> list[Route]:
             201,
         )
 
-    return [Route("/api/requests", taking_bytes(take, view.max_list), methods=["POST"])]
+    endpoint = by_turns(taking_bytes(take, view.max_list), _AT_ONCE)
+    return [Route("/api/requests", endpoint, methods=["POST"])]
 
 
 def _shown(line: Line) -> dict[str, Any]:

@@ -9,12 +9,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from bookhopper.api.states import WAITING
 from bookhopper.api.view import View
-from bookhopper.model import State
 from bookhopper.store.queries import Totals
 
 _DAY = 86400.0
-_QUEUED = (State.WANTED, State.SEARCHING, State.QUEUED)
 
 
 def statistics(view: View) -> dict[str, Any]:
@@ -22,7 +21,7 @@ def statistics(view: View) -> dict[str, Any]:
     counts = view.store.counts()
     return {
         "active": len(view.fetchers.tickets()),
-        "queued": sum(counts[state] for state in _QUEUED),
+        "queued": sum(counts[state] for state in WAITING),
         "all_time": _achieved(view.store.totals()),
         "last_24h": _achieved(view.store.totals(time.time() - _DAY)),
     }
@@ -44,5 +43,5 @@ def _achieved(totals: Totals) -> dict[str, Any]:
         "failed": totals.failed,
         "success_rate": totals.completed / ended if ended else None,
         "bytes": totals.bytes,
-        "mean_speed": totals.bytes / totals.seconds if totals.seconds > 0 else None,
+        "mean_speed": totals.timed_bytes / totals.seconds if totals.seconds > 0 else None,
     }

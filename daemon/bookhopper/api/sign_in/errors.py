@@ -10,10 +10,10 @@ class WrongCredentialsError(BookhopperError):
 
 
 class LockedError(BookhopperError):
-    """Too many guesses came before; `seconds` is how long nobody is believed, the right one neither."""
+    """Too many guesses came before; `seconds` is how much longer that is held against whoever comes."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__("too many wrong sign-ins in a row: wait half an hour, and look who guesses")
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
         self.seconds = seconds
 
 

@@ -6,6 +6,7 @@ import hmac
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -25,6 +26,7 @@ from bookhopper.settings import SignIn
 log = logging.getLogger("bookhopper.api")
 
 _SHOWN = 64  # of a name that somebody made up, in the log
+_WRONG_TOKENS = "the token is wrong, as too many from this address: bring a right one, or wait half an hour"
 _DAEMON = Identity(Caller("", admin=True), "daemon", "")
 
 
@@ -47,7 +49,7 @@ class Gate:
         self._daemon_token = daemon_token.encode()
         self._tokens = tokens
         self._users = users
-        self._addresses = Lockout()
+        self._addresses = Lockout(words=_WRONG_TOKENS)
         self._names = Lockout()
         # one password at a time is computed: each takes 32 MB and a core, and whoever guesses has to queue
         self._turn = anyio.CapacityLimiter(1)
@@ -88,15 +90,16 @@ class Gate:
         # before anything else, so that nobody who guesses locks out the daemon's own commands
         if hmac.compare_digest(token.encode("utf-8", "surrogatepass"), self._daemon_token):
             return _DAEMON
+        # the right one before the lock: behind a proxy all have one address, who guesses and who does not
+        known = self._token(partial(self._tokens.find, token))
+        if known is not None:
+            self._addresses.succeeded(address)
+            return known
         if self.mode != "none":
             self._addresses.check(address)
-        known = self._token(partial(self._tokens.find, token))
-        if known is None:
-            if self.mode != "none" and self._addresses.failed(address):
-                log.warning("sign-in: %s gave ten wrong tokens and is locked for half an hour", address)
-            raise WrongCredentialsError("the token is wrong")
-        self._addresses.succeeded(address)
-        return known
+            if self._addresses.failed(address):
+                log.warning("sign-in: %s gave ten wrong tokens and may not guess for half an hour", address)
+        raise WrongCredentialsError("the token is wrong")
 
     def _token(self, find: Callable[[], ApiToken | None]) -> Identity | None:
         with self._reading("API tokens"):
@@ -132,22 +135,42 @@ class Gate:
     async def _by_session(self, session: str) -> Identity | None:
         """Tell who is signed in, as long as the token is there and the password has not changed."""
         identity = self.sessions.find(session) if session else None
-        if identity is None or identity.kind == "daemon":
-            return identity
+        if identity is None:
+            return None
         current = await self._current(identity)
-        if current is None or not hmac.compare_digest(current.proof, identity.proof):
+        if current is None:
             self.sessions.end(session)
             return None
-        return current
+        return replace(current, session=session)
+
+    async def still_good(self, identity: Identity | None) -> bool:
+        """Tell whether whoever came in before would be let in again; that counts as no use of a session.
+
+        While what knows them cannot be read, nobody is sent away.
+        """
+        if identity is None:
+            return True
+        if identity.session and not self.sessions.holds(identity.session):
+            return False
+        try:
+            return await self._current(identity) is not None
+        except SignInUnavailableError:
+            return True
 
     async def _current(self, identity: Identity) -> Identity | None:
+        """Tell who that is now; None when the token was removed, the user, or their password changed."""
         name = identity.caller.name
+        if identity.kind == "daemon":
+            return identity
         if identity.kind == "user":
             assert self._users is not None
             with self._reading("app.db"):
                 user = await anyio.to_thread.run_sync(self._users.find, name)
-            return _identity(user) if user is not None else None
-        return self._token(partial(self._tokens.named, name))
+            current = _identity(user) if user is not None else None
+        else:
+            current = self._token(partial(self._tokens.named, name))
+        same = current is not None and hmac.compare_digest(current.proof, identity.proof)
+        return current if same else None
 
     @contextmanager
     def _reading(self, subject: str) -> Iterator[None]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from bookhopper.api.sign_in.errors import LockedError
 
 FAILURES = 10
+WORDS = "too many wrong sign-ins in a row: wait half an hour, and look who guesses"
 LOCKED_SECONDS = 1800.0
 _MOST = 20_000  # names that are remembered: those of no user count too, and anybody may make them up
 
@@ -23,11 +24,17 @@ class _Record:
 
 
 class Lockout:
-    """Counts failures by name; the names of which nothing was heard for longest are forgotten first."""
+    """Counts failures by name; the names of which nothing was heard for longest are forgotten first.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = _MOST) -> None:
+    `words` are what is said to a name that is locked.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, most: int = _MOST, words: str = WORDS
+    ) -> None:
         self._clock = clock
         self._most = most
+        self._words = words
         self._lock = threading.Lock()
         self._records: OrderedDict[bytes, _Record] = OrderedDict()
 
@@ -37,7 +44,7 @@ class Lockout:
             record = self._records.get(_key(name))
             remaining = record.until - self._clock() if record is not None else 0.0
         if remaining > 0:
-            raise LockedError(remaining)
+            raise LockedError(self._words, remaining)
 
     def failed(self, name: str) -> bool:
         """Count a failure; the tenth in a row locks the name.  Tells whether it was the tenth."""
@@ -54,9 +61,12 @@ class Lockout:
         return locked
 
     def succeeded(self, name: str) -> None:
-        """Forget a name's failures."""
+        """Forget a name's failures; a lock lasts as long as was said."""
+        key = _key(name)
         with self._lock:
-            self._records.pop(_key(name), None)
+            record = self._records.get(key)
+            if record is not None and record.until <= self._clock():
+                del self._records[key]
 
     def _forget_one(self) -> None:
         """Forget the oldest name that is not locked, or the oldest when all of the oldest are."""

@@ -18,11 +18,15 @@ _MOST = 1000
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A caller and what proved it: `kind` is `daemon`, `token` or `user`, `proof` the hash that was kept."""
+    """A caller and what proved it: `kind` is `daemon`, `token` or `user`, `proof` the hash that was kept.
+
+    `session` is the id of the session by which they came, empty where they brought the proof itself.
+    """
 
     caller: Caller
     kind: str
     proof: str
+    session: str = ""
 
 
 @dataclass(slots=True)
@@ -60,6 +64,11 @@ class Sessions:
         found.used = now
         self._sessions.move_to_end(key)
         return found.identity
+
+    def holds(self, session: str) -> bool:
+        """Tell whether there is such a session, without counting it as used."""
+        found = self._sessions.get(_key(session))
+        return found is not None and self._clock() - found.used <= IDLE_SECONDS
 
     def end(self, session: str) -> None:
         """End a session, if there is one."""

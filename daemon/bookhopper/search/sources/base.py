@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from bookhopper.model import Candidate, Reading
+from bookhopper.model import Candidate, Collection, Reading
 from bookhopper.ticket import Ticket
+
+MOST_QUESTIONS = 3
+"""How often a source on the net asks its server for one query, at most: first strictly, then, only while
+nothing was found, more loosely, in the words that its server understands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +79,53 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of connections and files."""
+        ...
+
+
+@runtime_checkable
+class Collections(Protocol):
+    """What a source may do beside searching: list all the books of an author, a series or a feed."""
+
+    def holds(self, collection: Collection) -> bool:
+        """Tell, without asking anybody, whether `works` can answer for such a collection."""
+        ...
+
+    def works(self, collection: Collection, limit: int, ticket: Ticket) -> Sequence[Candidate]:
+        """List the books of a collection in its order (an author's in any), at most `limit`.
+
+        Some may turn out not to fit.  Raises as `search` does; PermanentError where the collection itself
+        cannot be had.
+        """
+        ...
+
+
+@runtime_checkable
+class Locator(Protocol):
+    """A source whose candidates lead to a page first: where their files are is told when they are fetched."""
+
+    def locate(self, candidate: Candidate, ticket: Ticket) -> Candidate:
+        """Give the candidate with the addresses of its file; raises as `Source.lookup` and PermanentError."""
+        ...
+
+
+@runtime_checkable
+class Parser(Protocol):
+    """A source whose answers may hold entries that cannot be understood."""
+
+    def take_dropped(self) -> int:
+        """Give how many entries were left out for that since the last call."""
+        ...
+
+
+@runtime_checkable
+class Identifier(Protocol):
+    """Who knows what book an ISBN names; a source may be one beside."""
+
+    name: str
+
+    def identify(self, isbn: str, ticket: Ticket) -> Reading | None:
+        """Give title and authors of the book with an ISBN-10 or -13; None when it is not known.
+
+        Raises what `Source.search` does.
+        """
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -9,8 +10,10 @@ from itertools import islice
 from pathlib import Path
 
 from bookhopper.errors import HeldError
-from bookhopper.model import Candidate
+from bookhopper.model import Candidate, Collection
 from bookhopper.search.language import language_tag
+from bookhopper.search.person import authorship
+from bookhopper.search.series import series_words
 from bookhopper.search.sources.base import Health, Query
 from bookhopper.search.sources.locks import acquired
 from bookhopper.search.sources.shelf import EXTENSIONS, Book, Shelf, scan
@@ -18,6 +21,8 @@ from bookhopper.ticket import Ticket
 
 LOOK_SECONDS = 30.0
 _AWAY_SECONDS = 60.0
+_NEAR = 0.85
+"""How well an author's name must fit."""
 
 
 class FolderSource:
@@ -44,6 +49,16 @@ class FolderSource:
         return tuple(
             islice((offer for book in found for offer in self._offers(book, query.formats)), query.limit)
         )
+
+    def holds(self, collection: Collection) -> bool:
+        """Tell that the books of authors and of series are listed."""
+        return collection.kind != "feed"
+
+    def works(self, collection: Collection, limit: int, ticket: Ticket) -> Sequence[Candidate]:
+        """List the books of an author or a series by what their metadata say."""
+        books = [book for book in self._current(ticket).books.values() if _is_of(collection, book)]
+        books.sort(key=_place)
+        return tuple(offer for book in books[:limit] for offer in self._offers(book, ()))
 
     def lookup(self, key: str, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:
         """Find a book by its key; a key with an extension means only that file of it."""
@@ -113,3 +128,16 @@ class FolderSource:
             for kind in (formats or files)
             if kind in files
         )
+
+
+def _is_of(collection: Collection, book: Book) -> bool:
+    """Tell whether a book belongs to an author or a series."""
+    if collection.kind == "author":
+        return authorship((collection.value,), book.metadata.authors) >= _NEAR
+    return bool(book.metadata.series) and series_words(book.metadata.series) == series_words(collection.value)
+
+
+def _place(book: Book) -> tuple[float, str]:
+    """Give a book's place in its series, and among those that say none its title's."""
+    position = book.metadata.position
+    return (math.inf if position is None else position, book.metadata.title)

@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import requests
 
 from bookhopper.errors import BookhopperError, HeldError, PermanentError
-from bookhopper.model import Candidate
+from bookhopper.model import Candidate, Collection
 from bookhopper.net.addresses import safe_url
-from bookhopper.net.hosts import Hosts
-from bookhopper.net.session import chunks, open_stream
+from bookhopper.net.session import chunks
+from bookhopper.net.web import Web
+from bookhopper.search.person import authorship, forms_of
 from bookhopper.search.sources.base import Health, Query
 from bookhopper.search.sources.gutenberg_build import build_apart
 from bookhopper.search.sources.gutenberg_catalogue import Record
@@ -30,6 +32,10 @@ FORMAT = "epub"
 MAX_DOWNLOAD = 256 << 20
 """The most bytes taken for a catalogue; the real one packs to 5 MB."""
 
+_MOST_NAMED = 20_000
+_NEAR = 0.85
+"""How many records that hold an author's family name are looked at, and how well the whole name must fit."""
+
 _FILE_FORMS = ("pg{0}-images-3.epub", "pg{0}-images.epub", "pg{0}.epub")
 """A book's EPUBs on a mirror, best first: EPUB 3 with pictures, EPUB 2 with and without."""
 
@@ -38,7 +44,7 @@ class GutenbergSource:
     """The source of kind `gutenberg`.
 
     `catalogue` is the path or the http(s) URL of `pg_catalog.csv`, packed or not; what is fetched is kept
-    beside the index.  `allowed` are private hosts (`host` or `host:port`) that the configuration names.
+    beside the index.
     """
 
     kind = "gutenberg"
@@ -50,17 +56,13 @@ class GutenbergSource:
         mirrors: Sequence[str],
         catalogue: str,
         *,
-        session: requests.Session,
-        hosts: Hosts,
-        allowed: Collection[str] = (),
+        web: Web,
     ) -> None:
         self.name = name
         self._index = index
         self._mirrors = tuple(mirror.rstrip("/") for mirror in mirrors)
         self._catalogue = catalogue
-        self._session = session
-        self._hosts = hosts
-        self._allowed = allowed
+        self._web = web
         self._refreshing = threading.Lock()
 
     def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:
@@ -72,6 +74,18 @@ class GutenbergSource:
         if not words:
             return ()
         return [self._candidate(record) for record in self._index.search(words, query.languages, query.limit)]
+
+    def holds(self, collection: Collection) -> bool:
+        """Tell that the works of authors are listed; the catalogue knows no series."""
+        return collection.kind == "author"
+
+    def works(self, collection: Collection, limit: int, ticket: Ticket) -> Sequence[Candidate]:
+        """List the books whose authors' names come near; HeldError until there is an index."""
+        ticket.check()
+        families = [name.family for name in forms_of(collection.value) if name.family]
+        named = self._index.named(families, _MOST_NAMED)
+        near = (record for record in named if authorship((collection.value,), record.authors) >= _NEAR)
+        return [self._candidate(record) for record in islice(near, limit)]
 
     def lookup(self, key: str, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:
         """Find the book with a number; HeldError until there is an index."""
@@ -117,7 +131,7 @@ class GutenbergSource:
     def close(self) -> None:
         """Close the index and the connections."""
         self._index.close()
-        self._session.close()
+        self._web.close()
 
     def _build(self, path: Path, stamp: str, ticket: Ticket) -> None:
         try:
@@ -154,15 +168,7 @@ class GutenbergSource:
         headers = {"Accept-Encoding": "identity"}
         if self._fetched_path.is_file():
             headers |= _read_validators(self._validators_path)
-        with open_stream(
-            self._session,
-            self._catalogue,
-            hosts=self._hosts,
-            ticket=ticket,
-            headers=headers,
-            allowed=self._allowed,
-            statuses={304},
-        ) as response:
+        with self._web.stream(self._catalogue, ticket, headers=headers, statuses={304}) as response:
             if response.status_code != 304:
                 try:
                     self._store(response, ticket)

@@ -34,7 +34,8 @@ _DATES = re.compile(
 )
 _BRACKETED = re.compile(r"\s*\([^)]*\)")
 _SUFFIX = re.compile(r"(?:jr|sr|esq|[ivx]+)\.?", re.IGNORECASE)
-_GIVEN_LAST = re.compile(r"(?:de|du|da|di|von|van|of|la|le)$", re.IGNORECASE)
+_EPITHET = re.compile(r"(?:of|the|à|da)\s")
+"""What follows the name in `Augustine, of Hippo` and `Pliny, the Younger`."""
 _MARC_SUBTITLE = re.compile(r"\s*:?\s*\$b\s*")
 _BLANKS = re.compile(r"[ \t\u00a0]+")
 _LINE_BREAK = re.compile(r"\s*[\r\n]+\s*")
@@ -84,6 +85,8 @@ def natural_name(name: str) -> str:
     suffix = " ".join(title for title in titles if _SUFFIX.fullmatch(title))
     if _SUFFIX.fullmatch(given):
         given, suffix = "", given
+    if _EPITHET.match(given):
+        given, family = family, given
     if given.endswith(f" {family}"):
         family = ""
     return " ".join(part for part in (given, family, suffix) if part)
@@ -111,6 +114,12 @@ def split_names(field: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(authors[:16]), tuple(contributors[:16])
 
 
+def _somebody(field: str) -> str:
+    """Leave out who is nobody: `Anonymous` is no word to find a book by."""
+    parts = (part.strip() for part in field[:MAX_TITLE].split(";"))
+    return "; ".join(part for part in parts if part.lower() not in _NO_NAME)
+
+
 def _record(row: list[str], places: list[int]) -> Record | None:
     """Make a record of a row; None when the row makes no sense."""
     try:
@@ -122,9 +131,7 @@ def _record(row: list[str], places: list[int]) -> Record | None:
     if not 0 < key < 1 << 31 or not title:
         return None
     authors, contributors = split_names(names)
-    return Record(
-        key, title, authors or contributors, language_tag(language.split(";")[0]), names[:MAX_TITLE]
-    )
+    return Record(key, title, authors or contributors, language_tag(language.split(";")[0]), _somebody(names))
 
 
 def open_catalogue(path: Path) -> IO[bytes]:

@@ -26,7 +26,7 @@ from bookhopper.errors import HeldError, TransientError
 from bookhopper.search.sources.gutenberg_catalogue import Record
 from bookhopper.search.words import name_words, title_words
 
-INDEX_FORMAT = 1
+INDEX_FORMAT = 2
 """Changes with the tables or the words below: an index of another format is built anew."""
 
 _SCHEMA = """
@@ -113,6 +113,22 @@ class GutenbergIndex:
                 f"AS hit JOIN record ON record.id = hit.id "
                 f"ORDER BY hit.weight + (language IN ({marks})) * 2 DESC, words, record.id LIMIT ?",
                 (*values, 8 * limit, *languages, limit),
+            ).fetchall()
+        return [_from_row(row) for row in found]
+
+    def named(self, names: Sequence[str], limit: int) -> list[Record]:
+        """Find the records that hold one of these words, or one spelt nearly so, in a title or a name.
+
+        Raises HeldError while there is no index.
+        """
+        if not names:
+            return []
+        with self._reading() as connection:
+            spelt = [other for name in names for other, _ in _spellings(connection, name)]
+            found = connection.execute(
+                "SELECT record.id, title, authors, language FROM search "
+                "JOIN record ON record.id = search.rowid WHERE search MATCH ? ORDER BY record.id LIMIT ?",
+                (" OR ".join(f'"{name}"' for name in dict.fromkeys((*names, *spelt))), limit),
             ).fetchall()
         return [_from_row(row) for row in found]
 

@@ -7,20 +7,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bookhopper.errors import HeldError, PermanentError, TransientError
-from bookhopper.model import Candidate
-from bookhopper.search.sources.base import Health, Query, Source
+from bookhopper.model import Candidate, Collection
+from bookhopper.search.sources.base import Collections, Health, Parser, Query, Source
 from bookhopper.ticket import Ticket
 
 
 @dataclass(frozen=True, slots=True)
 class SourceCall:
-    """One call to a source: its `outcome` is found, nothing, unavailable, invalid or refused."""
+    """One call to a source: its `outcome` is found, nothing, unavailable, invalid or refused.
+
+    `dropped` counts the entries of its answers that could not be understood.
+    """
 
     source: str
     operation: str
     outcome: str
     seconds: float
     results: int = 0
+    dropped: int = 0
 
 
 Observer = Callable[[SourceCall], None]
@@ -47,6 +51,17 @@ class ObservedSource:
         """Find the candidates behind a key."""
         return self._told("lookup", lambda: self._source.lookup(key, formats, ticket))
 
+    def holds(self, collection: Collection) -> bool:
+        """Tell whether the source lists such a collection itself."""
+        return isinstance(self._source, Collections) and self._source.holds(collection)
+
+    def works(self, collection: Collection, limit: int, ticket: Ticket) -> Sequence[Candidate]:
+        """List the books of a collection."""
+        source = self._source
+        if not isinstance(source, Collections):
+            raise PermanentError(f"{self.name} lists no collections")
+        return self._told("works", lambda: source.works(collection, limit, ticket))
+
     def check(self, ticket: Ticket) -> Health:
         """Tell whether the source can be searched now."""
         return self._source.check(ticket)
@@ -66,8 +81,15 @@ class ObservedSource:
         except _FAULTS as error:
             named = zip(_FAULTS, _FAULT_OUTCOMES, strict=True)
             outcome = next(word for kind, word in named if isinstance(error, kind))
-            self._observe(SourceCall(self.name, operation, outcome, time.monotonic() - begun))
+            self._observe(
+                SourceCall(self.name, operation, outcome, time.monotonic() - begun, dropped=self._dropped())
+            )
             raise
         outcome = "found" if found else "nothing"
-        self._observe(SourceCall(self.name, operation, outcome, time.monotonic() - begun, len(found)))
+        self._observe(
+            SourceCall(self.name, operation, outcome, time.monotonic() - begun, len(found), self._dropped())
+        )
         return found
+
+    def _dropped(self) -> int:
+        return self._source.take_dropped() if isinstance(self._source, Parser) else 0

@@ -2,120 +2,102 @@
 
 from __future__ import annotations
 
-import re
-import threading
+import logging
 import time
-from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from email.message import Message
 from itertools import islice
 from pathlib import PurePosixPath
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
-import requests
-from requests.utils import requote_uri
-
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
-from bookhopper.model import Candidate
-from bookhopper.net.addresses import host_and_port, origin, safe_url, without_credentials
+from bookhopper.model import Candidate, Collection
+from bookhopper.net.addresses import origin, safe_url
 from bookhopper.net.faults import AnswerError
-from bookhopper.net.hosts import Hosts
-from bookhopper.net.session import SignIn, open_stream
-from bookhopper.search.language import language_tag
-from bookhopper.search.sources.base import Credentials, Health, Query
+from bookhopper.net.web import Web
+from bookhopper.search.sources.base import Health, Query
 from bookhopper.search.sources.file_names import read_file_name
 from bookhopper.search.sources.opds_catalogue import WALKED_PAGES, Catalogue
-from bookhopper.search.sources.opds_feed import (
-    ATOM_TYPE,
+from bookhopper.search.sources.opds_keys import Keys, is_opaque
+from bookhopper.search.sources.opds_model import (
+    FEED_TYPES,
     FORMATS,
+    HTML_TYPES,
     Entry,
-    Feed,
-    Link,
-    fill_template,
+    bare_type,
     format_of_path,
 )
-from bookhopper.search.sources.opds_keys import Keys, is_opaque
-from bookhopper.search.sources.word_index import book_words, wanted_words
+from bookhopper.search.sources.opds_offers import Offers, chosen
+from bookhopper.search.sources.opds_search import ABSENT, Search
 from bookhopper.ticket import Ticket
 
-SEARCH_PAGES = 5
-_PHRASES = 8
-_PARTIAL_ENTRIES = 5
-_REMEMBERED = 5_000
+KIND: Final = "opds"
 _REFUSED_SECONDS = 15 * 60.0
-_ABSENT = frozenset({400, 404, 410})
-_SUBTITLE = re.compile(r"[:;(\[]| [-–—] ")
-_SIGNS = re.compile(r"[^\w\s'’-]+")
+_MEMBERS_ONLY = frozenset({401, 403})
+_PERHAPS_A_FEED = FEED_TYPES | HTML_TYPES | {"application/xml", "text/xml", "application/json"}
+_LOG = logging.getLogger(__name__)
 
 
 class OpdsSource:
-    """A catalogue that speaks OPDS 1.2, searched through OpenSearch or, where it has none, walked through.
+    """A catalogue that speaks OPDS, searched where it can be and, where it cannot, walked through.
 
     A book's key stands for the address of its own entry document or else of its first file (`opds_keys`), so
     that most keys can be looked up without a memory of the search; an opaque one is looked for on a walk.
     """
 
-    kind = "opds"
-
-    def __init__(
-        self,
-        name: str,
-        url: str,
-        *,
-        session: requests.Session,
-        hosts: Hosts,
-        credentials: Credentials | None = None,
-        allowed: Collection[str] = (),
-    ) -> None:
-        """Name a catalogue by its root feed; `allowed` are further private hosts that its links may lead to.
+    def __init__(self, name: str, url: str, web: Web, *, kind: str = KIND) -> None:
+        """Name a catalogue by a feed of it, the root at best, or by a web page that leads to one.
 
         Raises PermanentError when `url` is no HTTP address.
         """
         self.name = name
+        self.kind = kind
+        self._web = web
         self._keys = Keys(url)
-        self.sign_in: SignIn | None = None
-        if credentials is not None:
-            self.sign_in = SignIn(origin(url), credentials.username, credentials.password, name)
-        self._session = session
-        self._hosts = hosts
-        self._allowed = frozenset(allowed) | {host_and_port(url)}
-        self._catalogue = Catalogue(
-            url, session=session, hosts=hosts, sign_in=self.sign_in, allowed=self._allowed
-        )
-        self._seen: OrderedDict[str, tuple[Candidate, ...]] = OrderedDict()
+        self._offers = Offers(name, self._keys)
+        self._catalogue = Catalogue(url, web)
         self._quiet_until = 0.0
         self._refusal = ""
-        self._seen_lock = threading.Lock()
 
     def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:
         """Ask with title and author, then with less, until something comes that shares a word."""
         ticket.check()
         with self._refusals_held():
             entries = self._find(query, ticket)
-        offers = (offer for entry in entries for offer in _chosen(self._offers(entry), query.formats))
+        offers = (offer for entry in entries for offer in chosen(self._offers.of(entry), query.formats))
         once = {(offer.key, offer.format): offer for offer in offers}  # pages overlap when a catalogue grows
         return tuple(islice(once.values(), query.limit))
+
+    def holds(self, collection: Collection) -> bool:
+        """Tell whether a feed belongs to this catalogue: it lies on the same server."""
+        return collection.kind == "feed" and origin(collection.value) == origin(self._catalogue.address)
+
+    def works(self, collection: Collection, limit: int, ticket: Ticket) -> Sequence[Candidate]:
+        """List the books of a feed, page after page; PermanentError where there is no feed."""
+        with self._refusals_held(only=_MEMBERS_ONLY):
+            entries = self._catalogue.shelf(collection.value, limit, ticket)
+        return tuple(offer for entry in entries for offer in self._offers.of(entry))
 
     def lookup(self, key: str, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:
         """Find a book again, by memory or from the address that its key stands for."""
         ticket.check()
-        with self._seen_lock:
-            offers = self._seen.get(key)
+        offers = self._offers.recall(key)
         if offers is None:
             with self._refusals_held():
                 offers = self._look_up(key, ticket)
-        return _chosen(offers, formats)
+        return chosen(offers, formats)
 
     def check(self, ticket: Ticket) -> Health:
-        """Fetch the root feed and see how it is searched."""
+        """Look anew how the catalogue is entered and searched."""
+        self._catalogue.forget()
         try:
-            self._catalogue.feed(self._catalogue.root, ticket)
-            template = self._catalogue.template(ticket)
+            way = self._catalogue.way(ticket)
         except BookhopperError as error:
             return Health(ok=False, detail=str(error))
-        if template:
-            return Health(ok=True, detail=f"searched at {safe_url(template)}")
+        if way.template:
+            return Health(ok=True, detail=f"searched at {safe_url(way.template)}")
         return Health(ok=True, detail=f"no search: its first {WALKED_PAGES} pages are walked through")
 
     def refresh(self, ticket: Ticket) -> bool:  # noqa: ARG002 - nothing that would have to be fetched
@@ -124,14 +106,15 @@ class OpdsSource:
         return False
 
     def close(self) -> None:
-        """Close the connections of the session, which is the source's own."""
-        self._session.close()
+        """Close the connections, which are the source's own."""
+        self._web.close()
 
     @contextmanager
-    def _refusals_held(self) -> Iterator[None]:
+    def _refusals_held(self, *, only: frozenset[int] | None = None) -> Iterator[None]:
         """Turn what is wrong with the catalogue, such as a refused sign-in, into a hold: no want's fault.
 
         It is not asked again meanwhile: a server that counts refused sign-ins would lock the person out.
+        With `only`, this concerns answers with these statuses alone.
         """
         left = self._quiet_until - time.monotonic()
         if left > 0:
@@ -139,86 +122,30 @@ class OpdsSource:
         try:
             yield
         except PermanentError as error:
+            if only is not None and not (isinstance(error, AnswerError) and error.status in only):
+                raise
             self._refusal = str(error)
             self._quiet_until = time.monotonic() + _REFUSED_SECONDS
             raise HeldError(self._refusal, scope="host", seconds=_REFUSED_SECONDS) from error
 
     def _find(self, query: Query, ticket: Ticket) -> Sequence[Entry]:
-        template = self._catalogue.template(ticket)
-        if not template:
-            return self._catalogue.walk(ticket).find(query)
-        wanted = wanted_words(query)
-        for title, author in islice(phrases(query), _PHRASES):
-            address = fill_template(template, title, author, query.limit)
-            if found := self._matching(address, wanted, query.limit, ticket):
-                return found
-        return ()
+        template = self._catalogue.way(ticket).template
+        if template:
+            try:
+                return Search(self._catalogue, query, ticket).entries(template)
+            except AnswerError as error:
+                if error.status not in _MEMBERS_ONLY or self._web.sign_in is not None:
+                    raise
+                self._leave_search_to_members(error, ticket)
+        return self._catalogue.walk(ticket).find(query)
 
-    def _matching(self, address: str, wanted: frozenset[str], limit: int, ticket: Ticket) -> list[Entry]:
-        """Search once: the entries that share a word with what is wanted, those that share most first."""
-        shared: list[tuple[int, Entry]] = []
-        try:
-            for feed in self._catalogue.pages(address, SEARCH_PAGES, ticket):
-                shared += ((n, entry) for entry in feed.entries if (n := _shared(entry, wanted)))
-                if len(shared) >= limit:
-                    break
-        except AnswerError as error:
-            if error.status not in _ABSENT:  # some servers say 404 when they found nothing
-                raise
-        shared.sort(key=lambda pair: -pair[0])
-        whole = [entry for _, entry in shared if entry.acquisitions]
-        partial = [entry for _, entry in shared if not entry.acquisitions]
-        for entry in partial[:_PARTIAL_ENTRIES] if not whole else ():
-            whole += (book for book in self._completed(entry, ticket).entries if _shared(book, wanted))
-        return [entry for entry in whole if entry.acquisitions]
-
-    def _completed(self, entry: Entry, ticket: Ticket) -> Feed:
-        """Follow an entry that shows no files to the feed that does."""
-        ways = [link for link in entry.links if link.is_feed and link.rel != "self"]
-        ways.sort(key=lambda link: "type=entry" not in link.profile)
-        try:
-            return self._catalogue.feed(ways[0].href, ticket) if ways else Feed()
-        except (AnswerError, TransientError):
-            return Feed()
-
-    def _offers(self, entry: Entry) -> tuple[Candidate, ...]:
-        """Make one candidate of each format, the first file of it that the entry names, and remember them."""
-        files: dict[str, Link] = {}
-        for link in entry.acquisitions:
-            files.setdefault(link.format, link)
-        if not files:
-            return ()
-        key = self._key(entry)
-        offers = tuple(
-            Candidate(
-                source=self.name,
-                key=key,
-                title=entry.title,
-                authors=entry.authors,
-                language=language_tag(entry.language),
-                format=kind,
-                size=link.length,
-                year=entry.year,
-                isbns=entry.isbns,
-                series=entry.series,
-                urls=(without_credentials(requote_uri(link.href)),),
-            )
-            for kind, link in files.items()
-        )
-        return self._remembered(key, offers)
-
-    def _remembered(self, key: str, offers: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-        with self._seen_lock:
-            self._seen[key] = offers
-            self._seen.move_to_end(key)
-            if len(self._seen) > _REMEMBERED:
-                self._seen.popitem(last=False)
-        return offers
-
-    def _key(self, entry: Entry) -> str:
-        documents = (link for link in entry.links if link.is_feed and "type=entry" in link.profile)
-        link = next(documents, entry.acquisitions[0])
-        return self._keys.key(link.href)
+    def _leave_search_to_members(self, refusal: AnswerError, ticket: Ticket) -> None:
+        """Go on with the feeds that are open to all; raises the refusal where they hold no book."""
+        self._catalogue.give_up_search(ticket)
+        if not len(self._catalogue.walk(ticket)):
+            self._catalogue.forget()
+            raise refusal
+        _LOG.warning("%s; until then only the feeds that are open to all are walked through", refusal)
 
     def _look_up(self, key: str, ticket: Ticket) -> tuple[Candidate, ...]:
         """Look for what a key stands for; it comes from a person, so it may be anything."""
@@ -228,38 +155,35 @@ class OpdsSource:
             key = self._keys.key(address)
         elif not is_opaque(key):
             return ()
-        if not address or not self._catalogue.template(ticket):
-            books = (book for book in self._catalogue.walk(ticket) if self._key(book) == key)
+        if not address or not self._catalogue.way(ticket).template:
+            books = (book for book in self._catalogue.walk(ticket) if self._offers.key(book) == key)
             if (book := next(books, None)) is not None:
-                return self._offers(book)
+                return self._offers.of(book)
         if not address:
             return ()
         try:
             return self._at(address, key, ticket)
         except AnswerError as error:
-            if error.status not in _ABSENT:
+            if error.status not in ABSENT:
                 raise
         except PermanentError:
             pass
         return ()
 
     def _at(self, address: str, key: str, ticket: Ticket) -> tuple[Candidate, ...]:
-        with open_stream(
-            self._session,
-            address,
-            hosts=self._hosts,
-            ticket=ticket,
-            sign_in=self.sign_in,
-            allowed=self._allowed,
-        ) as response:
+        """Make candidates of what an address gives: an entry's own document, or a book's file."""
+        with self._web.stream(address, ticket) as response:
             headers = response.headers
-        kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if kind == ATOM_TYPE:
-            entries = self._catalogue.feed(address, ticket).entries
-            found = (self._offers(entry) for entry in entries)
+        kind = bare_type(headers.get("Content-Type", ""))
+        if kind in _PERHAPS_A_FEED:
+            try:
+                entries = self._catalogue.feed(address, ticket).entries
+            except TransientError:
+                return ()
+            found = (self._offers.of(entry) for entry in entries)
             return next((offers for offers in found if offers and offers[0].key == key), ())
         book_format = FORMATS.get(kind) or format_of_path(urlsplit(address).path)
-        if not book_format or kind == "text/html":
+        if not book_format:
             return ()
         title, authors = _title_of_file(headers.get("Content-Disposition", ""), address)
         size = headers.get("Content-Length", "")
@@ -272,47 +196,7 @@ class OpdsSource:
             size=int(size) if size.isdecimal() and len(size) <= 12 else None,
             urls=(address,),
         )
-        return self._remembered(key, (offer,)) if is_opaque(key) else (offer,)
-
-
-def phrases(query: Query) -> Iterator[tuple[str, str]]:
-    """Give what to ask for, title and author apart: the narrowest first, each once.
-
-    The ISBN, then title with surname, the title alone, its words before a subtitle, the surname alone (for a
-    title with a typo): catalogues differ in what they can find, from any words to one exact phrase.
-    """
-    readings = [(reading.title, _surname(reading.authors)) for reading in query.readings]
-    asked = [
-        (query.isbn, ""),
-        *((title, surname) for title, surname in readings if surname),
-        *((title, "") for title, _ in readings),
-        *((_main_words(title), "") for title, _ in readings),
-        *(("", surname) for _, surname in readings),
-    ]
-    yield from (phrase for phrase in dict.fromkeys(asked) if any(phrase))
-
-
-def _main_words(title: str) -> str:
-    return " ".join(_SIGNS.sub(" ", _SUBTITLE.split(title)[0]).split())
-
-
-def _surname(authors: Sequence[str]) -> str:
-    if not authors:
-        return ""
-    last, comma, _ = authors[0].partition(",")
-    words = last.split()
-    return " ".join(words) if comma else next(reversed(words), "")
-
-
-def _shared(entry: Entry, wanted: frozenset[str]) -> int:
-    return len(wanted & book_words(entry.title, entry.authors, entry.isbns))
-
-
-def _chosen(offers: Sequence[Candidate], formats: Sequence[str]) -> tuple[Candidate, ...]:
-    """Keep the formats that are asked for, in that order; all of them when none is."""
-    if not formats:
-        return tuple(offers)
-    return tuple(offer for kind in formats for offer in offers if offer.format == kind)
+        return self._offers.remember(key, (offer,)) if is_opaque(key) else (offer,)
 
 
 def _title_of_file(disposition: str, address: str) -> tuple[str, tuple[str, ...]]:

@@ -6,69 +6,69 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
-
-import requests
 
 from bookhopper.errors import PermanentError, TransientError
 from bookhopper.net.addresses import origin, safe_url
-from bookhopper.net.hosts import Hosts
-from bookhopper.net.session import Fetched, SignIn, fetch
+from bookhopper.net.faults import AnswerError
+from bookhopper.net.session import Fetched
+from bookhopper.net.web import Web
 from bookhopper.search.sources.locks import acquired
-from bookhopper.search.sources.opds_feed import (
-    Entry,
-    Feed,
-    Link,
-    parse_feed,
-    parse_search_description,
-    search_links,
-)
+from bookhopper.search.sources.opds_documents import is_page, read_feed
+from bookhopper.search.sources.opds_feed import parse_search_description
+from bookhopper.search.sources.opds_model import ACQUISITION, MEDIA_TYPES, OPENSEARCH_TYPE, Entry, Feed, Link
+from bookhopper.search.sources.opds_pages import book_address, catalogue_links
+from bookhopper.search.sources.opds_sign_in import missing_sign_in
+from bookhopper.search.sources.opds_templates import can_search
 from bookhopper.search.sources.word_index import WordIndex, book_words
 from bookhopper.ticket import Ticket
 
 WALKED_PAGES = 40
+SHELF_PAGES = 200
 WALK_SECONDS = 10 * 60.0
-TEMPLATE_SECONDS = 60 * 60.0
+WAY_SECONDS = 60 * 60.0
 MAX_FEED_BYTES = 8 << 20
 
 _ACCEPT = (
-    "application/atom+xml;profile=opds-catalog, application/atom+xml;q=0.9, application/xml;q=0.8, */*;q=0.1"
+    "application/atom+xml;profile=opds-catalog, application/opds+json, application/opds-publication+json, "
+    "application/atom+xml;q=0.9, application/xml;q=0.8, */*;q=0.1"
 )
+_CRAWLABLE = "http://opds-spec.org/crawlable"
 _NO_WAY_ON = frozenset({"self", "start", "up", "search"})
 _LOG = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
 
 
-class Catalogue:
-    """An OPDS catalogue below one root feed; any number of threads may read it.
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a catalogue is entered: the address of its first feed, and the template of its search.
 
-    Every method raises what `net.session.fetch` does, and TransientError for an answer that is no feed.
+    Either is empty where there is none.
     """
 
-    def __init__(
-        self,
-        root: str,
-        *,
-        session: requests.Session,
-        hosts: Hosts,
-        sign_in: SignIn | None,
-        allowed: Collection[str],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.root = root
-        self._session = session
-        self._hosts = hosts
-        self._sign_in = sign_in
-        self._allowed = allowed
-        self._template: _Kept[str] = _Kept(TEMPLATE_SECONDS, clock)
+    root: str
+    template: str = ""
+
+
+class Catalogue:
+    """An OPDS catalogue, of 1.2 or 2.0, at one address; any number of threads may read it.
+
+    Every method raises what `Web.get` does, and TransientError for an answer that is no feed.
+    """
+
+    def __init__(self, address: str, web: Web, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take the address of a feed, be it the root or another, or of a web page that names one."""
+        self.address = address
+        self._web = web
+        self._way: _Kept[Way] = _Kept(WAY_SECONDS, clock)
         self._walked: _Kept[WordIndex[Entry]] = _Kept(WALK_SECONDS, clock)
 
-    def feed(self, url: str, ticket: Ticket) -> Feed:
-        """Fetch one page."""
-        fetched = self._fetch(url, ticket)
-        return parse_feed(fetched.content, fetched.url)
+    def feed(self, url: str, ticket: Ticket, *, fresh: bool = False) -> Feed:
+        """Fetch one page; `fresh` takes no older answer."""
+        return read_feed(self.fetch(url, ticket, fresh=fresh))
 
     def pages(self, url: str, bound: int, ticket: Ticket) -> Iterator[Feed]:
         """Fetch a page and those after it, at most `bound` and none twice."""
@@ -79,68 +79,141 @@ class Catalogue:
             yield feed
             url = feed.next
 
-    def template(self, ticket: Ticket) -> str:
-        """Give the search template (found once an hour); empty for a catalogue that has no search."""
-        return self._template.get(lambda: self._find_template(ticket), ticket)
+    def shelf(self, url: str, limit: int, ticket: Ticket) -> Sequence[Entry]:
+        """Give the first books that a feed lists; PermanentError where it lists only other feeds."""
+        books: dict[tuple[str, tuple[Link, ...]], Entry] = {}  # pages overlap when a catalogue grows
+        feed = Feed()
+        for feed in self.pages(url, SHELF_PAGES, ticket):
+            for entry in feed.entries:
+                if len(books) < limit:
+                    whole = self.completed(entry, ticket) if entry.is_partial else (entry,)
+                    books |= {(book.id, book.acquisitions): book for book in whole if book.acquisitions}
+            if len(books) >= limit:
+                break
+        if feed.entries and not books:
+            raise PermanentError(
+                f"{safe_url(url)} lists no books but other feeds: give the address of one of them"
+            )
+        return tuple(books.values())[:limit]
+
+    def completed(self, entry: Entry, ticket: Ticket) -> Sequence[Entry]:
+        """Follow an entry that shows no files to the document or page that does, one step and no further."""
+        ways = [link for link in entry.links if link.is_feed and (link.rel != "self" or link.is_document)]
+        ways.sort(key=lambda link: not link.is_document)
+        try:
+            for link in (*entry.pages, *ways)[:1]:
+                if link.is_feed:
+                    return self.feed(link.href, ticket).entries
+                return (self._offered_on_page(entry, link, ticket),)
+        except (PermanentError, TransientError):
+            pass
+        return ()
+
+    def _offered_on_page(self, entry: Entry, link: Link, ticket: Ticket) -> Entry:
+        fetched = self.fetch(link.href, ticket)
+        address = book_address(fetched.content, fetched.url, link.page_format)
+        file = Link(address, ACQUISITION, MEDIA_TYPES[link.page_format])
+        return replace(entry, links=(file, *entry.links)) if address else entry
+
+    def fetch(self, url: str, ticket: Ticket, *, fresh: bool = False) -> Fetched:
+        """Fetch a document of the catalogue; a refusal for want of a sign-in says which one is missing."""
+        try:
+            return self._web.get(
+                url, ticket, max_bytes=MAX_FEED_BYTES, headers={"Accept": _ACCEPT}, fresh=fresh
+            )
+        except AnswerError as error:
+            if told := missing_sign_in(self._web, url, error.status, ticket):
+                raise AnswerError(told, error.status) from error
+            raise
+
+    def way(self, ticket: Ticket) -> Way:
+        """Give the catalogue's first feed and its search (looked for once an hour)."""
+        return self._way.get(lambda: self._find_way(ticket), ticket)
+
+    def give_up_search(self, ticket: Ticket) -> None:
+        """Walk the catalogue from now on, for an hour: its search is for others."""
+        self._way.put(replace(self.way(ticket), template=""))
 
     def walk(self, ticket: Ticket) -> WordIndex[Entry]:
         """Give the books of the catalogue's first pages, where no search helps (walked every ten minutes)."""
-        return self._walked.get(lambda: self._walk(ticket), ticket)
+        return self._walked.get(lambda: self._walk(self.way(ticket).root, ticket), ticket)
 
     def forget(self) -> None:
         """Look at everything anew next time."""
-        self._template.forget()
+        self._way.forget()
         self._walked.forget()
 
-    def _fetch(self, url: str, ticket: Ticket) -> Fetched:
-        return fetch(
-            self._session,
-            url,
-            hosts=self._hosts,
-            ticket=ticket,
-            max_bytes=MAX_FEED_BYTES,
-            headers={"Accept": _ACCEPT},
-            sign_in=self._sign_in,
-            allowed=self._allowed,
-        )
+    def _find_way(self, ticket: Ticket) -> Way:
+        fetched = self.fetch(self.address, ticket, fresh=True)
+        if is_page(fetched):
+            return self._way_from_page(catalogue_links(fetched.content, fetched.url), ticket)
+        feed = read_feed(fetched)
+        template = self._search_of(feed, ticket) or self._search_of_start(feed, fetched.url, ticket)
+        return Way(fetched.url, template)  # after redirects, such as to https, which its links stay with
 
-    def _find_template(self, ticket: Ticket) -> str:
-        template, description = search_links(self.feed(self.root, ticket))
-        if template or not description:
-            return template
+    def _way_from_page(self, links: tuple[Link, ...], ticket: Ticket) -> Way:
+        """Find a catalogue by what a web page says of it, in one step."""
+        root = next((link.href for link in links if link.rel == "alternate"), "")
+        feed = self.feed(root, ticket, fresh=True) if root else Feed()
+        template = self._search_of(feed, ticket) or self._search_of(Feed(links=links), ticket)
+        if not root and not template:
+            raise TransientError(
+                f"{safe_url(self.address)} is a web page that names no OPDS feed: check the source's url"
+            )
+        return Way(root, template)
+
+    def _search_of_start(self, feed: Feed, url: str, ticket: Ticket) -> str:
+        """Find the search of the catalogue's root, which the address of another feed need not have."""
+        start = feed.start
+        if not start or start == url or origin(start) != origin(url):
+            return ""
         try:
-            fetched = self._fetch(description, ticket)
+            return self._search_of(self.feed(start, ticket, fresh=True), ticket)
+        except (PermanentError, TransientError) as error:
+            _LOG.info("the catalogue's root is left out: %s", error)
+            return ""
+
+    def _search_of(self, feed: Feed, ticket: Ticket) -> str:
+        """Find the template for searching: the feed's own, or that of its OpenSearch description."""
+        links = [link for link in feed.links if link.rel == "search"]
+        if template := next((link.href for link in links if link.is_feed and can_search(link.href)), ""):
+            return template
+        description = next((link.href for link in links if link.type == OPENSEARCH_TYPE), "")
+        if not description:
+            return ""
+        try:
+            fetched = self.fetch(description, ticket)
+            return parse_search_description(fetched.content, fetched.url)
         except PermanentError as error:
             _LOG.warning("%s: it is walked instead of searched", error)
             return ""
-        return parse_search_description(fetched.content, fetched.url)
 
-    def _walk(self, ticket: Ticket) -> WordIndex[Entry]:
-        ways = deque([self.root])
-        seen = {self.root}
+    def _walk(self, root: str, ticket: Ticket) -> WordIndex[Entry]:
+        ways = deque([root] if root else [])
+        seen = set(ways)
         books: dict[tuple[str, tuple[Link, ...]], Entry] = {}
         pages = 0
         while ways and pages < WALKED_PAGES:
             feed = self._page(ways.popleft(), ticket, needed=not pages)
             pages += 1
-            books |= {(entry.id, entry.acquisitions): entry for entry in feed.entries if entry.acquisitions}
+            books |= {(entry.id, entry.acquisitions): entry for entry in feed.entries if _is_book(entry)}
             for link in _ways_on(feed):
-                if link.href in seen or origin(link.href) != origin(self.root):
+                if link.href in seen or origin(link.href) != origin(root):
                     continue
                 seen.add(link.href)
                 # pages with books before pages with ways to them, so that the bound cuts off little
-                if link.rel == "next" or "kind=acquisition" in link.profile:
+                if link.rel in {"next", _CRAWLABLE} or "kind=acquisition" in link.profile:
                     ways.appendleft(link.href)
                 else:
                     ways.append(link.href)
         if ways:
-            shown = safe_url(self.root)
+            shown = safe_url(root)
             _LOG.warning("%s has more than the %d pages that are walked: the rest is not seen", shown, pages)
         return WordIndex((book, book_words(book.title, book.authors, book.isbns)) for book in books.values())
 
     def _page(self, url: str, ticket: Ticket, *, needed: bool) -> Feed:
         try:
-            return self.feed(url, ticket)
+            return self.feed(url, ticket, fresh=True)
         except (PermanentError, TransientError) as error:
             if needed:
                 raise
@@ -160,15 +233,25 @@ class _Kept(Generic[Value]):
     def get(self, make: Callable[[], Value], ticket: Ticket) -> Value:
         with acquired(self._lock, ticket):
             if self._value is None or self._value[1] <= self._clock():
-                self._value = make(), self._clock() + self._seconds
+                self.put(make())
+            assert self._value is not None
             return self._value[0]
+
+    def put(self, value: Value) -> None:
+        self._value = value, self._clock() + self._seconds
 
     def forget(self) -> None:
         self._value = None
 
 
 def _ways_on(feed: Feed) -> Iterator[Link]:
-    yield from (link for link in feed.links if link.rel == "next")
+    """Give the links to further pages; facets show the same books again, and are none."""
+    yield from (link for link in feed.links if link.rel in {"next", _CRAWLABLE})
     for entry in feed.entries:
-        if not entry.acquisitions:
+        if not _is_book(entry):
             yield from (link for link in entry.links if link.is_feed and link.rel not in _NO_WAY_ON)
+
+
+def _is_book(entry: Entry) -> bool:
+    """Whether an entry shows files, be they protected ones."""
+    return bool(entry.acquisitions or entry.refused)

@@ -5,6 +5,7 @@ Only for finding a book: whatever cannot be read is left to the file's name, and
 
 from __future__ import annotations
 
+import re
 import struct
 import zipfile
 import zlib
@@ -21,6 +22,8 @@ from bookhopper.search.sources.fields import isbn_in, one_line, year_in
 
 _NAMESPACES = {"dc": "http://purl.org/dc/elements/1.1/", "opf": "http://www.idpf.org/2007/opf"}
 _ROOTFILE = "{urn:oasis:names:tc:opendocument:xmlns:container}rootfile"
+_SERIES = ".//opf:meta[@name='calibre:{}']"
+_NUMBER = re.compile(r"\s*(\d{1,6}(?:\.\d{1,4})?)\s*", re.ASCII)
 _MAX_CONTAINER = 64 << 10
 _MAX_OPF = 2 << 20
 _MAX_VALUES = 20
@@ -29,7 +32,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, KeyError, Val
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a package document says of its book; empty where it says nothing."""
+    """What a package document says of its book (`position`: in its series); empty where it says nothing."""
 
     title: str = ""
     authors: tuple[str, ...] = ()
@@ -37,6 +40,7 @@ class Metadata:
     year: int | None = None
     isbns: tuple[str, ...] = ()
     series: str = ""
+    position: float | None = None
 
 
 def read_epub(path: Path) -> Metadata:
@@ -68,7 +72,8 @@ def parse_opf(document: bytes) -> Metadata:
     authors = (_text(creator) for creator in creators if creator.get(role, "aut") == "aut")
     years = (year_in(date) for date in _texts(package, "dc:date"))
     found = (isbn_in(identifier) for identifier in _texts(package, "dc:identifier"))
-    series = package.find(".//opf:meta[@name='calibre:series']", _NAMESPACES)
+    series = package.find(_SERIES.format("series"), _NAMESPACES)
+    place = package.find(_SERIES.format("series_index"), _NAMESPACES)
     return Metadata(
         title=next(_texts(package, "dc:title"), ""),
         authors=tuple(islice(filter(None, authors), _MAX_VALUES)),
@@ -76,6 +81,7 @@ def parse_opf(document: bytes) -> Metadata:
         year=next(filter(None, years), None),
         isbns=tuple(dict.fromkeys(filter(None, found))),
         series="" if series is None else one_line(series.get("content", "")),
+        position=None if place is None else _number(place.get("content", "")),
     )
 
 
@@ -94,6 +100,11 @@ def _bounded(file: IO[bytes], limit: int) -> bytes:
 def _texts(package: etree._Element, name: str) -> Iterator[str]:
     found = (_text(element) for element in package.iterfind(f".//{name}", _NAMESPACES))
     return islice(filter(None, found), _MAX_VALUES)
+
+
+def _number(text: str) -> float | None:
+    match = _NUMBER.fullmatch(text)
+    return float(match[1]) if match else None
 
 
 def _text(element: etree._Element) -> str:

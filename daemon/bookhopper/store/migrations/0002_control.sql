@@ -1,6 +1,9 @@
 -- What was asked of a running job: its worker sees to it, or the next start does.
 ALTER TABLE jobs ADD COLUMN asked TEXT NOT NULL DEFAULT '';
 
+-- The seconds for which a job was downloading before it was put back, its part file kept.
+ALTER TABLE jobs ADD COLUMN spent REAL NOT NULL DEFAULT 0;
+
 -- Whether a waiting job may be claimed now.
 ALTER TABLE jobs ADD COLUMN ready INTEGER GENERATED ALWAYS AS (paused = 0 AND not_before IS NULL) VIRTUAL;
 
@@ -21,6 +24,8 @@ CREATE INDEX ledger_done ON ledger (done_at, size, seconds) WHERE done_at IS NOT
 CREATE TABLE totals (
     books   INTEGER NOT NULL,
     bytes   INTEGER NOT NULL,
-    seconds REAL NOT NULL
+    seconds REAL NOT NULL,
+    -- the bytes of those lines whose seconds are known
+    timed_bytes INTEGER NOT NULL
 );
-INSERT INTO totals SELECT count(*), coalesce(sum(size), 0), 0 FROM ledger WHERE done_at IS NOT NULL;
+INSERT INTO totals SELECT count(*), coalesce(sum(size), 0), 0, 0 FROM ledger WHERE done_at IS NOT NULL;

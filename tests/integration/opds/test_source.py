@@ -1,74 +1,25 @@
-"""The OPDS source against a catalogue on a real socket."""
+"""The OPDS source against a catalogue on a real socket: searched, walked, looked up, and in trouble."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from urllib.parse import urlsplit
 from xml.sax.saxutils import quoteattr
 
 import pytest
-import requests
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from bookhopper.errors import HeldError, PermanentError, TransientError
 from bookhopper.model import Candidate, Reading
-from bookhopper.net.addresses import host_and_port
-from bookhopper.net.hosts import Hosts
-from bookhopper.net.session import new_session
-from bookhopper.search.sources.base import Credentials, Query
-from bookhopper.search.sources.opds import OpdsSource, phrases
+from bookhopper.search.sources.base import Query
+from bookhopper.search.sources.opds import OpdsSource
 from bookhopper.search.sources.opds_keys import Keys, is_opaque
+from bookhopper.search.sources.opds_search import phrases
 from bookhopper.ticket import Interrupted, Reason, Ticket
-from tests.fakes.opds_server import PAGE, FakeBook, FakeCatalogue, fake_catalogue, feed
+from tests.fakes.opds_server import PAGE, FakeBook, FakeCatalogue, feed
 from tests.fakes.server import free_port, serving
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeCatalogue]:
-    with fake_catalogue() as catalogue:
-        yield catalogue
-
-
-@pytest.fixture
-def catalogue(server: FakeCatalogue) -> FakeCatalogue:
-    url, fresh = server.url, FakeCatalogue()
-    for name in vars(fresh):
-        setattr(server, name, getattr(fresh, name))
-    server.url = url
-    return server
-
-
-@pytest.fixture
-def session() -> Iterator[requests.Session]:
-    with new_session() as session:
-        yield session
-
-
-def source_of(
-    catalogue: FakeCatalogue, session: requests.Session, credentials: Credentials | None = None
-) -> OpdsSource:
-    hosts = Hosts(local={host_and_port(catalogue.url)})
-    return OpdsSource("home", catalogue.root, session=session, hosts=hosts, credentials=credentials)
-
-
-@pytest.fixture
-def source(catalogue: FakeCatalogue, session: requests.Session) -> OpdsSource:
-    return source_of(catalogue, session)
-
-
-def query(title: str, *authors: str, formats: tuple[str, ...] = (), limit: int = 60, isbn: str = "") -> Query:
-    readings = (Reading(title, authors),) if title or authors else ()
-    return Query(readings=readings, formats=formats, limit=limit, isbn=isbn)
-
-
-def titles(candidates: object) -> list[str]:
-    assert isinstance(candidates, tuple)
-    return [candidate.title for candidate in candidates]
-
-
-def searches(catalogue: FakeCatalogue) -> list[str]:
-    return [asked for asked in catalogue.requests if asked.startswith("/opds/search")]
+from tests.integration.opds.conftest import Make, query, searches, titles
 
 
 class TestSearch:
@@ -220,8 +171,8 @@ class TestWalk:
         catalogue.answers["/opds/"] = lambda _: feed(ways)
         assert titles(source.search(query("Emma"), Ticket(1)))[0] == "Emma"
 
-    def test_a_key_is_found_on_the_walk(self, catalogue: FakeCatalogue, session: requests.Session) -> None:
-        found = source_of(catalogue, session).lookup("/opds/files/2/Emma.epub", (), Ticket(1))
+    def test_a_key_is_found_on_the_walk(self, make: Make) -> None:
+        found = make().lookup("/opds/files/2/Emma.epub", (), Ticket(1))
         assert [(offer.title, offer.authors) for offer in found] == [("Emma", ("Jane Austen",))]
 
 
@@ -234,10 +185,10 @@ class TestLookup:
         assert len(catalogue.requests) == asked
 
     def test_a_key_is_enough_after_a_restart(
-        self, catalogue: FakeCatalogue, session: requests.Session, source: OpdsSource
+        self, catalogue: FakeCatalogue, make: Make, source: OpdsSource
     ) -> None:
         key = source.search(query("Moby Dick"), Ticket(1))[0].key
-        (offer,) = source_of(catalogue, session).lookup(key, ("epub", "pdf"), Ticket(1))
+        (offer,) = make().lookup(key, ("epub", "pdf"), Ticket(1))
         assert (offer.key, offer.title, offer.authors) == (key, "Moby Dick", ("Herman Melville",))
         assert (offer.format, offer.size, offer.urls) == (
             "pdf",
@@ -245,18 +196,16 @@ class TestLookup:
             (catalogue.root + key.removeprefix("./"),),
         )
 
-    def test_an_entry_of_its_own_gives_everything(
-        self, catalogue: FakeCatalogue, session: requests.Session
-    ) -> None:
+    def test_an_entry_of_its_own_gives_everything(self, catalogue: FakeCatalogue, make: Make) -> None:
         entry = FakeBook(3, "Persuasion", ("Jane Austen",), ("epub", "azw3")).entry()
         own = '<link rel="self" type="application/atom+xml;type=entry" href="/opds/entries/3"/></entry>'
         catalogue.answers["/opds/search"] = lambda _: feed(entry.replace("</entry>", own))
         based = entry.replace("</entry>", own).replace("<entry ", '<entry xml:base="/opds/" ')
         catalogue.answers["/opds/entries/3"] = lambda _: Response(based, media_type="application/atom+xml")
-        found = source_of(catalogue, session).search(query("Persuasion"), Ticket(1))
+        found = make().search(query("Persuasion"), Ticket(1))
         assert found[0].key == "./entries/3"
         for key in ("./entries/3", "/opds/entries/3", f"{catalogue.root}entries/3"):
-            assert source_of(catalogue, session).lookup(key, (), Ticket(1)) == found
+            assert make().lookup(key, (), Ticket(1)) == found
 
     @pytest.mark.parametrize(
         "key",
@@ -328,15 +277,15 @@ class TestSecrets:
     @pytest.mark.parametrize("way", ["description", "none"])
     @pytest.mark.parametrize("title", ["Emma", "Persuasion"])
     def test_an_opaque_key_is_remembered_and_found_on_a_walk(
-        self, catalogue: FakeCatalogue, session: requests.Session, way: str, title: str
+        self, catalogue: FakeCatalogue, make: Make, way: str, title: str
     ) -> None:
         catalogue.search = way  # type: ignore[assignment]
-        source = source_of(catalogue, session)
+        source = make()
         found = source.search(query(title), Ticket(1))[:1]
         assert is_opaque(found[0].key)
         assert "bob" not in repr(found)
         assert source.lookup(found[0].key, (), Ticket(1)) == found
-        assert source_of(catalogue, session).lookup(found[0].key, (), Ticket(1)) == found
+        assert make().lookup(found[0].key, (), Ticket(1)) == found
 
     def test_an_address_that_a_person_wrote_gets_a_key(self, source: OpdsSource) -> None:
         (offer,) = source.lookup("/opds/files/2/Emma.epub?token=SECRET", (), Ticket(1))
@@ -344,7 +293,7 @@ class TestSecrets:
         assert source.lookup(offer.key, (), Ticket(1)) == (offer,)
 
     def test_no_log_shows_one(
-        self, catalogue: FakeCatalogue, session: requests.Session, caplog: pytest.LogCaptureFixture
+        self, catalogue: FakeCatalogue, make: Make, caplog: pytest.LogCaptureFixture
     ) -> None:
         def endless(request: Request) -> Response:
             page = int(request.query_params.get("page") or 0) + 1
@@ -353,9 +302,7 @@ class TestSecrets:
         catalogue.search = "none"
         catalogue.answers["/opds/"] = endless
         root = f"{catalogue.root}?apikey=SECRET"
-        OpdsSource("home", root, session=session, hosts=Hosts(local={"127.0.0.1"})).search(
-            query("Emma"), Ticket(1)
-        )
+        make(root).search(query("Emma"), Ticket(1))
         assert "the rest is not seen" in caplog.text
         assert "SECRET" not in caplog.text
 
@@ -365,13 +312,11 @@ class TestSignIn:
     def with_sign_in(self, catalogue: FakeCatalogue) -> None:
         catalogue.sign_in = ("reader", "secret")
 
-    def test_it_opens_everything(self, catalogue: FakeCatalogue, session: requests.Session) -> None:
-        source = source_of(catalogue, session, Credentials("reader", "secret"))
+    def test_it_opens_everything(self, make: Make) -> None:
+        source = make(sign_in=("reader", "secret"))
         found = source.search(query("Emma"), Ticket(1))
         assert titles(found) == ["Emma"]
-        assert source_of(catalogue, session, Credentials("reader", "secret")).lookup(
-            found[0].key, (), Ticket(1)
-        )
+        assert make(sign_in=("reader", "secret")).lookup(found[0].key, (), Ticket(1))
         assert source.check(Ticket(1)).ok
 
     @pytest.mark.parametrize(
@@ -379,21 +324,21 @@ class TestSignIn:
         [
             (None, "it asks for a sign-in (401): set username and password_file"),
             (
-                Credentials("reader", "wrong"),
+                ("reader", "wrong"),
                 "sign-in refused (401): check username and password_file of source home",
             ),
         ],
     )
     def test_a_refusal_holds_and_says_what_to_do(
-        self, catalogue: FakeCatalogue, session: requests.Session, credentials: Credentials | None, words: str
+        self, make: Make, credentials: tuple[str, str] | None, words: str
     ) -> None:
-        source = source_of(catalogue, session, credentials)
+        source = make(sign_in=credentials)
         with pytest.raises(HeldError) as held:
             source.search(query("Emma"), Ticket(1))
         assert words in str(held.value)
         assert words in source.check(Ticket(1)).detail
 
-    def test_it_stays_at_home(self, catalogue: FakeCatalogue, session: requests.Session) -> None:
+    def test_it_stays_at_home(self, catalogue: FakeCatalogue, make: Make) -> None:
         other = FakeCatalogue(sign_in=("nobody", ""))
         heard: list[str | None] = []
 
@@ -405,23 +350,15 @@ class TestSignIn:
         other.answers["/opds/search"] = listen
         with serving(other.app()) as url:
             catalogue.answers["/opds/search"] = lambda _: RedirectResponse(f"{url}/opds/search?q=x")
-            hosts = Hosts(local={"127.0.0.1"})
-            source = OpdsSource(
-                "home",
-                catalogue.root,
-                session=session,
-                hosts=hosts,
-                credentials=Credentials("reader", "secret"),
-                allowed={host_and_port(url)},
-            )
+            source = make(sign_in=("reader", "secret"), allowed=urlsplit(url).netloc)
             source.search(query("Emma"), Ticket(1))
         assert set(heard) == {None}
 
 
 class TestTrouble:
-    def test_a_server_that_is_down(self, session: requests.Session) -> None:
+    def test_a_server_that_is_down(self, make: Make) -> None:
         url = f"http://127.0.0.1:{free_port()}/opds"
-        source = OpdsSource("home", url, session=session, hosts=Hosts(local={"127.0.0.1"}))
+        source = make(url)
         with pytest.raises(HeldError, match="connection was refused"):
             source.search(query("Emma"), Ticket(1))
         health = source.check(Ticket(1))
@@ -483,6 +420,6 @@ class TestTrouble:
             first.join(10)
             timer.join(10)
 
-    def test_a_url_that_is_none(self, session: requests.Session) -> None:
+    def test_a_url_that_is_none(self, make: Make) -> None:
         with pytest.raises(PermanentError, match="no address"):
-            OpdsSource("home", "books.example/opds", session=session, hosts=Hosts())
+            make("books.example/opds")

@@ -1,0 +1,172 @@
+"""CSV lists: exports of book sites and of calibre, known by their header, and plain tables of wants.
+
+Commas, semicolons and tabs are told apart by the header, too.  A line is that in which a row begins, a column
+the number of its cell.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bookhopper.intake.base import Entry, LeftOut, Limits, UnreadableRequestError, WantError, plain, shown
+from bookhopper.intake.collections import as_line
+from bookhopper.intake.csv_exports import EXPORTS, Export, column_name
+from bookhopper.intake.csv_rows import Row, read_rows
+from bookhopper.intake.yaml_events import Place, Scalar
+from bookhopper.intake.yaml_fields import WANT_KEYS, EntryError, fit_collection, unknown_key
+from bookhopper.model import BadLine, Want
+
+_DELIMITERS = ",;\t|"
+_SEPARATOR = re.compile(r"sep=(.)[^\S\n]*\n", re.IGNORECASE)
+_SHELF_SIGNS = re.compile(r"[\W_]+")
+_NAMING = frozenset(("title", "isbn", "pick", "works_of", "whole_series", "feed"))
+_MOST_NAMED = 5
+_MOST_SHELVES = 1000
+
+
+def parse_csv(text: str, limits: Limits) -> Iterator[Entry | LeftOut]:
+    """Read a CSV list, row by row; the first that is not blank must name its columns."""
+    separator = _SEPARATOR.match(text)  # Excel's own first line
+    delimiters = separator[1] if separator else _DELIMITERS
+    headers: list[tuple[Row, Iterator[Row]]] = []
+    for delimiter in delimiters:
+        rows = _counted(read_rows(text, delimiter, skipped=1 if separator else 0), limits)
+        header = next(rows, None)
+        if header is None:
+            return
+        headers.append((header, rows))
+    for header, rows in headers:
+        names = [column_name(cell) for cell in header.cells]
+        for export in EXPORTS:
+            if any(sign <= set(names) for sign in export.signs):
+                yield from _exported(export, names, rows, limits)
+                return
+        if _NAMING & set(names) and set(names) <= {*WANT_KEYS, ""}:
+            yield from _listed(header, names, rows, limits)
+            return
+    raise _unknown_header(max((header for header, _ in headers), key=lambda header: len(header.cells)))
+
+
+def _counted(rows: Iterator[Row], limits: Limits) -> Iterator[Row]:
+    for number, row in enumerate(rows):
+        if number > limits.lines:
+            reason = f"more than {limits.lines:,} rows; split the list into several files"
+            raise UnreadableRequestError(row.line, 1, reason)
+        yield row
+
+
+def _unknown_header(header: Row) -> UnreadableRequestError:
+    known = "; ".join(f"{export.name} ({export.columns})" for export in EXPORTS)
+    own = "title, author, isbn, year, language, formats, series, priority, tags, force"
+    names = [column_name(cell) for cell in header.cells]
+    strange = [place for place, name in enumerate(names) if name and name not in WANT_KEYS]
+    column = strange[0] + 1 if strange and _NAMING & set(names) else 1
+    first = f"the column {shown(header.cells[column - 1])!r} is not known" if len(names) >= column else ""
+    return UnreadableRequestError(
+        header.line,
+        column,
+        f"{first or 'the first row names no columns'}; "
+        f"understood are a list with columns among {own}, and the exports of {known}",
+    )
+
+
+def _too_wide(row: Row, names: Sequence[str]) -> str:
+    if row.fault:
+        return row.fault
+    if any(cell.strip() for cell in row.cells[len(names) :]):
+        cells = len(row.cells)
+        return f"the row has {cells} cells and the header {len(names)}; put a text with commas in quotes"
+    return ""
+
+
+def _exported(
+    export: Export, names: Sequence[str], rows: Iterator[Row], limits: Limits
+) -> Iterator[Entry | LeftOut]:
+    """Read the rows of an export that stand on the shelves which are taken."""
+    wanted = {_shelf_key(shelf) for shelf in limits.shelves}
+    elsewhere: Counter[str] = Counter()
+    total = 0
+    for row in rows:
+        total += 1
+        if fault := _too_wide(row, names):
+            yield BadLine(row.line, 1, _summary(row), fault)
+            continue
+        # The first of two columns with one name counts.
+        cells = dict(zip(reversed(names), reversed(_filled(row.cells, len(names))), strict=True))
+        if wanted and export.shelves is not None:
+            shelves = [shelf for shelf in export.shelves(cells) if shelf.strip()]
+            if wanted.isdisjoint(map(_shelf_key, shelves)):
+                shelf = shown(shelves[0]) if shelves else "no shelf"
+                elsewhere[shelf if shelf in elsewhere or len(elsewhere) < _MOST_SHELVES else "others"] += 1
+                continue
+        try:
+            yield export.read(cells, row.line, limits)
+        except WantError as fault:
+            yield BadLine(row.line, 1, _summary(row), str(fault))
+    if elsewhere:
+        yield LeftOut(_left_out(elsewhere, total, limits))
+
+
+def _left_out(elsewhere: Counter[str], total: int, limits: Limits) -> str:
+    named = ", ".join(f"{shelf} ({number:,})" for shelf, number in elsewhere.most_common(_MOST_NAMED))
+    more = ", …" if len(elsewhere) > _MOST_NAMED else ""
+    return (
+        f"{elsewhere.total():,} of {total:,} rows left out: they are not on {' or '.join(limits.shelves)} "
+        f"but on {named}{more}; `intake.shelves` says which are taken"
+    )
+
+
+def _shelf_key(shelf: str) -> str:
+    return _SHELF_SIGNS.sub("", shelf.casefold())
+
+
+def _filled(cells: Sequence[str], width: int) -> list[str]:
+    """Give exactly `width` cells: programs leave empty ones off the end, or put some there."""
+    return [*cells[:width], *[""] * (width - len(cells))]
+
+
+def _listed(header: Row, names: Sequence[str], rows: Iterator[Row], limits: Limits) -> Iterator[Entry]:
+    """Read rows whose cells say what the keys of a YAML list say."""
+    said: set[str] = set()
+    for column, name in enumerate(names, start=1):
+        field = WANT_KEYS[name][0] if name else ""
+        if field in said:
+            raise UnreadableRequestError(header.line, column, f"the column {name!r} says what another says")
+        said |= {field} - {""}
+    for row in rows:
+        if fault := _too_wide(row, names):
+            yield BadLine(row.line, 1, _summary(row), fault)
+            continue
+        try:
+            yield _want(row, names, limits)
+        except EntryError as error:
+            yield BadLine(error.place.line, error.place.column, _summary(row), error.reason)
+
+
+def _want(row: Row, names: Sequence[str], limits: Limits) -> Want:
+    place = Place(row.line, 1)
+    given: dict[str, Any] = {}
+    for column, (key, cell) in enumerate(zip(names, row.cells, strict=False), start=1):
+        if not cell.strip():
+            continue
+        here = Place(row.line, column)
+        if not key:
+            raise EntryError(here, unknown_key("", WANT_KEYS))
+        field, read = WANT_KEYS[key]
+        given[field] = read(Scalar(here, cell, plain=False), key, limits.line)
+    raw = _summary(row)
+    collection = fit_collection(given, place)
+    if collection is not None:
+        return replace(collection, line=row.line, raw=as_line(collection), **given)
+    if not (given.get("title") or given.get("isbn") or given.get("pick")):
+        raise EntryError(place, "a row needs a title, an isbn or a pick")
+    return Want(line=row.line, raw=raw, **given)
+
+
+def _summary(row: Row) -> str:
+    """Show a row by its first cells."""
+    return shown(" — ".join(text for cell in row.cells if (text := plain(cell[:1000]))))

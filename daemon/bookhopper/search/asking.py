@@ -1,0 +1,161 @@
+"""Puts questions to several sources at once and waits for each no longer than its deadline."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
+from bookhopper.ticket import Interrupted, Reason, Ticket
+
+Value = TypeVar("Value")
+
+DEADLINE = 20.0
+"""For how many seconds an answer is waited for unless the source's section says otherwise."""
+
+_AT_ONCE = 8
+"""How many questions one source may have before it; further ones wait for their turn."""
+
+_FAULTS = (HeldError, TransientError, PermanentError)
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a source gave no answer."""
+
+    source: str
+    error: BookhopperError
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Generic[Value]):
+    """What came in time, in the order of those who were asked, and who gave no answer."""
+
+    values: Sequence[Value]
+    faults: Sequence[Fault]
+
+
+class Line:
+    """The way to one source: it has threads of its own, so that when it hangs it holds up no other."""
+
+    def __init__(self, name: str, deadline: float = DEADLINE) -> None:
+        self.name = name
+        self.deadline = deadline
+        self._pool = ThreadPoolExecutor(_AT_ONCE, f"ask-{name}")
+        self._running: set[Ticket] = set()
+
+    @property
+    def hangs(self) -> bool:
+        """Whether every thread is still busy with a question that was given up."""
+        running = tuple(self._running)
+        return len(running) >= _AT_ONCE and all(slip.reason for slip in running)
+
+    def put(self, question: Callable[[], None], slip: Ticket) -> Future[None]:
+        """Have a question asked, which `slip` interrupts."""
+        return self._pool.submit(self._run, question, slip)
+
+    def _run(self, question: Callable[[], None], slip: Ticket) -> None:
+        self._running.add(slip)
+        try:
+            question()
+        finally:
+            self._running.discard(slip)
+
+    def close(self) -> None:
+        """End what runs, without waiting for it."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for slip in tuple(self._running):
+            slip.interrupt(Reason.SHUTDOWN)
+
+
+class _Question(Generic[Value]):
+    """One source's share of a round; it tells `ended` when it has an answer or a fault."""
+
+    def __init__(
+        self,
+        line: Line,
+        call: Callable[[Ticket], Value],
+        slip: Ticket,
+        ended: SimpleQueue[_Question[Value] | None],
+    ) -> None:
+        self.line = line
+        self.until = time.monotonic() + line.deadline
+        self.values: list[Value] = []
+        self.fault: BookhopperError | None = None
+        self._call = call
+        self._slip = slip
+        self._ended = ended
+        self._future = None if line.hangs else line.put(self._ask, slip)
+        if self._future is None:
+            self.fault = HeldError("it still hangs in earlier questions")
+            ended.put(self)
+
+    def _ask(self) -> None:
+        try:
+            self._slip.check()
+            self.values.append(self._call(self._slip))
+        except _FAULTS as error:
+            self.fault = error
+        except Interrupted:
+            self.fault = HeldError("it was interrupted")
+        except Exception as error:  # noqa: BLE001 - a broken source must not spoil what the others answer
+            _LOG.exception("source %s broke down", self.line.name)
+            self.fault = TransientError(f"it broke down ({type(error).__name__}: {error})")
+        self._ended.put(self)
+
+    def give_up(self) -> None:
+        """Interrupt it; what it still says is not heard."""
+        self._slip.interrupt(Reason.CANCEL)
+        if self._future is not None:
+            self._future.cancel()
+
+
+def ask_all(calls: Mapping[Line, Callable[[Ticket], Value]], ticket: Ticket) -> Answers[Value]:
+    """Ask all at once; who does not answer by its deadline is interrupted, and not waited for.
+
+    An interruption of `ticket` ends the round with what has come by then: the caller looks at its ticket.
+    """
+    ended: SimpleQueue[_Question[Value] | None] = SimpleQueue()
+    questions = [
+        _Question(line, call, Ticket(ticket.job, ticket.priority), ended) for line, call in calls.items()
+    ]
+    waiting = set(questions)
+    with suppress(Interrupted), ticket.ended_by(lambda: ended.put(None)):
+        _hear(waiting, ended)
+    for question in waiting:
+        question.give_up()
+    heard = [question for question in questions if question not in waiting]
+    late = HeldError("it took too long")
+    faults = {question.line: question.fault for question in heard} | {
+        question.line: late for question in waiting
+    }
+    return Answers(
+        tuple(value for question in heard for value in question.values),
+        tuple(Fault(line.name, fault) for line in calls if (fault := faults[line]) is not None),
+    )
+
+
+def _hear(waiting: set[_Question[Value]], ended: SimpleQueue[_Question[Value] | None]) -> None:
+    """Take those that answer in time out of `waiting`; None among them ends it."""
+    open_still = set(waiting)
+    while open_still:
+        now = time.monotonic()
+        try:
+            question = ended.get(timeout=max(0.0, min(each.until for each in open_still) - now))
+        except Empty:
+            for late in [each for each in open_still if each.until <= time.monotonic()]:
+                late.give_up()
+                open_still.discard(late)
+            continue
+        if question is None:
+            return
+        if question in open_still:
+            open_still.discard(question)
+            waiting.discard(question)

@@ -1,0 +1,117 @@
+"""`bookhopper source`: what there is, what a source does, and whether a definition still reads its pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from bookhopper.cli import main
+from tests.fakes.library_site import LOGIN, PASSWORD, LibrarySite, library_site, page
+
+
+@pytest.fixture
+def site() -> Iterator[LibrarySite]:
+    with library_site(("Emma", "Jane Austen"), ("Moby Dick", "Herman Melville")) as site:
+        yield site
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def configured(folder: Path, *sources: dict[str, Any]) -> Path:
+    path = folder / "bookhopper.yaml"
+    path.write_text(yaml.safe_dump({"sources": list(sources)}))
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["source", *map(str, arguments)])
+
+
+def test_list_shows_what_is_used_and_what_could_be(folder: Path, site: LibrarySite) -> None:
+    site.write(folder / "sources.d" / "library.yaml")
+    (folder / "sources.d" / "broken.yaml").write_text("id: [")
+    config = configured(folder, {"kind": "html", "name": "mine", "definition": "library"})
+    found = run("list", "--config", config, "--json")
+    assert found.exit_code == 0, found.output
+    rows = {row["name"]: row for row in json.loads(found.output)["sources"]}
+    assert set(rows) == {"mine", "broken", "oapen", "standard-ebooks-pages"}
+    assert rows["mine"] == {
+        "name": "mine", "kind": "html", "language": "en", "formats": ["epub"], "configured": True,
+        "health": f"The Library, searched at {site.url}/",
+    }  # fmt: skip
+    assert not rows["oapen"]["configured"]
+    assert rows["broken"]["health"].startswith(f"fault: {folder}/sources.d/broken.yaml:2:1: ")
+    shown = run("list", "--config", config, "--offline")
+    assert "not asked" in shown.output
+    assert "oapen" in shown.output
+
+
+def test_show_says_what_a_source_does_and_no_secret(folder: Path, site: LibrarySite) -> None:
+    site.write(folder / "sources.d" / "library.yaml", login=LOGIN, settings=PASSWORD)
+    config = configured(
+        folder,
+        {"kind": "html", "name": "mine", "definition": "library", "settings": {"password": "hush"}},
+        {"kind": "opds", "name": "home", "url": "http://x.example/", "username": "u", "password": "hush"},
+    )
+    shown = run("show", "--config", config, "mine")
+    assert shown.exit_code == 0
+    assert (
+        f"does: signs in (form), asks {site.url}/ at find and reads the html that comes; of a book"
+        in shown.output
+    )
+    assert "settings: password=••••" in shown.output
+    other = run("show", "--config", config, "home", "--json")
+    assert json.loads(other.output)["settings"]["password"] == "••••"
+    assert "hush" not in shown.output + other.output
+    assert "Peer-reviewed" in run("show", "--config", config, "oapen").output
+    unknown = run("show", "--config", config, "nope")
+    assert unknown.exit_code == 2
+    assert "no definition is called nope" in unknown.output
+
+
+def test_test_runs_the_saved_pages(folder: Path, site: LibrarySite) -> None:
+    fixture = {"page": "page.html", "rows": [{"title": "Emma"}]}
+    path = site.write(folder / "library.yaml", fixtures=[fixture])
+    (folder / "page.html").write_text(f"<table>{site.row(0)}</table>")
+    good = run("test", path)
+    assert (good.exit_code, good.output) == (0, f"{path}: all is well, 1 saved pages read as they should\n")
+    (folder / "page.html").write_text(f"<table>{site.row(1)}</table>")
+    bad = run("test", path, "--json")
+    assert bad.exit_code == 1
+    assert json.loads(bad.output)["faults"] == ["page.html: row 1: title is 'Moby Dick' instead of 'Emma'"]
+    path.write_text("id: x\nnmae: y\n")
+    broken = run("test", path)
+    assert broken.exit_code == 2
+    assert f"{path}:2:1: unknown key `nmae`: did you mean `name`?" in broken.output
+    assert json.loads(run("test", path, "--json").output)["ok"] is False
+
+
+def test_test_asks_the_site_itself(folder: Path, site: LibrarySite) -> None:
+    path = site.write(folder / "library.yaml")
+    live = run("test", path, "--live", "Moby Dick")
+    assert live.exit_code == 0, live.output
+    assert "Moby Dick — Herman Melville, epub, /book/1" in live.output
+    assert "1 books found at the site" in live.output
+    found = json.loads(run("test", path, "--live", "Moby Dick", "--json").output)["found"]
+    assert found[0]["urls"] == [f"{site.url}/files/gone-1.epub", f"{site.url}/files/1.epub"]
+    site.answers["/find"] = lambda _: page("it fails", 500)
+    failed = run("test", path, "--live", "Emma")
+    assert failed.exit_code == 1
+    assert "the server failed (500)" in failed.output
+
+
+@pytest.mark.parametrize("name", ["oapen", "standard-ebooks-pages"])
+def test_the_examples_pass(folder: Path, name: str) -> None:
+    assert run("test", name).exit_code == 0

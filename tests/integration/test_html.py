@@ -1,0 +1,388 @@
+"""The source for web pages against a small library's real server: asking, sign-in, downloads, misdeeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+
+from bookhopper.errors import HeldError, PermanentError, TransientError
+from bookhopper.model import Candidate, Reading
+from bookhopper.net.hosts import Hosts
+from bookhopper.net.route import Route
+from bookhopper.net.session import new_session
+from bookhopper.net.web import Web
+from bookhopper.search.definitions.model import Definition
+from bookhopper.search.sources.base import Query
+from bookhopper.search.sources.html import HtmlSource
+from bookhopper.search.sources.observed import ObservedSource, SourceCall
+from bookhopper.ticket import Ticket
+from tests.fakes.library_site import LOGIN, PASSWORD, LibrarySite, library_site, page
+
+BOOKS = (
+    ("Emma", "Jane Austen"),
+    ("Persuasion", "Jane Austen"),
+    ("Northanger Abbey", "Jane Austen"),
+    ("Mansfield Park", "Jane Austen"),
+    ("Lady Susan & More <sic>", "Jane Austen"),
+    ("Moby Dick", "Herman Melville"),
+)
+
+
+@pytest.fixture
+def site() -> Iterator[LibrarySite]:
+    with library_site(*BOOKS) as site:
+        yield site
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def source_of(
+    site: LibrarySite, stack: ExitStack, given: dict[str, Any] | None = None, **changes: Any
+) -> HtmlSource:
+    definition = Definition.model_validate(site.definition(**changes))
+    allowed = frozenset(urlsplit(link).netloc for link in definition.links)
+    session = stack.enter_context(new_session(Route(allowed=allowed)))
+    return HtmlSource("home", definition, web=Web(session, Hosts(local={"127.0.0.1"})), settings=given)
+
+
+def ask(source: HtmlSource, title: str, *authors: str, isbn: str = "", limit: int = 60) -> list[Candidate]:
+    readings = (Reading(title, authors),) if title else ()
+    return list(source.search(Query(readings=readings, isbn=isbn, limit=limit), Ticket(1)))
+
+
+def search_of(site: LibrarySite, **changes: Any) -> dict[str, Any]:
+    search: dict[str, Any] = {**site.definition()["search"], **changes}
+    return {key: value for key, value in search.items() if value is not None}
+
+
+def test_what_a_row_says_is_in_the_candidate(site: LibrarySite, stack: ExitStack) -> None:
+    (found,) = ask(source_of(site, stack), "Moby Dick", "Herman Melville")
+    assert found == Candidate(
+        source="home", key="/book/5", title="Moby Dick", authors=("Herman Melville",), language="en",
+        format="epub", size=1572864, year=None, urls=(f"{site.url}/book/5",),
+    )  # fmt: skip
+
+
+def test_a_search_visits_no_page_of_a_book(site: LibrarySite, stack: ExitStack) -> None:
+    ask(source_of(site, stack), "Emma", "Jane Austen")
+    assert not [path for path in site.requests if path.startswith("/book")]
+
+
+def test_pages_are_followed_and_no_further_than_the_definition_says(
+    site: LibrarySite, stack: ExitStack
+) -> None:
+    assert len(ask(source_of(site, stack), "Austen")) == 5
+    assert len(ask(source_of(site, stack, search=search_of(site, pagination=None)), "Austen")) == 4
+    by_number = {"pages": 3, "input": "page"}
+    assert len(ask(source_of(site, stack, search=search_of(site, pagination=by_number)), "Austen")) == 5
+    assert len(ask(source_of(site, stack), "Austen", limit=2)) == 2
+
+
+def test_pages_that_lead_in_a_circle_come_to_an_end(site: LibrarySite, stack: ExitStack) -> None:
+    site.answers["/find"] = lambda _: page(
+        f"<table>{site.row(5)}</table><a rel='next' href='/find?again={len(site.requests)}'>more</a>"
+    )
+    paging = {"pages": 20, "next": {"selector": "a[rel=next]", "attribute": "href"}}
+    assert len(ask(source_of(site, stack, search=search_of(site, pagination=paging)), "Moby Dick")) == 1
+    assert len(site.requests) == 20
+
+
+def test_the_words_are_filtered_and_encoded(site: LibrarySite, stack: ExitStack) -> None:
+    search = search_of(
+        site,
+        keywordsfilters=[{"name": "diacritics"}, {"name": "re_replace", "args": ["[^A-Za-z ]", ""]}],
+        inputs={"q": "{{ .Keywords }}", "empty": "{{ .Query.Isbn }}", "$raw": "x=1"},
+    )
+    ask(source_of(site, stack, search=search), "Éa & b=c")
+    assert site.requests[0] == "/find?q=Ea++bc&x=1"
+    site.requests.clear()
+    search = search_of(site, inputs={}, paths=[{"path": "find?q={{ .Keywords }}"}])
+    ask(source_of(site, stack, encoding="latin-1", search=search), "é&q=/")
+    assert site.requests[0] == "/find?q=%E9%26q%3D%2F"
+
+
+def test_a_site_may_be_asked_by_post_and_by_isbn(site: LibrarySite, stack: ExitStack) -> None:
+    search = search_of(site, paths=[{"path": "find", "method": "post"}])
+    assert ask(source_of(site, stack, search=search), "Emma", "Jane Austen")[0].title == "Emma"
+    asked: list[str] = []
+
+    def answer(request: Request) -> Response:
+        asked.append(request.state.form["q"])
+        return page("")
+
+    site.answers["/find"] = answer
+    caps = {"modes": {"book-search": ["title", "isbn"]}}
+    ask(source_of(site, stack, caps=caps), "Emma", "Jane Austen", isbn="9780141439587")
+    assert asked == ["9780141439587", "Emma Jane Austen", "Emma"]
+
+
+# pages of books
+
+
+def test_a_chosen_book_is_located_on_its_page(site: LibrarySite, stack: ExitStack) -> None:
+    source = source_of(site, stack)
+    (found,) = ask(source, "Moby Dick")
+    located = source.locate(found, Ticket(1))
+    assert located.urls == (f"{site.url}/files/gone-5.epub", f"{site.url}/files/5.epub")
+    assert (located.key, located.title) == (found.key, found.title)
+
+
+def test_a_page_without_a_link_is_a_permanent_fault_of_that_format(
+    site: LibrarySite, stack: ExitStack
+) -> None:
+    source = source_of(site, stack)
+    (found,) = ask(source, "Moby Dick")
+    site.answers["/book/5"] = lambda _: page("<a class='mirror' href='javascript:alert(1)'>x</a>")
+    with pytest.raises(PermanentError, match="/book/5: the page has no link to a file in epub"):
+        source.locate(found, Ticket(1))
+
+
+def test_formats_have_their_own_links(site: LibrarySite, stack: ExitStack) -> None:
+    download = {
+        "selectors": [
+            {"format": "pdf", "selector": "a.pdf", "attribute": "href"},
+            {"format": "epub", "selector": "a.mirror", "attribute": "href"},
+        ],
+        "fields": {"checksum": {"selector": "code"}, "size": {"selector": "small"}},
+    }
+    search = search_of(site)
+    del search["fields"]["format"]
+    source = source_of(site, stack, download=download, search=search)
+    pdf, epub = ask(source, "Moby Dick")
+    assert (pdf.format, epub.format) == ("pdf", "epub")
+    digest = "0123456789abcdef" * 2
+    site.answers["/book/5"] = lambda _: page(
+        f"<a class='pdf' href='/files/5.pdf'>pdf</a><code>{digest}</code><small>2 KB</small>"
+    )
+    located = source.locate(pdf, Ticket(1))
+    assert (located.urls, located.checksums, located.size) == (
+        (f"{site.url}/files/5.pdf",), {"md5": digest}, 2048,
+    )  # fmt: skip
+    with pytest.raises(PermanentError, match="no link to a file in epub"):
+        source.locate(epub, Ticket(1))
+
+
+def test_what_must_come_before_is_asked_first(site: LibrarySite, stack: ExitStack) -> None:
+    download = {
+        "selectors": [{"selector": "a.mirror", "attribute": "href"}],
+        "before": {"path": "thanks", "method": "post", "inputs": {"of": "{{ .DownloadUri.AbsolutePath }}"}},
+    }
+    source = source_of(site, stack, download=download)
+    (found,) = ask(source, "Moby Dick")
+    site.requests.clear()
+    source.locate(found, Ticket(1))
+    assert site.requests == ["/thanks", "/book/5"]
+
+
+def test_a_key_leads_to_its_page_without_a_memory_of_the_search(site: LibrarySite, stack: ExitStack) -> None:
+    (found,) = source_of(site, stack).lookup("/book/5", ("epub",), Ticket(1))
+    assert (found.title, found.authors, found.format) == ("Moby Dick", ("Herman Melville",), "epub")
+    assert found.urls == (f"{site.url}/book/5",)
+    assert list(source_of(site, stack).lookup("/book/77", ("epub",), Ticket(1))) == []
+
+
+def test_a_link_into_the_private_network_is_not_followed(site: LibrarySite, stack: ExitStack) -> None:
+    source = source_of(site, stack)
+    other = site.url.replace("127.0.0.1", "127.0.0.2")
+    site.answers["/find"] = lambda _: page(
+        f"<table>{site.row(5).replace('/book/5', f'{other}/book/5')}</table>"
+    )
+    (found,) = ask(source, "Moby Dick")
+    assert found.key.startswith("~")
+    with pytest.raises(PermanentError, match="leads into the private network"):
+        source.locate(found, Ticket(1))
+    source = source_of(site, stack, links=[f"{site.url}/", f"{other}/"])
+    site.answers["/book/5"] = lambda _: page("<a class='mirror' href='/files/5.epub'>x</a>")
+    (found,) = ask(source, "Moby Dick")
+    assert found.urls == (f"{other}/book/5",)
+
+
+# sign-in
+
+
+def member_of(
+    site: LibrarySite, stack: ExitStack, password: str = "open sesame", **changes: Any
+) -> HtmlSource:
+    site.members = True
+    whole = {"login": LOGIN, "settings": PASSWORD, **changes}
+    return source_of(site, stack, {"password": password}, **whole)
+
+
+def test_one_signs_in_by_the_site_s_form_once(site: LibrarySite, stack: ExitStack) -> None:
+    source = member_of(site, stack)
+    assert ask(source, "Emma")[0].title == "Emma"
+    assert ask(source, "Moby Dick")[0].title == "Moby Dick"
+    assert site.requests == ["/login", "/login", "/member", "/member", "/find?q=Emma", "/find?q=Moby+Dick"]
+    assert source.check(Ticket(1)).ok
+
+
+def test_an_expired_sign_in_is_renewed_once(site: LibrarySite, stack: ExitStack) -> None:
+    source = member_of(site, stack)
+    ask(source, "Emma")
+    site.session = "s2"
+    site.requests.clear()
+    assert ask(source, "Moby Dick")[0].title == "Moby Dick"
+    assert site.requests.count("/login") == 3  # where the search led to, the form, and the form sent
+    site.answers["/find"] = lambda _: RedirectResponse("/login", 303)
+    site.requests.clear()
+    with pytest.raises(HeldError, match="sign-in refused: it shows its pages to nobody") as held:
+        ask(source, "Moby Dick")
+    assert held.value.seconds >= 600
+    seen = len(site.requests)
+    with pytest.raises(HeldError, match="sign-in refused"):
+        ask(source, "Moby Dick")
+    assert len(site.requests) == seen
+
+
+def test_a_wrong_password_is_told_in_the_site_s_words_and_not_tried_again(
+    site: LibrarySite, stack: ExitStack
+) -> None:
+    source = member_of(site, stack, "wrong")
+    with pytest.raises(
+        HeldError, match=r"sign-in refused: Wrong password: check the settings of this source"
+    ):
+        ask(source, "Emma")
+    seen = len(site.requests)
+    health = source.check(Ticket(1))
+    assert not health.ok
+    assert "Wrong password" in health.detail
+    assert len(site.requests) == seen
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        {
+            "method": "post",
+            "path": "login",
+            "inputs": {"password": "{{ .Config.password }}", "token": "t0k3n"},
+        },
+        {
+            "method": "get",
+            "path": "login",
+            "inputs": {"password": "{{ .Config.password }}", "token": "t0k3n"},
+        },
+        {
+            "method": "cookie",
+            "inputs": {"cookie": "a=b; session=s1"},
+            "test": {"path": "member", "selector": "#welcome"},
+        },
+        {"method": "post", "path": "member", "cookies": ["session=s1"]},
+    ],
+    ids=["post", "get", "cookie", "cookies"],
+)
+def test_the_other_ways_to_sign_in(site: LibrarySite, stack: ExitStack, login: dict[str, Any]) -> None:
+    assert ask(member_of(site, stack, login=login), "Emma")[0].title == "Emma"
+
+
+def test_a_form_that_sends_the_password_elsewhere_is_not_filled_in(
+    site: LibrarySite, stack: ExitStack
+) -> None:
+    source = member_of(site, stack)
+    site.answers["/login"] = lambda _: page(
+        "<form id='in' action='http://evil.example/'><input name='p'></form>"
+    )
+    with pytest.raises(HeldError, match="its form would send the password elsewhere"):
+        ask(source, "Emma")
+
+
+def test_headers_and_inputs_stay_with_the_site(site: LibrarySite, stack: ExitStack) -> None:
+    other = site.url.replace("127.0.0.1", "localhost")
+    search = search_of(site, headers={"X-Key": "{{ .Config.password }}"})
+    site.answers["/find"] = lambda _: page(
+        f"<table>{site.row(5)}</table><a rel='next' href='{other}/api'>more</a>"
+    )
+    definition = Definition.model_validate(site.definition(search=search, settings=PASSWORD))
+    allowed = frozenset({urlsplit(site.url).netloc, urlsplit(other).netloc})
+    session = stack.enter_context(new_session(Route(allowed=allowed)))
+    web = Web(session, Hosts(local={"127.0.0.1", "localhost"}))
+    source = HtmlSource("home", definition, web=web, settings={"password": "hush"})
+    ask(source, "Moby Dick")
+    seen = {
+        path.partition("?")[0]: headers.get("x-key")
+        for path, headers in zip(site.requests, site.headers, strict=True)
+    }
+    assert seen == {"/find": "hush", "/api": None}
+
+
+# misdeeds
+
+
+def test_rows_that_cannot_be_read_are_counted(site: LibrarySite, stack: ExitStack) -> None:
+    calls: list[SourceCall] = []
+    source = ObservedSource(source_of(site, stack), calls.append)
+    broken = '<tr class="book"><td class="title"></td></tr>'
+    site.answers["/find"] = lambda _: page(f"<table>{site.row(5)}{broken * 3}</table>")
+    query = Query(readings=(Reading("Moby Dick"),))
+    assert len(source.search(query, Ticket(1))) == 1
+    site.answers["/find"] = lambda _: page(f"<table>{broken * 3}</table>")
+    with pytest.raises(
+        TransientError, match="none of its 3 rows can be read, `title` is not there: the site has"
+    ):
+        source.search(query, Ticket(1))
+    assert [(call.outcome, call.results, call.dropped) for call in calls] == [
+        ("found", 1, 3),
+        ("invalid", 0, 0),
+    ]
+
+
+def test_a_site_that_says_no_is_left_alone(site: LibrarySite, stack: ExitStack) -> None:
+    site.answers["/find"] = lambda _: page("<p class='no'>Try again tomorrow</p>")
+    source = source_of(site, stack, search=search_of(site, error=[{"selector": ".no"}]))
+    with pytest.raises(HeldError, match=r"/find\?… says: Try again tomorrow"):
+        ask(source, "Emma")
+
+
+def test_a_page_that_is_gone_is_a_fault_of_the_definition_and_not_of_the_want(
+    site: LibrarySite, stack: ExitStack
+) -> None:
+    source = source_of(site, stack, search=search_of(site, paths=[{"path": "moved"}]))
+    with pytest.raises(HeldError, match=r"not there \(404\): check the definition of source home"):
+        ask(source, "Emma")
+    assert source.check(Ticket(1)).ok is False
+
+
+def _endless() -> Iterator[bytes]:
+    while True:
+        yield b"<p>" * 20_000
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (lambda _: StreamingResponse(_endless(), media_type="text/html"), "larger than"),
+        (lambda _: page("<div>" * 20_000), "nested too deeply"),
+        (lambda _: page("<p>" * 100_000), "too many elements"),
+        (
+            lambda _: page(
+                "<table>" + '<tr class="book"><td class="title"><a>T</a></td></tr>' * 5 + "</table>"
+            ),
+            "rows can be read",
+        ),
+    ],
+    ids=["endless", "deep", "many", "other"],
+)
+def test_a_hostile_answer_is_one_line(site: LibrarySite, stack: ExitStack, answer: Any, fault: str) -> None:
+    site.answers["/find"] = answer
+    with pytest.raises((TransientError, HeldError), match=fault) as refused:
+        ask(source_of(site, stack), "Emma")
+    assert "\n" not in str(refused.value)
+
+
+def test_an_answer_of_another_kind_is_no_answer(site: LibrarySite, stack: ExitStack) -> None:
+    site.answers["/find"] = lambda _: JSONResponse({"rows": []})
+    assert ask(source_of(site, stack), "Emma") == []
+    site.answers["/api"] = lambda _: page("<h1>Maintenance</h1>")
+    search = search_of(site, paths=[{"path": "api", "response": {"type": "json"}}], rows={"selector": "data"})
+    with pytest.raises(TransientError, match=r"/api.*: no JSON"):
+        ask(source_of(site, stack, search=search), "Emma")
