@@ -101,6 +101,20 @@ BAD: list[tuple[str, list[str]]] = [
         ["1:33: sources.0.url: give username and password_file instead of a sign-in in the address"],
     ),
     (
+        "lists: [{url: 'http://x/a', name: a}, {url: 'http://x/b', name: a}]",
+        ["1:1: lists: two lists are named a: give each a name of its own"],
+    ),
+    (
+        "lists:\n- {url: 'ftp://x/a', name: a, every: 0s}\n- {url: 'http://x/b', formats: epug, tag: x}",
+        [
+            "2:4: lists.0.url: write an address that begins with http:// or https://",
+            "2:31: lists.0.every: it must be greater than or equal to 1",
+            "3:3: `name` is missing",
+            "3:23: lists.1.formats: no format is called `epug`: did you mean `epub`?",
+            "3:38: unknown key `tag`: did you mean `tags`?",
+        ],
+    ),
+    (
         OPDS + ", password_file: /nope}",
         ["2:42: password_file /nope cannot be read: No such file or directory"],
     ),

@@ -115,20 +115,13 @@ def test_the_solver_is_the_source_s_own(tmp_path: Path) -> None:
     assert len(solver.asked) == 1
 
 
-def test_answers_are_cached_under_the_state_folder(tmp_path: Path) -> None:
-    asked: list[object] = []
-
-    async def book(request: object) -> PlainTextResponse:
-        asked.append(request)
-        return PlainTextResponse("a book")
-
-    with serving(Starlette(routes=[Page("/book", book)])) as url:
-        for _ in range(2):
-            built = sources(tmp_path, url=f"{url}/opds")
-            built.webs["home"].get(f"{url}/book", Ticket(1), max_bytes=100)
-            built.close()
-    assert len(asked) == 1
-    assert (tmp_path / "cache" / "answers.db").is_file()
+def test_answers_are_cached_but_for_those_of_one_s_own_servers(tmp_path: Path) -> None:
+    """A book that was just added to a library of one's own is found at once."""
+    for url, cached in (("https://books.example/opds", True), ("http://127.0.0.1:9/opds", False)):
+        built = sources(tmp_path, url=url)
+        assert built.cache is not None
+        assert built.webs["home"].cache is (built.cache if cached else None)
+        built.close()
 
 
 def test_a_password_is_read_where_it_is_kept(tmp_path: Path) -> None:

@@ -76,13 +76,14 @@ def test_the_text_list_is_understood() -> None:
     listed = block("text", "# a comment")
     lines = "\n".join(re.sub(r" {3,}.*", "", line) for line in listed.splitlines())
     entries = list(parse("list.txt", lines.encode()))
-    assert len(entries) == 10
     wants = [entry for entry in entries if isinstance(entry, Want)]
-    assert len(wants) == 10
-    assert [want.priority for want in wants] == [1, 1, 1, 1, 1, 1, 0, -1, 1, 1]
+    assert len(wants) == len(entries) == 13
+    assert [want.priority for want in wants] == [1, 1, 1, 1, 1, 1, 0, -1, 1, 1, 1, 1, 1]
     assert wants[5].isbn == "9780141441146"
     assert wants[9].pick is not None
     assert wants[9].pick.job == 17
+    collections = [want.collection for want in wants[10:] if want.collection is not None]
+    assert [(each.kind, each.limit) for each in collections] == [("author", 50), ("series", 20), ("feed", 50)]
 
 
 def test_the_yaml_list_is_understood() -> None:

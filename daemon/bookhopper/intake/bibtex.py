@@ -103,7 +103,7 @@ class _Block:
         if kind == "comment":
             return (self._braced(at) if closing == "}" else at), None
         if kind == "preamble":
-            at, _ = self._value(at)
+            at, _ = self._value(self._skip(at))
             return self._close(at, closing), None
         if kind != "string":
             key = _KEY.match(self._text, at)
@@ -133,15 +133,20 @@ class _Block:
         return self._close(at, closing), fields
 
     def _close(self, at: int, closing: str) -> int:
-        at += len(_BLANKS.match(self._text, at)[0])  # type: ignore[index]  # it matches nothing, too
+        at = self._skip(at)
         if not self._text.startswith(closing, at):
             raise self._unexpected(
                 at, f"a field is written `name = {{value}},`, and an entry ends in {closing}"
             )
         return at + 1
 
+    def _skip(self, at: int) -> int:
+        """Pass over blanks and line ends."""
+        blanks = _BLANKS.match(self._text, at)
+        return blanks.end() if blanks else at
+
     def _unexpected(self, at: int, reason: str) -> _FaultError:
-        return _FaultError(at, reason if at < len(self._text) else "the entry is not closed")
+        return _FaultError(at, reason if self._skip(at) < len(self._text) else "the entry is not closed")
 
     def _value(self, at: int) -> tuple[int, str]:
         """Read a value, joined of pieces by `#`; gives where it ends."""

@@ -21,7 +21,7 @@ from bookhopper.intake.yaml_fields import WANT_KEYS, EntryError, fit_collection,
 from bookhopper.model import BadLine, Want
 
 _DELIMITERS = ",;\t|"
-_SEPARATOR = re.compile(r"sep=(.)[^\S\n]*\n", re.IGNORECASE)
+_SEPARATOR = re.compile(rf"sep=([{_DELIMITERS}])[^\S\n]*\n", re.IGNORECASE)
 _SHELF_SIGNS = re.compile(r"[\W_]+")
 _NAMING = frozenset(("title", "isbn", "pick", "works_of", "whole_series", "feed"))
 _MOST_NAMED = 5

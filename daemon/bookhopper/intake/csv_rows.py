@@ -20,7 +20,7 @@ _END = "\0"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The cells of a row, or its first line with the fault for which it cannot be read; `line` counts from 1."""
+    """The cells of a row, or its first line with the fault for which it cannot be read; `line` is from 1."""
 
     line: int
     cells: list[str]
@@ -55,7 +55,7 @@ def read_rows(text: str, delimiter: str, skipped: int = 0) -> Iterator[Row]:
             fault = "a quotation mark in this row is not closed, or the row is too long"
             yield Row(lines.first, [line], fault)
             reader = csv.reader(lines, delimiter=delimiter)
-        elif any(cells):
+        elif any(map(str.strip, cells)):
             yield Row(lines.first, cells)
 
 

@@ -154,6 +154,8 @@ def _of_item(item: etree._Element, line: int, limits: Limits) -> Want:
     readings: tuple[Reading, ...] = ()
     if title and not authors:
         bare, series = split_series(title[: limits.line])
+        if not any(map(str.isalnum, bare)):
+            raise WantError("there is no title in this item, only punctuation")
         title, found, readings = title_and_authors(bare)
         authors = [*found]
     else:

@@ -207,7 +207,7 @@ class Lists:
 class _Sift:
     """Tells what is new in a list: `note` looks at each entry first, then it is called for each once more.
 
-    The first time everything is, so that the report shows the whole list.
+    The first time all of it is stored, known or not, so that the report shows the whole list.
     """
 
     def __init__(
@@ -234,7 +234,7 @@ class _Sift:
         entry = self._with_settings(entry)
         if isinstance(entry, BadLine):
             self._marks[_mark(entry)] = None
-        elif self._before is None or self._job_of(identity(entry)) is None:
+        elif self._job_of(identity(entry)) is None:
             self._new.add(identity(entry))
 
     def __call__(self, entry: Entry) -> Entry | None:
@@ -243,7 +243,7 @@ class _Sift:
         if isinstance(entry, BadLine):
             new = entry.reason != A_FEED and self._is_new_fault(_mark(entry))
         else:
-            new = identity(entry) in self._new
+            new = self._before is None or identity(entry) in self._new
         return entry if new else None
 
     def _is_new_fault(self, mark: str) -> bool:

@@ -99,9 +99,12 @@ class ArchiveApi:
                 found += in_formats(self.offers(identifier, ticket), formats)
             except (TransientError, PermanentError) as error:
                 fault = error
-        if fault is not None and not found:
-            raise fault
-        return found
+        try:
+            if fault is not None and not found:
+                raise fault
+            return found
+        finally:
+            del fault  # it holds this very frame, and with it an answer that was given up
 
     def _docs(
         self, expression: str, ticket: Ticket, *, rows: int = ROWS, fresh: bool = False

@@ -22,6 +22,7 @@ from bookhopper.net.session import chunks
 from bookhopper.net.web import Web
 from bookhopper.search.person import authorship, forms_of
 from bookhopper.search.sources.base import Health, Query
+from bookhopper.search.sources.fields import one_line
 from bookhopper.search.sources.gutenberg_build import build_apart
 from bookhopper.search.sources.gutenberg_catalogue import Record
 from bookhopper.search.sources.gutenberg_index import GutenbergIndex
@@ -32,6 +33,7 @@ FORMAT = "epub"
 MAX_DOWNLOAD = 256 << 20
 """The most bytes taken for a catalogue; the real one packs to 5 MB."""
 
+_NOT_MODIFIED = 304
 _MOST_NAMED = 20_000
 _NEAR = 0.85
 """How many records that hold an author's family name are looked at, and how well the whole name must fit."""
@@ -165,11 +167,11 @@ class GutenbergSource:
 
     def _fetch(self, ticket: Ticket) -> None:
         """Fetch the catalogue unless the host says that ours is current."""
-        headers = {"Accept-Encoding": "identity"}
-        if self._fetched_path.is_file():
-            headers |= _read_validators(self._validators_path)
-        with self._web.stream(self._catalogue, ticket, headers=headers, statuses={304}) as response:
-            if response.status_code != 304:
+        validators = _read_validators(self._validators_path) if self._fetched_path.is_file() else {}
+        headers = {"Accept-Encoding": "identity"} | validators
+        statuses = {_NOT_MODIFIED} if validators else ()
+        with self._web.stream(self._catalogue, ticket, headers=headers, statuses=statuses) as response:
+            if response.status_code != _NOT_MODIFIED:
                 try:
                     self._store(response, ticket)
                 except OSError as error:
@@ -206,8 +208,8 @@ class GutenbergSource:
         return Candidate(
             source=self.name,
             key=str(record.id),
-            title=record.title,
-            authors=record.authors,
+            title=one_line(record.title),
+            authors=tuple(map(one_line, record.authors)),
             language=record.language,
             format=FORMAT,
             urls=tuple(
