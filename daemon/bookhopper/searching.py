@@ -16,6 +16,9 @@ from bookhopper.ticket import Ticket
 _SOON_SECONDS = 3600.0
 """When a want is looked for again that a silent source may have."""
 
+_MOST_LOOKS = 3
+"""How often a collection is looked through, where a source does not answer, before it is taken as it is."""
+
 _GOES_TO = {Decision.AMBIGUOUS: State.AMBIGUOUS, Decision.MISSING: State.MISSING}
 
 
@@ -52,12 +55,19 @@ class Search:
         return Move(job.id, job.state, State.QUEUED, candidates=resolution.chosen, attempts=0)
 
     def _expand(self, job: Job, ticket: Ticket) -> Move | None:
-        """Turn a collection into its books; one that had some before stays so where none is found now."""
+        """Turn a collection into its books; one that had some before stays so where none is found now.
+
+        That is done once, so that it waits for a source that may have more, though not for ever.
+        """
         found = self._collector.books(job.want, ticket)
         if not found.wants and not self._store.books_of([job.id])[job.id]:
             after = State.AMBIGUOUS if found.unclear else State.MISSING
             soon = None if found.complete else time.time() + _SOON_SECONDS
             return Move(job.id, job.state, after, found.reason, not_before=soon)
+        looks = job.looks + 1
+        if not found.complete and looks < _MOST_LOOKS:
+            soon = time.time() + _SOON_SECONDS
+            return Move(job.id, job.state, State.WANTED, found.reason, looks=looks, not_before=soon)
         # known by what a line would say of it, so that a list that names the book finds the same job
         wishes = [Wish(want, identity(replace(want, pick=None))) for want in found.wants]
         self._store.expand(job.id, wishes, found.reason)

@@ -228,11 +228,13 @@ class HtmlSettings(_SourceSection):
     """A catalogue of web pages; `definition` is a path, or the name of a file in sources.d.
 
     `settings` are what that definition asks for; of one called `password`, `password_file` names a file.
+    `hosts` are those in the person's own network that it may visit, whatever its definition says.
     """
 
     kind: Literal["html"]
     name: Name = "html"
     definition: Path
+    hosts: Words = ()
     settings: Mapping[str, bool | int | float | SecretStr] = {}
 
     @field_validator("definition", mode="before")
@@ -240,6 +242,15 @@ class HtmlSettings(_SourceSection):
     def _found(cls, definition: object, info: ValidationInfo) -> object:
         beside = info.context.folder if isinstance(info.context, Origin) else Path.cwd()
         return find_definition(definition, beside) if isinstance(definition, str) else definition
+
+    @field_validator("hosts")
+    @classmethod
+    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if re.search(r"[/?#@]", host):
+                raise ValueError(f"`{host}` is no host: write one such as nas or 192.168.1.10:8080")
+            _web_address(f"http://{host}")
+        return hosts
 
     @property
     def given(self) -> Mapping[str, str | bool | int | float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.books import epub
 from tests.daemon import Daemon
@@ -22,6 +23,7 @@ def test_a_line_becomes_the_book_that_its_page_has_a_mirror_of(tmp_path: Path) -
             "kind": "html",
             "name": "library",
             "definition": "library",
+            "hosts": [urlsplit(site.url).netloc],
             "settings": {"password_file": str(tmp_path / "password")},
         }
         daemon = Daemon(tmp_path / "home", {"sources": [source]})

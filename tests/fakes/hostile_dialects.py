@@ -51,38 +51,38 @@ def _opds_json(count: int, title: str, following: str) -> bytes:
 
 
 def _archive(count: int, title: str, _: str) -> bytes:
-    """Answer a search and a request for an item at once: whoever reads the one passes over the other."""
+    return _json(_archive_answer(count, title))
+
+
+def _archive_answer(count: int, title: str) -> dict[str, object]:
+    """Answer a search and a request for any of its items at once: who reads the one overlooks the other."""
     named = {"title": title, "creator": "Jane Austen", "mediatype": "texts", "collection": "americana"}
     docs = [
         {**named, "identifier": f"emma{n}", "format": ["EPUB"], "language": "eng"} for n in _numbers(count)
     ]
     files = [
-        {"name": f"{n}.epub", "format": "EPUB", "source": "original", "size": "9"} for n in _numbers(count)
+        {"name": f"emma{n}.epub", "format": "EPUB", "source": "original", "size": "9"}
+        for n in _numbers(count)
     ]
-    return _json(
-        {
-            "response": {"numFound": count, "docs": docs},
-            "metadata": {**named, "identifier": "emma1"},
-            "files": files,
-        }
-    )
+    return {"response": {"numFound": count, "docs": docs}, "metadata": named, "files": files}
 
 
-def _open_library(count: int, title: str, _: str) -> bytes:
-    """Answer a search, a request for an edition and one for an author at once."""
+def _open_library(count: int, title: str, following: str) -> bytes:
+    """Answer a search, a request for an edition, one for an author, and what the archive is asked."""
     docs = [
         {
             "key": f"/works/OL{n}W",
             "title": title,
-            "alternative_title": [title] * 20,
-            "author_name": ["Jane Austen"] * 20,
-            "ia": [f"emma{n}"] * 20,
+            "alternative_title": [title] * 3,
+            "author_name": ["Jane Austen"] * 3,
+            "ia": [f"emma{n}"] * 3,
             "ebook_access": "public",
         }
         for n in _numbers(count)
     ]
     authors = [{"key": f"/authors/OL{n}A"} for n in _numbers(count)]
-    return _json({"docs": docs, "title": title, "authors": authors, "name": title})
+    record = {"docs": docs, "title": title, "authors": authors, "name": title}
+    return _json(_archive_answer(count, title) | record)
 
 
 def _html(count: int, title: str, following: str) -> bytes:

@@ -42,7 +42,8 @@ def run(*arguments: object) -> Result:
 def test_list_shows_what_is_used_and_what_could_be(folder: Path, site: LibrarySite) -> None:
     site.write(folder / "sources.d" / "library.yaml")
     (folder / "sources.d" / "broken.yaml").write_text("id: [")
-    config = configured(folder, {"kind": "html", "name": "mine", "definition": "library"})
+    section = {"kind": "html", "name": "mine", "definition": "library", "hosts": [site.url[7:]]}
+    config = configured(folder, section)
     found = run("list", "--config", config, "--json")
     assert found.exit_code == 0, found.output
     rows = {row["name"]: row for row in json.loads(found.output)["sources"]}

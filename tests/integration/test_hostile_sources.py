@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -22,7 +23,8 @@ from bookhopper.settings import Settings
 from bookhopper.ticket import Interrupted, Reason, Ticket
 from tests.fakes.archive_server import Work, book, fake_archive
 from tests.fakes.hostile_dialects import DIALECTS
-from tests.fakes.hostile_server import FAULTS, TLS, Fault, hostile
+from tests.fakes.hostile_faults import FAULTS, TLS
+from tests.fakes.hostile_server import Fault, hostile
 from tests.fakes.library_site import LibrarySite, library_site
 from tests.fakes.opds_server import fake_catalogue
 from tests.waiting import DEADLINE
@@ -80,7 +82,8 @@ def _open_library(url: str, _: Path) -> dict[str, Any]:
 
 
 def _html(url: str, folder: Path) -> dict[str, Any]:
-    return {"kind": "html", "definition": str(LibrarySite(url=url).write(folder / "library.yaml"))}
+    definition = LibrarySite(url=url).write(folder / "library.yaml")
+    return {"kind": "html", "definition": str(definition), "hosts": [urlsplit(url).netloc]}
 
 
 def _gutenberg(url: str, _: Path) -> dict[str, Any]:

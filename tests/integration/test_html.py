@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
-from bookhopper.errors import HeldError, PermanentError, TransientError
+from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.model import Candidate, Reading
+from bookhopper.net.cache import Cache
 from bookhopper.net.hosts import Hosts
 from bookhopper.net.route import Route
 from bookhopper.net.session import new_session
@@ -21,6 +24,8 @@ from bookhopper.search.definitions.model import Definition
 from bookhopper.search.sources.base import Query
 from bookhopper.search.sources.html import HtmlSource
 from bookhopper.search.sources.observed import ObservedSource, SourceCall
+from bookhopper.search.sources.registry import build
+from bookhopper.settings import HtmlSettings
 from bookhopper.ticket import Ticket
 from tests.fakes.library_site import LOGIN, PASSWORD, LibrarySite, library_site, page
 
@@ -44,6 +49,12 @@ def site() -> Iterator[LibrarySite]:
 def stack() -> Iterator[ExitStack]:
     with ExitStack() as stack:
         yield stack
+
+
+def web_of(stack: ExitStack, *urls: str, cache: Cache | None = None) -> Web:
+    allowed = frozenset(urlsplit(url).netloc for url in urls)
+    session = stack.enter_context(new_session(Route(allowed=allowed)))
+    return Web(session, Hosts(local={"127.0.0.1", "localhost"}), cache=cache, name="home")
 
 
 def source_of(
@@ -296,6 +307,100 @@ def test_a_form_that_sends_the_password_elsewhere_is_not_filled_in(
         ask(source, "Emma")
 
 
+def test_a_form_behind_a_redirect_to_elsewhere_is_not_filled_in(site: LibrarySite, stack: ExitStack) -> None:
+    other = site.url.replace("127.0.0.1", "localhost")
+    site.members = True
+    site.answers["/login"] = lambda request: (
+        RedirectResponse(f"{other}/login", 303)
+        if request.headers["host"].startswith("127.")
+        else page("<form id='in' method='post'><input name='password'></form>")
+    )
+    definition = Definition.model_validate(site.definition(login=LOGIN, settings=PASSWORD))
+    source = HtmlSource("home", definition, web=web_of(stack, site.url, other), settings={"password": "x"})
+    with pytest.raises(HeldError, match="would send the password elsewhere, to http://localhost"):
+        ask(source, "Emma")
+    assert site.requests == ["/login", "/login"]
+    definition = Definition.model_validate(
+        site.definition(login=LOGIN, settings=PASSWORD, links=[f"{site.url}/", f"{other}/"])
+    )
+    source = HtmlSource("home", definition, web=web_of(stack, site.url, other), settings={"password": "x"})
+    site.requests.clear()
+    with pytest.raises(HeldError, match="sign-in refused"):
+        ask(source, "Emma")
+    assert site.requests[:3] == ["/login", "/login", "/login"]
+
+
+def test_an_expired_sign_in_whose_session_keeps_its_name_is_renewed(
+    site: LibrarySite, stack: ExitStack, tmp_path: Path
+) -> None:
+    inside: list[str] = []
+
+    def sign_in(_: Request) -> Response:
+        inside.append("yes")
+        return page("")
+
+    def find(_: Request) -> Response:
+        rows = "".join(map(site.row, range(len(BOOKS))))
+        return page(f"<p id='welcome'></p><table>{rows}</table>" if inside else "<form id='in'></form>")
+
+    site.answers |= {"/login": sign_in, "/find": find}
+    login = {"method": "post", "path": "login", "test": {"path": "member", "selector": "#welcome"}}
+    definition = Definition.model_validate(site.definition(login=login))
+    cache = stack.enter_context(closing(Cache(tmp_path / "answers.db")))
+    source = HtmlSource("home", definition, web=web_of(stack, site.url, cache=cache))
+    assert ask(source, "Emma")
+    inside.clear()
+    assert ask(source, "Moby Dick")[0].title == "Moby Dick"
+    # and a page for strangers is not given again once one is known
+    inside.clear()
+    site.answers["/login"] = lambda _: page("")
+    with pytest.raises(HeldError, match="shows its pages to nobody"):
+        ask(source, "Persuasion")
+    inside.append("yes")
+    assert ask(HtmlSource("home", definition, web=web_of(stack, site.url, cache=cache)), "Persuasion")
+
+
+def test_a_page_with_the_site_s_fault_is_not_kept(
+    site: LibrarySite, stack: ExitStack, tmp_path: Path
+) -> None:
+    cache = stack.enter_context(closing(Cache(tmp_path / "answers.db")))
+    definition = Definition.model_validate(
+        site.definition(search=search_of(site, error=[{"selector": ".no"}]))
+    )
+    site.answers["/find"] = lambda _: page("<p class='no'>Slow down</p>")
+    source = HtmlSource("home", definition, web=web_of(stack, site.url, cache=cache))
+    with pytest.raises(HeldError, match="says: Slow down"):
+        ask(source, "Emma")
+    del site.answers["/find"]
+    assert ask(source, "Emma")[0].title == "Emma"
+
+
+@pytest.mark.parametrize(
+    ("link", "told", "kept_from"),
+    [
+        ("http://library.example/", "http://library.example/find", "http://library.example:8080/"),
+        ("http://library.example:8080/", "http://library.example:8080/find", "http://library.example/"),
+        ("https://library.example/", "https://library.example/find", "http://library.example/"),
+        ("https://library.example/", "https://library.example:443/", "https://library.example:8443/"),
+        ("https://library.example/", "https://library.example/find", "https://other.example/"),
+        ("http://library/", "http://library/find", "http://library:8080/"),
+    ],
+)
+def test_a_given_cookie_stays_with_the_site(
+    site: LibrarySite, stack: ExitStack, link: str, told: str, kept_from: str
+) -> None:
+    login = {"method": "cookie", "inputs": {"cookie": "session=s1"}}
+    web = web_of(stack)
+    definition = Definition.model_validate(site.definition(links=[link], login=login))
+    with pytest.raises(BookhopperError):  # there is no such host
+        ask(HtmlSource("home", definition, web=web), "Emma")
+    sent = {
+        url: web.session.prepare_request(requests.Request("GET", url)).headers.get("Cookie")
+        for url in (told, kept_from)
+    }
+    assert sent == {told: "session=s1", kept_from: None}
+
+
 def test_headers_and_inputs_stay_with_the_site(site: LibrarySite, stack: ExitStack) -> None:
     other = site.url.replace("127.0.0.1", "localhost")
     search = search_of(site, headers={"X-Key": "{{ .Config.password }}"})
@@ -343,11 +448,12 @@ def test_a_site_that_says_no_is_left_alone(site: LibrarySite, stack: ExitStack) 
         ask(source, "Emma")
 
 
-def test_a_page_that_is_gone_is_a_fault_of_the_definition_and_not_of_the_want(
+def test_a_refusal_is_a_fault_of_the_definition_and_not_of_the_want(
     site: LibrarySite, stack: ExitStack
 ) -> None:
-    source = source_of(site, stack, search=search_of(site, paths=[{"path": "moved"}]))
-    with pytest.raises(HeldError, match=r"not there \(404\): check the definition of source home"):
+    source = source_of(site, stack)
+    site.answers["/find"] = lambda _: page("not so", 405)
+    with pytest.raises(HeldError, match=r"405.*: check the definition of source home"):
         ask(source, "Emma")
     assert source.check(Ticket(1)).ok is False
 
@@ -355,6 +461,39 @@ def test_a_page_that_is_gone_is_a_fault_of_the_definition_and_not_of_the_want(
 def _endless() -> Iterator[bytes]:
     while True:
         yield b"<p>" * 20_000
+
+
+@pytest.mark.parametrize("status", [400, 404, 410])
+def test_a_page_that_is_not_there_has_no_rows(site: LibrarySite, stack: ExitStack, status: int) -> None:
+    site.answers["/find"] = lambda _: page("nothing found", status)
+    source = source_of(site, stack)
+    assert ask(source, "Emma", "Jane Austen") == []
+    del site.answers["/find"]
+    assert ask(source, "Emma", "Jane Austen")
+
+
+def test_a_definition_does_not_admit_itself_to_the_private_network(site: LibrarySite, tmp_path: Path) -> None:
+    path = site.write(tmp_path / "library.yaml", links=["https://books.example.org/", f"{site.url}/"])
+    path.write_text(path.read_text().replace("path: find", f"path: {site.url}/find"))
+    for hosts, is_admitted in (((), False), ((urlsplit(site.url).netloc,), True)):
+        settings = HtmlSettings(kind="html", definition=path, hosts=hosts)
+        with closing(build([settings], tmp_path)) as sources:
+            (source,) = sources.sources
+            query = Query(readings=(Reading("Emma"),))
+            if is_admitted:
+                assert source.search(query, Ticket(1))
+            else:
+                with pytest.raises(HeldError, match="leads into the private network"):
+                    source.search(query, Ticket(1))
+                assert site.requests == []
+
+
+def test_a_title_in_a_selector_is_only_a_title(site: LibrarySite, stack: ExitStack) -> None:
+    selector = 'a[title="{{ .Result.title }}"]'
+    source = source_of(site, stack, download={"selectors": [{"selector": selector, "attribute": "href"}]})
+    site.answers["/book/5"] = lambda _: page("<a title='Say &quot;Hi&quot;]' href='/5.epub'>x</a>")
+    book = Candidate("home", "/book/5", 'Say "Hi"]', (), "en", "epub", urls=(f"{site.url}/book/5",))
+    assert source.locate(book, Ticket(1)).urls == (f"{site.url}/5.epub",)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from bookhopper.net.route import Route
 from bookhopper.net.session import new_session
 from bookhopper.net.web import Web
 from bookhopper.search.sources.archive_api import MAX_ITEMS
-from bookhopper.search.sources.base import Query
+from bookhopper.search.sources.base import MOST_QUESTIONS, Query
 from bookhopper.search.sources.internet_archive import InternetArchiveSource
 from bookhopper.ticket import Ticket
 from tests.fakes.archive_server import (
@@ -131,7 +131,15 @@ def test_a_want_costs_few_requests(source: InternetArchiveSource, archive: FakeA
     archive.items = tuple(replace(each, files=()) for each in archive.items)
     assert source.search(MOBY_DICK, Ticket(1)) == ()
     assert len(archive.asked("/metadata/")) == MAX_ITEMS
-    assert len(archive.asked("/advancedsearch.php")) <= 4
+    archive.requests.clear()
+    archive.items = ()
+    assert source.search(query("Moby Dick: A Tale", "Melville", isbn="9780142437247"), Ticket(1)) == ()
+    assert len(archive.asked("/advancedsearch.php")) == MOST_QUESTIONS
+
+
+def test_a_title_that_says_more_than_the_item_finds_it(source: InternetArchiveSource) -> None:
+    wanted = query("Emma: A Novel in Three Volumes", "Jane Austen", isbn="9780142437247")
+    assert {key for key, _ in keys(source.search(wanted, Ticket(1)))} == {"emma00aust"}
 
 
 def test_it_says_who_asks_and_for_what(source: InternetArchiveSource, archive: FakeArchive) -> None:

@@ -153,6 +153,36 @@ def test_nothing_at_an_address_picks_for_jobs(home: Home, polled: Lists) -> None
     assert found.want.pick is None
 
 
+@pytest.mark.parametrize(
+    ("content", "kind", "line"),
+    [
+        ("pick: home:/any/path?query\nWalden\n", "text/plain", "pick: home:/any/path?query"),
+        ("feed: http://nas:8083/opds/all\nWalden\n", "text/plain", "feed: http://nas:8083/opds/all"),
+        ("- {title: Emma, pick: 'home:/any/path'}\n- Walden\n", "application/yaml", "pick: home:/any/path"),
+        ("- {feed: 'http://nas:8083/opds'}\n- Walden\n", "application/yaml", "feed: http://nas:8083/opds"),
+        ("pick,title\nhome:/any/path,Emma\n,Walden\n", "text/csv", "home:/any/path"),
+    ],
+)
+def test_a_list_at_an_address_has_no_source_here_ask_for_addresses(
+    home: Home, polled: Lists, content: str, kind: str, line: str
+) -> None:
+    home.server.put("/list", content, kind)
+    bad, new = home.poll(polled)
+    assert bad.startswith("bad ")
+    assert line in bad
+    assert new == "new Walden"
+    assert [(want.pick, want.collection) for want in home.wants()] == [(None, None)]
+    refused, _ = (each for each, _ in home.queue.store.lines(home.stored[0].request.id))
+    assert refused.reason.startswith("a list from an address may not ")
+    home.server.put("/list", f"{content}\n", kind)
+    assert home.poll(polled) == []
+
+
+def test_collections_by_name_may_be_in_any_list(home: Home, polled: Lists) -> None:
+    home.server.put("/list", "works of: Jane Austen\n", "text/plain")
+    assert home.poll(polled) == ["new works of: Jane Austen"]
+
+
 def test_an_outline_s_feeds_are_polled_with_it(home: Home, polled: Lists) -> None:
     url = home.server.url
     outline = f'<outline xmlUrl="{url}/a"/><outline xmlUrl="{url}/list"/><outline text="Emma"/>'

@@ -17,7 +17,7 @@ from bookhopper.net.route import Route
 from bookhopper.net.session import new_session
 from bookhopper.net.web import Web
 from bookhopper.search.sources.archive_api import MAX_ITEMS
-from bookhopper.search.sources.base import Identifier, Query
+from bookhopper.search.sources.base import MOST_QUESTIONS, Identifier, Query
 from bookhopper.search.sources.open_library import OpenLibrarySource
 from bookhopper.ticket import Ticket
 from tests.fakes.archive_server import FakeArchive, Work, book, fake_archive, html, throttled
@@ -174,6 +174,35 @@ def test_a_want_costs_few_requests(library: OpenLibrarySource, archive: FakeArch
     assert len(library.search(query("The Idiot", "Dostoevsky"), Ticket(1))) == MAX_ITEMS
     assert len(archive.requests) == MAX_ITEMS + 2
     assert max(map(len, archive.requests)) < 4000
+
+
+def test_a_want_that_finds_no_files_costs_few_requests_too(
+    library: OpenLibrarySource, archive: FakeArchive
+) -> None:
+    empty = tuple(
+        replace(book(f"idiot{number}", "The Idiot", "Dostoyevsky"), files=()) for number in range(30)
+    )
+    archive.items = empty
+    archive.works = (replace(IDIOT, ia=tuple(item.identifier for item in empty)),)
+    wanted = query("The Idiot: A Novel", "Dostoevsky", isbn="9780140447927", formats=())
+    assert library.search(wanted, Ticket(1)) == ()
+    looked_into = archive.asked("/metadata/")
+    assert len(looked_into) == len(set(looked_into)) <= MAX_ITEMS
+    assert len(archive.asked("/search.json")) <= MOST_QUESTIONS
+    assert len(archive.asked("/advancedsearch.php")) <= MOST_QUESTIONS
+
+
+def test_no_scan_is_looked_into_twice(library: OpenLibrarySource, archive: FakeArchive) -> None:
+    archive.items = (replace(book("idiot00dost", "The Idiot", "Dostoyevsky"), files=()),)
+    assert library.search(query("The Idiot", "Dostoevsky", isbn="9780140447927", formats=()), Ticket(1)) == ()
+    assert archive.asked("/metadata/") == ["/metadata/idiot00dost"]
+    assert len(archive.asked("/search.json")) == MOST_QUESTIONS
+    assert len(archive.asked("/advancedsearch.php")) == 1
+
+
+def test_a_title_that_says_more_than_the_catalogue_finds_its_work(library: OpenLibrarySource) -> None:
+    wanted = query("The Idiot: A Novel in Four Parts", "Fyodor Dostoevsky", isbn="9780306406157")
+    assert [found.key for found in library.search(wanted, Ticket(1))] == ["idiot00dost"]
 
 
 # trouble

@@ -248,10 +248,15 @@ def asked(title: str, *authors: str, isbn: str = "") -> list[str]:
 def test_a_want_is_asked_for_from_strict_to_loose() -> None:
     assert asked("Moby Dick; or, The Whale", "Melville, Herman", isbn="9780142437247") == [
         'isbn:("9780142437247" OR "0142437247")',
-        '(title:("moby" AND "dick" AND "whale") AND creator:"melville")',
-        '(title:("moby" AND "dick" AND "whale"))',
-        '(title:("moby" AND "dick"))',
-        '(title:("moby" OR "dick" OR "whale") AND creator:"melville")',
+        (
+            '(title:("moby" AND "dick" AND "whale") AND creator:"melville") '
+            'OR (title:("moby" AND "dick") AND creator:"melville")'
+        ),
+        '(title:("moby" AND "dick" AND "whale")) OR (title:("moby" AND "dick"))',
+        (
+            '(title:("moby" OR "dick" OR "whale") AND creator:"melville") '
+            'OR (title:("moby" OR "dick") AND creator:"melville")'
+        ),
     ]
     assert asked("Emma") == ['(title:("emma"))']
     assert asked("!!!") == []

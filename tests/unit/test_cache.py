@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route as Page
 
-from bookhopper.errors import BookhopperError
+from bookhopper.errors import BookhopperError, TransientError
 from bookhopper.net.addresses import origin
 from bookhopper.net.cache import FRESH_SECONDS, Cache, freshness
 from bookhopper.net.hosts import UNPACED, Hosts
@@ -22,6 +23,8 @@ from bookhopper.net.route import Route
 from bookhopper.net.session import Fetched, new_session
 from bookhopper.net.sign_in import SignIn
 from bookhopper.net.web import Web
+from bookhopper.search.sources.json_answers import get_json
+from bookhopper.search.sources.opds_catalogue import Catalogue
 from bookhopper.ticket import Ticket
 from tests.fakes.server import serving
 
@@ -36,6 +39,8 @@ class Site:
     url: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     status: int = 200
+    body: str = ""
+    bodies: dict[str, str] = field(default_factory=dict)
     asked: list[Request] = field(default_factory=list)
 
     def app(self) -> Starlette:
@@ -44,7 +49,8 @@ class Site:
             tag = self.headers.get("ETag")
             if tag and request.headers.get("if-none-match") == tag:
                 return Response(status_code=304, headers=self.headers)
-            return PlainTextResponse(f"answer {len(self.asked)}", self.status, self.headers)
+            body = self.bodies.get(request.url.path, self.body) or f"answer {len(self.asked)}"
+            return PlainTextResponse(body, self.status, self.headers)
 
         return Starlette(routes=[Page("/{path}", page)])
 
@@ -164,6 +170,59 @@ def test_only_whole_answers_are_kept(site: Site, web: Web, status: int) -> None:
         except BookhopperError:
             continue
     assert len(site.asked) == 2
+
+
+def test_what_nobody_understood_is_forgotten(site: Site, web: Web) -> None:
+    site.headers = {"ETag": '"v1"'}
+    ask(web, f"{site.url}/a", Accept="text/plain")
+    ask(web, f"{site.url}/a")
+    web.forget(f"{site.url}/a", {"accept": "text/plain"})
+    assert ask(web, f"{site.url}/a", Accept="text/plain").content == b"answer 3"
+    assert "if-none-match" not in site.asked[-1].headers
+    assert ask(web, f"{site.url}/a").content == b"answer 2"
+    Web(web.session, web.hosts).forget(f"{site.url}/a")  # without a cache there is nothing to forget
+
+
+@pytest.mark.parametrize("nonsense", ["<h1>Maintenance</h1>", "[]", '{"error": "busy"}'])
+def test_a_catalogue_s_nonsense_is_not_kept(site: Site, web: Web, nonsense: str) -> None:
+    site.body = nonsense
+    with suppress(TransientError):
+        assert get_json(web, f"{site.url}/a", Ticket(1)) == {"error": "busy"}
+    site.body = '{"docs": []}'
+    for _ in range(2):
+        assert get_json(web, f"{site.url}/a", Ticket(1)) == {"docs": []}
+    assert len(site.asked) == 2
+
+
+FEED = """<feed xmlns="http://www.w3.org/2005/Atom"><title>Books</title>
+<link rel="search" type="application/opensearchdescription+xml" href="/search"/></feed>"""
+SEARCH = """<OpenSearchDescription xmlns="http://a9.com/-/spec/opensearch/1.1/">
+<Url type="application/atom+xml" template="/find?q={searchTerms}"/></OpenSearchDescription>"""
+
+
+@pytest.mark.parametrize("nonsense", ["no feed", "<html><h1>Maintenance</h1></html>", '{"error": "busy"}'])
+def test_nor_is_that_of_a_feed(site: Site, web: Web, nonsense: str) -> None:
+    catalogue = Catalogue(f"{site.url}/a", web)
+    asked: list[Callable[[], object]] = [
+        lambda: catalogue.feed(f"{site.url}/a", Ticket(1)),
+        lambda: catalogue.way(Ticket(1)),
+    ]
+    for ask_once in asked:
+        site.body = nonsense
+        with pytest.raises(TransientError):
+            ask_once()
+        site.body = FEED
+        assert catalogue.feed(f"{site.url}/a", Ticket(1)).title == "Books"
+        web.forget(f"{site.url}/a", {"Accept": site.asked[-1].headers["accept"]})
+
+
+def test_nor_that_of_a_search_description(site: Site, web: Web) -> None:
+    catalogue = Catalogue(f"{site.url}/a", web)
+    site.bodies = {"/a": FEED, "/search": "no description"}
+    with pytest.raises(TransientError):
+        catalogue.way(Ticket(1))
+    site.bodies["/search"] = SEARCH
+    assert catalogue.way(Ticket(1)).template == f"{site.url}/find?q={{searchTerms}}"
 
 
 @pytest.mark.parametrize("forbidden", ["no-store", "max-age=0", "no-cache"])

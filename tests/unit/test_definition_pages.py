@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from bookhopper.model import Candidate
+from bookhopper.search.definitions.block import Block
 from bookhopper.search.definitions.budget import Budget, BudgetError
 from bookhopper.search.definitions.model import Definition
 from bookhopper.search.definitions.pages import MAX_BYTES, PageError, parse
-from bookhopper.search.definitions.rows import Answer, fault_on, read_rows
+from bookhopper.search.definitions.rows import Answer, fault_on, read_rows, read_value
 from bookhopper.search.sources.html_offers import checksums, link, offers
 
 
@@ -151,13 +152,73 @@ def test_a_hostile_page_is_refused(content: bytes, kind: str, fault: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("page", "selector"),
+    [
+        ("<div>" * 190 + "<p></p>" * 400, "b div p"),
+        ("<div>" * 190 + "<p>x</p>" * 20_000, "div:-soup-contains(zzz)"),
+        ("<div>" * 190 + "<p></p>" * 20_000, "div:has(b)"),
+        ("<p></p>" * 4_000, "b p ~ p, i p ~ p ~ p:has(~ b)"),
+    ],
+)
+def test_a_selector_takes_no_more_steps_than_it_may(page: str, selector: str) -> None:
+    whole = parse(page.encode(), "html")
+    with pytest.raises(PageError, match="its selectors take more than 2,000,000 steps"):
+        [whole.first(selector) for _ in range(100)]
+
+
+def test_a_large_page_is_read_by_a_usual_selector() -> None:
+    row = "<tr><td><h3><a>x</a></h3></td></tr>"
+    page = "<div>" * 20 + f"<div id=content><table class=list>{row * 5_000}</table>"
+    assert len(parse(page.encode(), "html").all("#content table.list tr td h3 a")) == 500
+
+
+@pytest.mark.parametrize(
+    ("kind", "block", "fault"),
+    [
+        ("html", {"selector": "b:nth-child({{ .Keywords }})"}, "is no CSS selector"),
+        ("html", {"selector": "b", "remove": "{{ .Keywords }}["}, "is no CSS selector"),
+        ("json", {"selector": "a.{{ .Keywords }}"}, "is no path"),
+        (
+            "html",
+            {"selector": "b", "filters": [{"name": "split", "args": [" ", "{{ .Keywords }}"]}]},
+            "`split`",
+        ),
+        ("html", {"selector": "b", "filters": [{"name": "regexp", "args": "({{ .Keywords }}"}]}, "`regexp`"),
+    ],
+)
+def test_what_values_make_impossible_ends_the_page(kind: str, block: dict[str, Any], fault: str) -> None:
+    content = '{"a": {"b": 1}}' if kind == "json" else "<table><tr><td><b>Emma</b></td></tr></table>"
+    fields = {"title": block, "download": {"text": "/"}}
+    with pytest.raises(PageError, match=fault):
+        rows(content, kind, rows={"selector": "$" if kind == "json" else "tr"}, fields=fields)
+
+
+@pytest.mark.parametrize(
+    ("selector", "found"),
+    [
+        ('i[title="{{ .Keywords }}"]', "a"),
+        ("i[title={{ .Keywords }}]", "a"),
+        ('i:-soup-contains("{{ .Keywords }}")', "b"),
+        ("{{ .Config.element }}[title]", "a"),
+    ],
+)
+def test_a_value_in_a_selector_is_only_a_value(selector: str, found: str) -> None:
+    title = """2 "x" 'y'] \\, * {"""
+    page = parse(f"<i title='2 \"x\" &#39;y&#39;] \\, * {{'>a</i><i>b{title}</i>".encode(), "html")
+    block = Block.model_validate({"selector": selector})
+    text = read_value(page, block, {"Keywords": title, "Config.element": "p, i"}, Budget())
+    assert text is not None
+    assert text[0] == found
+
+
+@pytest.mark.parametrize(
     "page",
     [
         "",
         "\0",
         "<",
         "<![CDATA[",
-        "<table>" * 300,
+        "<table>" * 150,
         "&#x110000;&#0;",
         "\ud800".encode("utf-8", "surrogatepass"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import UTC, datetime
 
 import pytest
@@ -220,6 +221,27 @@ def test_values_do_not_grow_without_bounds() -> None:
     with pytest.raises(BudgetError, match="grows beyond"):
         filtered("re_replace", "a" * 1000, "a", "b" * 1000)
     assert len(filtered("replace", "a" * 1000, "a", "b" * 60)) == 60_000 < MAX_TEXT
+
+
+@pytest.mark.parametrize(
+    ("expression", "replacement"), [("(?=(.*))", "$1"), ("(.*)", "$1" * 1900), ("a", "b" * 3900)]
+)
+def test_a_replacement_is_not_built_before_it_is_measured(expression: str, replacement: str) -> None:
+    pattern(expression)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BudgetError, match="grows beyond"):
+            pattern(expression).replace("a" * MAX_TEXT, replacement, Budget())
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_replacement_is_written_as_it_stands() -> None:
+    assert (
+        pattern("(?P<one>a)(b)?").replace("ab a", r"[${one}$2$$\1${2}\n]", Budget()) == r"[ab$\1b\n] [a$\1\n]"
+    )
+    assert pattern("x*").replace("abxd", "-", Budget()) == "-a-b--d-"
 
 
 DOCUMENT = {

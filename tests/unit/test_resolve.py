@@ -148,6 +148,13 @@ def test_a_want_that_names_its_language_gets_it() -> None:
     assert keys(found.chosen) == ["1"]
 
 
+def test_a_remark_names_the_language() -> None:
+    want = Want(title="Emma (Spanish edition)", authors=("Jane Austen",))
+    spanish, english = book("1", "Emma", "Jane Austen", language="es"), book("2", "Emma", "Jane Austen")
+    assert keys(resolve(want, english, spanish).chosen) == ["1"]
+    assert resolve(want, english).reason == "found only in en"
+
+
 def test_the_order_of_languages_is_the_preference() -> None:
     books = [book("1", "Faust", "Goethe"), book("2", "Faust", "Goethe", language="de")]
     want = Want(title="Faust", authors=("Goethe",))
@@ -212,19 +219,38 @@ def test_a_source_that_fails_does_not_spoil_what_another_finds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "seconds"),
-    [
-        (HeldError("busy", scope="host", seconds=7), 7),
-        (TransientError("odd"), 30),
-        (PermanentError("no"), 30),
-    ],
+    "fault", [HeldError("busy", scope="host", seconds=7), HeldError("no index yet", seconds=7)]
 )
-def test_while_no_source_can_be_asked_every_want_waits(fault: Exception, seconds: float) -> None:
+def test_while_no_source_can_be_asked_every_want_waits(fault: Exception) -> None:
     both = resolver(Shelf("down", fault=fault), Shelf("away", fault=fault))
     with pytest.raises(HeldError, match="source down cannot be asked") as held:
         both.resolve(EMMA, Ticket(1))
-    assert (held.value.scope, held.value.seconds) == ("queue", seconds)
+    assert (held.value.scope, held.value.seconds) == ("queue", 7)
     both.close()
+
+
+@pytest.mark.parametrize("fault", [TransientError("odd"), PermanentError("no")])
+def test_an_answer_that_is_none_is_this_want_s_own_fault(fault: Exception) -> None:
+    both = resolver(Shelf("odd", fault=fault), Shelf("away", fault=HeldError("busy", scope="host")))
+    with pytest.raises(TransientError, match=r"source odd cannot be asked: .*; source away cannot"):
+        both.resolve(EMMA, Ticket(1))
+    both.close()
+
+
+def test_a_want_that_takes_too_long_holds_only_itself() -> None:
+    class Slow(Shelf):
+        def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:  # noqa: ARG002
+            ticket.wait(60)
+            return ()
+
+    slow = Slow("slow")
+    asked = Resolver(
+        [slow], accept=0.85, margin=0.05, languages=(), formats=("epub",), deadlines={"slow": 0.05}
+    )
+    with pytest.raises(HeldError, match="it took too long") as held:
+        asked.resolve(EMMA, Ticket(1))
+    assert held.value.scope == "job"
+    asked.close()
 
 
 def test_a_silent_source_is_named_and_the_others_decide() -> None:
@@ -360,9 +386,28 @@ def test_an_isbn_finds_the_book_by_the_title_and_author_it_stands_for() -> None:
 
 
 def test_an_isbn_mends_a_title_that_finds_nothing() -> None:
-    want = Want(title="Das Waisenmädchen", isbn="9780141441146")
+    want = Want(title="Das Waisenmädchen", authors=("C. Brontë",), isbn="9780141441146")
     found = identified(want, Directory(JANE_EYRE), book("1", "Jane Eyre", "Charlotte Brontë"))
     assert keys(found.chosen) == ["1"]
+
+
+@pytest.mark.parametrize(
+    "want",
+    [
+        Want(title="The Difference Engine", authors=("William Gibson",), isbn="9780141441146"),
+        Want(title="The Difference Engine", isbn="9780141441146"),
+        Want(authors=("William Gibson",), isbn="9780141441146"),
+        Want(
+            title="The Difference Engine",
+            readings=(Reading("Gibson", ("The Difference Engine",)),),
+            isbn="9780141441146",
+        ),
+    ],
+)
+def test_an_isbn_that_title_and_author_contradict_is_for_a_person(want: Want) -> None:
+    found = identified(want, Directory(JANE_EYRE), book("1", "Jane Eyre", "Charlotte Brontë"))
+    assert (found.decision, found.chosen) == (Decision.AMBIGUOUS, ())
+    assert found.reason.endswith("; the ISBN is that of Jane Eyre — Charlotte Brontë")
 
 
 def test_an_isbn_that_nobody_knows_says_what_to_do() -> None:

@@ -319,11 +319,33 @@ def test_which_addresses_are_private(address: str, private: bool) -> None:
         ("::1", True),
         ("books.example", False),
         ("8.8.8.8", False),
-        ("ü" * 80, False),
+        ("ü" * 80, True),
+        ("router", True),
+        ("NAS.", True),
+        ("fritz.box", False),
+        ("printer.local", True),
+        ("nas.lan.", True),
+        ("db.prod.internal", True),
+        ("home.arpa", True),
+        ("nas.home.arpa", True),
+        ("nothome.arpa", False),
+        ("local.example", False),
+        ("books.onion", False),
+        ("2606:4700::1111", False),
+        ("134744072", False),
     ],
 )
 def test_names_that_are_plainly_local(host: str, local: bool) -> None:
     assert addresses.is_plainly_local(host) is local
+
+
+def test_behind_a_proxy_a_local_name_must_be_admitted() -> None:
+    route = Route(addresses.ports_named("http://nas/opds"), proxy="socks5h://127.0.0.1:9050")
+    route.judge("nas", 80)
+    route.judge("books.example", 80)
+    for host, port in (("nas", 8080), ("router", 80), ("nas.lan", 80)):
+        with pytest.raises(PermanentError, match=f"{host}:{port} leads into the private network"):
+            route.judge(host, port)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from bookhopper.model import Candidate, Reading, Want
 from bookhopper.search import person as person_module
-from bookhopper.search.person import authorship, is_nobody, person, same_person
+from bookhopper.search.person import authorship, is_figure, is_nobody, person, same_person
 from bookhopper.search.score import score, title_fit
-from bookhopper.search.title import title
+from bookhopper.search.title import named_language, title
 
 ACCEPT = 0.85
 
@@ -38,6 +38,10 @@ ACCEPT = 0.85
         ("A Square", "Edwin A. Abbott"),
         ("Augustine", "Augustine of Hippo"),
         ("Pliny", "Pliny the Younger"),
+        ("Dante", "Dante Alighieri"),
+        ("Captain Marryat", "Frederick Marryat"),
+        ("Scott Fitzgerald", "F. Scott Fitzgerald"),
+        ("Les Cole", "Lester Cole"),
     ],
 )
 def test_one_person(one: str, other: str) -> None:
@@ -56,6 +60,12 @@ def test_one_person(one: str, other: str) -> None:
         ("James Patterson", "A. B. Patterson"),
         ("One Two Three Four Five Homer", "Homer"),
         ("", "Homer"),
+        ("Albert", "Albert Bigelow Paine"),
+        ("King John", "John Masefield"),
+        ("Captain Emma", "Emma Marshall"),
+        ("Adrien Coblentz", "Stanton A. Coblentz"),
+        ("Stanton A. Coblentz", "Adrien Coblentz"),
+        ("Les Cole", "Ann Cole"),
     ],
 )
 def test_two_persons(one: str, other: str) -> None:
@@ -69,6 +79,18 @@ def test_a_name_stands_for_one_person() -> None:
 
 def test_a_second_author_counts_a_little_less() -> None:
     assert 0.9 < authorship(["Somebody Else", "Jane Austen"], ["Jane Austen"]) < 1.0
+
+
+@pytest.mark.parametrize("name", ["King John", "Father Brown", "Saint Joan", "Captain Blood"])
+def test_figures_of_books(name: str) -> None:
+    assert is_figure(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["Sir Walter Scott", "Captain Marryat", "Saint Augustine", "Lady Gregory", "Homer", ""]
+)
+def test_writers_with_a_rank(name: str) -> None:
+    assert not is_figure(name)
 
 
 def test_names_that_name_nobody() -> None:
@@ -223,6 +245,84 @@ def test_a_title_read_as_the_authors_name_is_no_reading() -> None:
         readings=(Reading("Frederick Douglass", ("Narrative of the Life of Frederick Douglass",)),),
     )
     assert _score(want, "Life and Times of Frederick Douglass", "Frederick Douglass") < ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("line", "biographer"),
+    [
+        (("Albert", "Mark Twain"), "Albert Bigelow Paine"),
+        (("King John", "Mark Twain"), "John Masefield"),
+        (("Father Brown", "Mark Twain"), "Cecil Brown"),
+    ],
+)
+def test_a_title_is_no_biographer(line: tuple[str, str], biographer: str) -> None:
+    want = Want(title=line[0], authors=(line[1],), readings=(Reading(line[1], (line[0],)),))
+    assert _score(want, "Mark Twain: A Biography", biographer) < ACCEPT
+
+
+@pytest.mark.parametrize("author", ["Sir Walter Scott", "Scott", "Walter Scott"])
+def test_author_and_title_may_change_places(author: str) -> None:
+    want = Want(title=author, authors=("Ivanhoe",), readings=(Reading("Ivanhoe", (author,)),))
+    assert _score(want, "Ivanhoe: A Romance", "Walter Scott") > ACCEPT
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Heidi (abridged)",
+        "Heidi, abridged",
+        "Heidi: Study Guide",
+        "Heidi: A Graphic Novel",
+        "Heidi: The Coloring Book",
+        "Heidi (Audiobook)",
+        "Heidi - A Companion",
+        "Heidi: SparkNotes",
+        "Selections from Heidi",
+        "CliffsNotes on Heidi",
+        "Heidi 2",
+        "Heidi III",
+        "Heidi! 2",
+    ],
+)
+def test_what_is_not_the_text_is_not_answered_by_it(asked: str) -> None:
+    want = Want(title=asked, authors=("Johanna Spyri",))
+    assert _score(want, "Heidi", "Johanna Spyri") < ACCEPT
+    assert _score(want, asked, "Johanna Spyri") > ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offered"),
+    [
+        ("Middlemarch: A Study of Provincial Life", "Middlemarch"),
+        ("On Liberty: An Essay", "On Liberty"),
+        ("Heidi (Unabridged)", "Heidi"),
+        ("Richard III", "The Tragedy of Richard III"),
+        ("Henry IV", "King Henry IV"),
+        ("Slaughterhouse-Five", "Slaughterhouse 5"),
+        ("Emma 1815", "Emma 1815"),
+    ],
+)
+def test_what_a_text_says_of_itself_is_no_other_kind(wanted: str, offered: str) -> None:
+    assert _score(Want(title=wanted, authors=("Ann Author",)), offered, "Ann Author") > ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("text", "tag"),
+    [
+        ("Heidi (Spanish edition)", "es"),
+        ("Heidi [French Translation]", "fr"),
+        ("Heidi: German-language version", "de"),
+        ("Heidi - Dutch Edition", "nl"),
+        ("Heidi (Victorian edition)", ""),
+        ("Heidi (Kindle Edition)", ""),
+        ("Heidi (New edition)", ""),
+        ("King James Version", ""),
+        ("The Spanish Version", ""),
+        ("Heidi", ""),
+    ],
+)
+def test_the_language_that_a_remark_names(text: str, tag: str) -> None:
+    assert named_language(text) == tag
 
 
 def test_a_catalogue_that_names_nobody_is_believed_where_the_title_says_it_all() -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bookhopper.model import Candidate, Job, State, Want
-from bookhopper.search.collections import Collector
-from bookhopper.search.resolve import Decision, Resolution
+from bookhopper.errors import TransientError
+from bookhopper.model import Candidate, Collection, Job, State, Want
+from bookhopper.search.collections import Books, Collector
+from bookhopper.search.resolve import Decision, Resolution, Resolver
+from bookhopper.search.sources.base import Health, Query
 from bookhopper.searching import Search
 from bookhopper.store.base import Move
 from bookhopper.ticket import Ticket
+from bookhopper.worker import Pool
 from tests.queues import Queue, candidate, want
+from tests.waiting import until
 
 NOTHING = Collector((), languages=(), formats=())
 BEST, NEXT = candidate("1"), candidate("2")
@@ -80,3 +86,100 @@ def test_a_book_that_was_delivered_already(queue: Queue, force: bool, state: Sta
     assert (move.job, move.after) == (job.id, state)
     assert move.reason == ("" if force else f"the same book as job {first.id} brought")
     assert move.candidates == (BEST,)
+
+
+class Poisoned:
+    """A source that has every book, and cannot answer for one of them."""
+
+    name = kind = "shelf"
+
+    def __init__(self, fault: Exception | None) -> None:
+        self.fault = fault
+
+    def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:
+        title = query.readings[0].title
+        if title == "Poison":
+            if self.fault is None:
+                ticket.wait(60)
+            raise self.fault or AssertionError("it was not interrupted")
+        return [candidate(title, title)]
+
+    def lookup(self, key: str, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:  # noqa: ARG002
+        return ()
+
+    def check(self, ticket: Ticket) -> Health:  # noqa: ARG002
+        return Health(ok=True)
+
+    def refresh(self, ticket: Ticket) -> bool:  # noqa: ARG002
+        return False
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("fault", [TransientError("no JSON"), None], ids=["odd", "slow"])
+def test_a_want_that_the_only_source_cannot_answer_keeps_no_other_from_being_searched(
+    queue: Queue, fault: Exception | None
+) -> None:
+    resolver = Resolver(
+        [Poisoned(fault)], accept=0.85, margin=0.05, languages=(), formats=("epub",), deadlines={"shelf": 1.0}
+    )
+    titles = ("Poison", "Emma", "Walden", "Dracula")
+    poisoned, *others = queue.add(*(want(title) for title in titles))
+    pool = Pool(queue.store, State.WANTED, Search(queue.store, resolver, NOTHING), size=1, attempts=5)
+    pool.start()
+    try:
+        until(lambda: all(queue.job(job).state is State.QUEUED for job in others))
+        assert pool.held == ""
+        until(lambda: queue.job(poisoned).error != "")
+        assert (queue.job(poisoned).attempts > 0) == (fault is not None)
+    finally:
+        pool.stop()
+        assert pool.join(time.monotonic() + 20)
+        resolver.close()
+
+
+class Found:
+    """A collector whose answer is known."""
+
+    def __init__(self, books: Books) -> None:
+        self.books_found = books
+
+    def books(self, _: Want, __: Ticket) -> Books:
+        return self.books_found
+
+
+def test_a_collection_waits_for_a_silent_source_but_not_for_ever(queue: Queue) -> None:
+    wish = Want(collection=Collection("author", "Ann Author"), raw="works of: Ann Author")
+    (number,) = queue.add(wish)
+    search = Search(
+        queue.store,
+        Decided(accepted(BEST)),  # type: ignore[arg-type]
+        Found(Books((want("One"),), "1 book; it did not answer: home", complete=False)),  # type: ignore[arg-type]
+    )
+    for looks in (1, 2):
+        job = queue.store.claim(State.WANTED)
+        assert job is not None
+        move = search(job, Ticket(number))
+        assert move is not None
+        assert move.not_before is not None
+        assert abs(move.not_before - time.time() - 3600) < 60
+        queue.store.move(replace(move, not_before=time.time()))
+        waiting = queue.job(number)
+        assert (waiting.state, waiting.looks) == (State.WANTED, looks)
+        assert waiting.error == "1 book; it did not answer: home"
+        assert queue.states() == {"wanted": 1}
+    job = queue.store.claim(State.WANTED)
+    assert job is not None
+    assert search(job, Ticket(number)) is None
+    assert queue.job(number).error == "1 book; it did not answer: home"
+    assert queue.states() == {"expanded": 1, "wanted": 1}
+
+
+def test_a_collection_that_every_source_answered_for_is_expanded_at_once(queue: Queue) -> None:
+    queue.add(Want(collection=Collection("author", "Ann Author"), raw="works of: Ann Author"))
+    job = queue.store.claim(State.WANTED)
+    assert job is not None
+    found = Found(Books((want("One"),), "1 book"))
+    assert Search(queue.store, Decided(accepted(BEST)), found)(job, Ticket(job.id)) is None  # type: ignore[arg-type]
+    assert queue.states() == {"expanded": 1, "wanted": 1}

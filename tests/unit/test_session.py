@@ -61,6 +61,14 @@ class Web:
             self.seen.append(request)
             return RedirectResponse(self.elsewhere)
 
+        async def home(request: Request) -> Response:
+            self.seen.append(request)
+            return RedirectResponse("/away")
+
+        async def back(request: Request) -> Response:
+            self.seen.append(request)
+            return RedirectResponse(f"{self.url}/book")
+
         async def bomb(_: Request) -> Response:
             return Response(gzip.compress(bytes(20_000_000)), headers={"Content-Encoding": "gzip"})
 
@@ -70,6 +78,8 @@ class Web:
                 Route("/status/{status}", status),
                 Route("/hop/{left}", hop),
                 Route("/away", away),
+                Route("/home", home),
+                Route("/back", back),
                 Route("/bomb", bomb),
             ]
         )
@@ -236,6 +246,29 @@ class TestRedirects:
         with answering(lambda connection: connection.sendall(head)) as url:
             get(session, hosts, url)
         assert web.seen[0].url.query == "K%C3%A4the"
+
+    def test_another_origin_sees_no_header_that_may_be_secret(
+        self, web: Web, session: requests.Session, hosts: Hosts
+    ) -> None:
+        secret = {
+            "Authorization": "Bearer x",
+            "Cookie": "a=b",
+            "x-api-key": "x",
+            "Referer": "http://a/?key=x",
+        }
+        plain = {"accept": "text/plain", "Accept-Language": "de", "Range": "bytes=0-", "If-None-Match": '"x"'}
+        plain |= {"Accept-Encoding": "br", "If-Range": '"x"', "If-Modified-Since": "never"}
+        web.elsewhere = f"{web.url.replace('127.0.0.1', 'localhost')}/back"
+        with open_stream(
+            session, f"{web.url}/home", hosts=hosts, ticket=Ticket(1), headers=secret | plain
+        ) as response:
+            assert response.url == f"{web.url}/book"
+        assert [request.url.path for request in web.seen] == ["/home", "/away", "/back", "/book"]
+        for request, sees_all in zip(web.seen, (True, True, False, False), strict=True):
+            assert all(request.headers[name] == value for name, value in plain.items())
+            assert {name for name in secret if name in request.headers} == (
+                set(secret) if sees_all else set()
+            )
 
     def test_never_from_encrypted_to_plain(self) -> None:
         with pytest.raises(PermanentError, match=r"unencrypted address, http://b\.example/x"):

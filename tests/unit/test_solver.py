@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from urllib.parse import unquote
 
 import pytest
 import requests
@@ -16,6 +17,7 @@ from bookhopper.net.session import new_session
 from bookhopper.net.solver import Solver
 from bookhopper.net.web import Web
 from bookhopper.ticket import Ticket
+from tests.fakes.proxies import socks_proxy
 from tests.fakes.server import free_port, serving
 from tests.fakes.solver import AGENT, MARKED, FakeSolver, GuardedSite
 from tests.waiting import until
@@ -28,10 +30,12 @@ class Bench:
         self.solver_url = stack.enter_context(serving(self.solver.app())) + "/v1"
         self._stack = stack
 
-    def web(self, solver_url: str = "") -> Web:
-        session = new_session(Route({"127.0.0.1"}))
+    def web(self, solver_url: str = "", origins: Collection[str] = (), proxy: str = "") -> Web:
+        session = new_session(Route({"127.0.0.1"}, proxy))
         hosts = Hosts(UNPACED)
-        web = Web(session, hosts, solver=Solver(solver_url or self.solver_url, session, hosts, seconds=1))
+        own = frozenset(origins or {self.url})
+        solver = Solver(solver_url or self.solver_url, session, hosts, own, seconds=1)
+        web = Web(session, hosts, solver=solver)
         self._stack.callback(web.close)
         return web
 
@@ -64,6 +68,37 @@ def test_only_that_host_sees_the_browser_s_name(bench: Bench) -> None:
     assert open_site.status == 200
     assert bench.site.asked[-1].headers["user-agent"] == AGENT
     assert web.session.headers["User-Agent"] != AGENT
+
+
+def test_it_is_asked_for_the_source_s_own_servers_only(bench: Bench) -> None:
+    with pytest.raises(PermanentError, match="wants to see a browser"):
+        bench.get(bench.web(origins={"http://books.example"}))
+    assert bench.solver.asked == []
+
+
+def test_a_server_that_moved_to_https_is_the_source_s_own(bench: Bench) -> None:
+    challenge = requests.Response()
+    challenge.headers.update(MARKED)
+    challenge.url = "https://books.example/book"
+    challenge.request = requests.PreparedRequest()
+    for place, met in (
+        ("https://books.example", True),
+        ("http://books.example", True),
+        ("http://a.example", False),
+    ):
+        solver = bench.web(origins={place}).solver
+        assert solver is not None
+        assert solver.passed(challenge, Ticket(1)) is met
+
+
+@pytest.mark.parametrize("sign_in", ["", "reader:s3cr%40t"])
+def test_it_goes_by_the_source_s_proxy(bench: Bench, sign_in: str) -> None:
+    with socks_proxy(unquote(sign_in)) as proxy:
+        address = proxy.url.rpartition("/")[2].rpartition("@")[2]
+        web = bench.web(proxy=f"socks5h://{sign_in}{'@' if sign_in else ''}{address}")
+        assert bench.get(web) == b"a book"
+    told = {"username": "reader", "password": "s3cr@t"} if sign_in else {}
+    assert bench.solver.asked[0]["proxy"] == {"url": f"socks5://{address}", **told}
 
 
 @pytest.mark.parametrize(

@@ -71,9 +71,24 @@ def _entries(found: FetchedList, limits: Limits) -> Iterator[Entry]:
     try:
         for entry in parse(f"list{found.kind}", found.content, limits):
             if not (isinstance(entry, BadLine) and entry.reason == A_FEED):
-                yield entry
+                yield _permitted(entry)
     except EmptyRequestError:
         return
+
+
+def _permitted(entry: Entry) -> Entry:
+    """Refuse what would have a source here ask for an address, signed in, that a stranger thought of."""
+    if isinstance(entry, BadLine):
+        return entry
+    if entry.pick is not None:
+        return BadLine(
+            entry.line, 1, entry.raw, "a list from an address may not pick books by their keys here"
+        )
+    if entry.collection is not None and entry.collection.kind == "feed":
+        return BadLine(
+            entry.line, 1, entry.raw, "a list from an address may not name a feed of a source here"
+        )
+    return entry
 
 
 class Lists:
@@ -251,10 +266,9 @@ class _Sift:
 
     def _with_settings(self, entry: Entry) -> Entry:
         """Give a want what the list's section says and it does not; nothing is forced at every poll."""
+        entry = _permitted(entry)
         if isinstance(entry, BadLine):
             return entry
-        if entry.pick is not None and entry.pick.job is not None:
-            return BadLine(entry.line, 1, entry.raw, "a list at an address cannot pick books for jobs here")
         settings = self._settings
         usual = settings.priority is None or entry.priority != DEFAULT_PRIORITY
         return replace(

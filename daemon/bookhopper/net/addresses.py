@@ -13,6 +13,8 @@ from bookhopper.errors import PermanentError
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NAT64 = IPv6Network("64:ff9b::/96")
 _COMPATIBLE = IPv6Network("::/96")
+_LOCAL_ZONES = (".localhost", ".local", ".lan", ".internal", ".home.arpa")
+"""Where names of private networks end (RFC 6761, 6762 and 8375, ICANN's .internal, and what routers use)."""
 _SHOWN_CHARACTERS = 200
 _TOKEN = re.compile(
     r"(?=.*\d)(?=.*[a-z])([a-z0-9]{16,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE
@@ -97,9 +99,7 @@ def is_local(host: str) -> bool:
 
 def is_plainly_local(host: str) -> bool:
     """Whether a host shows by its very name that it is not on the public internet; nobody is asked."""
-    name = host.rstrip(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
+    name = host.rstrip(".").lower()
     try:
         return is_private(ip_address(name))
     except ValueError:
@@ -107,7 +107,7 @@ def is_plainly_local(host: str) -> bool:
     try:  # 127.1, 0x7f000001 and the other spellings that C libraries take for an IPv4 address
         return is_private(IPv4Address(socket.inet_aton(name)))
     except (OSError, UnicodeError):
-        return False
+        return "." not in name or f".{name}".endswith(_LOCAL_ZONES)
 
 
 def is_admitted(host: str, port: int, allowed: Collection[str]) -> bool:

@@ -36,6 +36,19 @@ _KEPT_ORIGINS = 1000
 _SAME_METHOD = frozenset({307, 308})
 """Redirects that repeat a POST; the others, as browsers have it, turn it into a GET (RFC 9110, 15.4)."""
 
+_HEADERS_FOR_ANYBODY = frozenset(
+    {
+        "accept",
+        "accept-language",
+        "accept-encoding",
+        "range",
+        "if-range",
+        "if-none-match",
+        "if-modified-since",
+    }
+)
+"""What a caller's headers may say to another server than the one they were meant for: no secrets."""
+
 Form = Mapping[str, str] | bytes
 """What is posted: the fields of a form, or bytes as they are."""
 
@@ -65,6 +78,8 @@ class Session(requests.Session):
         super().__init__()
         self.user_agents: dict[str, str] = {}
         """By which name to go at single hosts, as `host_and_port` gives them."""
+        self.proxy = route.proxy
+        """The URL of the route's own proxy, perhaps with a password; empty without one."""
         self._route = route
         self._environment: dict[str, Any] = {}
 
@@ -82,7 +97,7 @@ class Session(requests.Session):
             if len(self._environment) >= _KEPT_ORIGINS:  # links may name any number of them
                 self._environment.clear()
             settings = super().merge_environment_settings(url, *others)
-            if proxy := self._route.proxy:  # whatever no_proxy says: who goes by Tor never goes without
+            if proxy := self.proxy:  # whatever no_proxy says: who goes by Tor never goes without
                 settings["proxies"] = {"http": proxy, "https": proxy}
             self._environment[place] = settings
         return self._environment[place]
@@ -128,7 +143,8 @@ def open_stream(
 
     Redirects are followed here, at most ten, each in its host's turn: never from https to http, only where
     the session's route leads, without the credentials once they leave `sign_in.origin`, and what was posted
-    is not posted again elsewhere.  `statuses` are answers besides 2xx that the caller wants to see, such as
+    is not posted again elsewhere.  Another origin sees none of the `headers` that may be secret, and nor does
+    whoever it redirects to.  `statuses` are answers besides 2xx that the caller wants to see, such as
     416.  After a refusal that one of the `remedies` mends it is asked again.  `head_seconds` bound the wait
     for each answer's head.  Faults of reading the answer inside the block are named too, so that what is
     raised is a HeldError, TransientError or PermanentError (`net.faults`), or Interrupted.
@@ -155,7 +171,10 @@ def open_stream(
                 yield response
                 return
             hosts.succeeded(url)
-        url, data = _redirected(url, target), _repeated(response.status_code, url, target, data)
+        goal, data = _redirected(url, target), _repeated(response.status_code, url, target, data)
+        if origin(goal) != origin(url):
+            headers = _for_anybody(headers)
+        url = goal
     raise PermanentError(f"{safe_url(url)}: more than {MAX_REDIRECTS} redirects")
 
 
@@ -242,6 +261,10 @@ def _redirected(url: str, target: str) -> str:
     if url.startswith("https:") and not goal.startswith("https:"):
         raise PermanentError(f"{safe_url(url)} redirects to an unencrypted address, {safe_url(goal)}")
     return goal
+
+
+def _for_anybody(headers: Mapping[str, str] | None) -> dict[str, str]:
+    return {name: value for name, value in (headers or {}).items() if name.lower() in _HEADERS_FOR_ANYBODY}
 
 
 def _repeated(status: int, url: str, target: str, data: Form | None) -> Form | None:

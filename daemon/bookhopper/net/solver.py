@@ -1,8 +1,9 @@
 """Browser challenges, met by a solver that the person runs and names (FlareSolverr's protocol).
 
 Nobody is asked unless a source names a solver, for sites that the person is entitled to use:
-POST /v1 {"cmd": "request.get", "url": …, "maxTimeout": …}, answered by {"status": "ok", "solution":
-{"cookies": [{"name", "value", "domain", "path", …}], "userAgent": …, "response": …}}.
+POST /v1 {"cmd": "request.get", "url": …, "maxTimeout": …, "proxy": {"url": …}}, answered by
+{"status": "ok", "solution": {"cookies": [{"name", "value", "domain", "path", …}], "userAgent": …,
+"response": …}}.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import requests
 
 from bookhopper.errors import BookhopperError, HeldError
-from bookhopper.net.addresses import host_and_port, host_name, ports_named, safe_url
+from bookhopper.net.addresses import host_and_port, host_name, origin, ports_named, safe_url
 from bookhopper.net.hosts import Hosts
 from bookhopper.net.route import Route
 from bookhopper.net.session import Session, chunks, fetch, new_session
@@ -44,10 +46,21 @@ _MAX_TEXT = 4096
 
 
 class Solver:
-    """Asks one solver, for one source's session; at most once in some minutes for each host."""
+    """Asks one solver, for one source's session; at most once in some minutes for each host.
 
-    def __init__(self, url: str, session: Session, hosts: Hosts, seconds: float = SOLVE_SECONDS) -> None:
+    `origins` are the source's own: where links and redirects lead besides, no browser is sent.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        session: Session,
+        hosts: Hosts,
+        origins: frozenset[str],
+        seconds: float = SOLVE_SECONDS,
+    ) -> None:
         """Name the solver's address, and the session that its cookies and browser's name are for."""
+        self.origins = origins
         self._url = url
         self._for = session
         self._hosts = hosts
@@ -62,7 +75,7 @@ class Solver:
 
         Raises HeldError (scope `host`) while another thread is at it, or when it was not met of late.
         """
-        if not is_challenge(response):
+        if not self._is_own(response.url) or not is_challenge(response):
             return False
         host = host_and_port(response.url)
         worn = self._for.user_agents.get(host)
@@ -86,6 +99,11 @@ class Solver:
         """Close the connections to the solver."""
         self._asking.close()
 
+    def _is_own(self, url: str) -> bool:
+        """Whether a URL is of the source's servers, be it by way of https where the source says http."""
+        place = origin(url)
+        return place in self.origins or place.replace("https://", "http://", 1) in self.origins
+
     def _begin(self, host: str) -> None:
         """Note that the solver is asked for a host now, unless it is or was of late."""
         now = time.monotonic()
@@ -103,7 +121,9 @@ class Solver:
             self._solving.add(host)
 
     def _solution(self, url: str, ticket: Ticket) -> dict[str, Any]:
-        asked = {"cmd": "request.get", "url": url, "maxTimeout": int(self._seconds * 1000)}
+        asked: dict[str, Any] = {"cmd": "request.get", "url": url, "maxTimeout": int(self._seconds * 1000)}
+        if self._for.proxy:  # what was met counts for one address, and nobody is to see another than that
+            asked["proxy"] = _proxy(self._for.proxy)
         patience = self._seconds + 15
         answer = fetch(
             self._asking,
@@ -136,6 +156,16 @@ class Solver:
             self._for.user_agents[host] = agent
         for name, value, domain, path in _cookies(solution.get("cookies"), host_name(host)):
             self._for.cookies.set(name, value, domain=domain, path=path)
+
+
+def _proxy(url: str) -> dict[str, str]:
+    """Give a proxy as a browser takes it: its sign-in apart, and socks5, which there resolves the names."""
+    parts = urlsplit(url)
+    scheme = "socks5" if parts.scheme == "socks5h" else parts.scheme
+    told = {"url": f"{scheme}://{parts.netloc.rpartition('@')[2]}"}
+    if parts.username is not None:
+        told |= {"username": unquote(parts.username), "password": unquote(parts.password or "")}
+    return told
 
 
 def is_challenge(response: requests.Response) -> bool:

@@ -65,6 +65,14 @@ class Web:
             self.cache.put(key, found.url, found.headers, found.content)
         return found
 
+    def forget(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+        """Drop what was kept of an answer that `get` gave and nobody understands, so as to ask anew.
+
+        `headers` are those that went with the question.
+        """
+        if self.cache is not None:
+            self.cache.put(self._key(url, headers), url, {"Cache-Control": "no-store"}, b"")
+
     def post(
         self,
         url: str,

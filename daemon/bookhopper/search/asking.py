@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
+from bookhopper.errors import BookhopperError, HeldError, PermanentError, Scope, TransientError
 from bookhopper.ticket import Interrupted, Reason, Ticket
 
 Value = TypeVar("Value")
@@ -22,7 +22,8 @@ DEADLINE = 20.0
 _AT_ONCE = 8
 """How many questions one source may have before it; further ones wait for their turn."""
 
-_FAULTS = (HeldError, TransientError, PermanentError)
+_AGAIN_SECONDS = 30.0
+_FAULTS = (TransientError, PermanentError)
 _LOG = logging.getLogger(__name__)
 
 
@@ -40,6 +41,21 @@ class Answers(Generic[Value]):
 
     values: Sequence[Value]
     faults: Sequence[Fault]
+
+
+def unanswered(faults: Sequence[Fault]) -> HeldError | TransientError:
+    """Say what is to become of a job whose question nobody answered.
+
+    Only sources that are out of reach for every question hold the queue.  An answer that cannot be understood
+    may be due to the question, so that it counts as an attempt; one that takes too long holds just this job.
+    """
+    reasons = "; ".join(f"source {fault.source} cannot be asked: {fault.error}" for fault in faults)
+    held = [fault.error for fault in faults if isinstance(fault.error, HeldError)]
+    if len(held) < len(faults):
+        return TransientError(reasons)
+    seconds = min((error.seconds for error in held), default=_AGAIN_SECONDS)
+    whole = all(error.scope != "job" for error in held)
+    return HeldError(reasons, scope="queue" if whole else "job", seconds=seconds)
 
 
 class Line:
@@ -94,13 +110,17 @@ class _Question(Generic[Value]):
         self._ended = ended
         self._future = None if line.hangs else line.put(self._ask, slip)
         if self._future is None:
-            self.fault = HeldError("it still hangs in earlier questions")
+            self.fault = HeldError("it still hangs in earlier questions", scope="host")
             ended.put(self)
 
     def _ask(self) -> None:
         try:
             self._slip.check()
             self.values.append(self._call(self._slip))
+        except HeldError as error:
+            # a source's surroundings are the same for every question, and only ours can be the job's matter
+            scope: Scope = "host" if error.scope == "job" else error.scope
+            self.fault = HeldError(str(error), scope=scope, seconds=error.seconds)
         except _FAULTS as error:
             self.fault = error
         except Interrupted:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from bookhopper.errors import HeldError, PermanentError
+from bookhopper.errors import PermanentError
 from bookhopper.model import MOST_BOOKS, Candidate, Collection, Pick, Reading, Want
-from bookhopper.search.asking import Answers, Fault, Line, ask_all
+from bookhopper.search.asking import Answers, Fault, Line, ask_all, unanswered
 from bookhopper.search.decide import Preferences
 from bookhopper.search.language import language_tag, same_language
 from bookhopper.search.normalise import fold
@@ -83,8 +83,8 @@ class Collector:
     def books(self, want: Want, ticket: Ticket) -> Books:
         """Find the books of a want's collection.
 
-        Raises HeldError while no source can be asked, and what a feed's source raises where the feed cannot
-        be had: PermanentError also where no source is configured that it belongs to.
+        Raises what `unanswered` gives while no source answers, and what a feed's source raises where the feed
+        cannot be had: PermanentError also where no source is configured that it belongs to.
         """
         collection = want.collection
         assert collection is not None
@@ -271,5 +271,4 @@ def _held(faults: Sequence[Fault], collection: Collection) -> Exception:
     """Say why nobody answered; of a feed, its own source says what is to become of the job."""
     if collection.kind == "feed":
         return faults[0].error
-    reasons = "; ".join(f"source {fault.source} cannot be asked: {fault.error}" for fault in faults)
-    return HeldError(reasons, scope="queue")
+    return unanswered(faults)

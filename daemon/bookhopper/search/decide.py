@@ -15,7 +15,7 @@ from bookhopper.search.language import language_tag, same_language
 from bookhopper.search.person import authorship
 from bookhopper.search.score import AUTHOR_NOT_WANTED, AUTHOR_SHARE, offered_titles, score, title_fit
 from bookhopper.search.similarity import is_telling, telling_words, word_ends
-from bookhopper.search.title import title
+from bookhopper.search.title import named_language, title
 
 NEAREST = 8
 """How many candidates are kept to show."""
@@ -73,8 +73,9 @@ class Preferences:
     sources: tuple[str, ...] = ()
 
     def languages_for(self, want: Want) -> tuple[str, ...]:
-        """Give the language that a want names, or else the preferred ones."""
-        named = language_tag(want.language)
+        """Give the language that a want names, be it in a remark, or else the preferred ones."""
+        titles = (want.title, *(reading.title for reading in want.readings))
+        named = language_tag(want.language) or next(filter(None, map(named_language, titles)), "")
         return (named,) if named else self.languages
 
     def formats_for(self, want: Want) -> tuple[str, ...]:

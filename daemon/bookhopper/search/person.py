@@ -10,31 +10,15 @@ from itertools import pairwise
 
 from rapidfuzz.distance import OSA
 
-from bookhopper.search.words import name_words
-
-_TITLES = frozenset({
-    "sir", "dr", "mr", "mrs", "ms", "miss", "lord", "lady", "dame", "saint", "st", "rev", "reverend",
-    "prof", "professor", "captain", "capt", "general", "gen", "colonel", "col", "major", "count",
-    "countess", "graf", "comte", "baron", "baroness", "duke", "prince", "princess", "madame", "mme",
-    "monsieur", "brother", "hon", "sister", "father", "pope", "king", "queen", "emperor", "abbot", "by",
-})  # fmt: skip
-"""Words before a name that some catalogues write and others leave out."""
-
-_SUFFIXES = frozenset({"jr", "sr", "esq", "phd", "md", "ii", "iii"})
-"""The same after a name."""
-
-_PARTICLES = frozenset({
-    "de", "du", "da", "das", "di", "del", "della", "des", "der", "den", "van", "von", "und", "y", "of",
-    "la", "le", "les", "al", "el", "ibn", "bin", "ap", "af",
-})  # fmt: skip
-"""Small words inside family names."""
-
-_EPITHETS = frozenset({"of", "the"})
-"""Words that follow the only name somebody has."""
-
-_NO_AUTHOR = frozenset({
-    "", "anonymous", "anon", "unknown", "various", "various authors", "unknown author", "traditional", "n a",
-})  # fmt: skip
+from bookhopper.search.words import (
+    EPITHETS,
+    NO_AUTHOR,
+    PARTICLES,
+    RANKS_OF_FIGURES,
+    SUFFIXES,
+    TITLES,
+    name_words,
+)
 
 _ALSO_KNOWN_AS = (
     ("mark twain", "samuel clemens", "samuel langhorne clemens"),
@@ -112,6 +96,15 @@ _ALSO_KNOWN_AS = (
     ("luo guanzhong", "lo kuan chung"),
     ("vyasa", "krishna dwaipayana vyasa"),
     ("josephus", "flavius josephus"),
+    ("dante", "dante alighieri"),
+    ("petrarch", "petrarca", "francesco petrarca"),
+    ("michelangelo", "michelangelo buonarroti"),
+    ("galileo", "galileo galilei"),
+    ("leonardo", "leonardo da vinci"),
+    ("napoleon", "napoleon bonaparte", "napoleon i"),
+    ("murasaki", "murasaki shikibu", "lady murasaki"),
+    ("snorri", "snorri sturluson"),
+    ("captain marryat", "frederick marryat"),
     ("boethius", "anicius manlius severinus boethius"),
 )
 """Writers whom catalogues know by a pen name or under several forms.
@@ -134,6 +127,9 @@ _SLAVIC_AND_OTHER = (
 )
 """How one sound is written in different transcriptions; vowels inside a word are the least certain of all."""
 
+
+_ONLY_A_GIVEN_NAME = 0.5
+"""What a lone word is worth at most that is some name of the other, but not the one it is known by."""
 
 _MOST_EXTRA_NAMES = 3
 """How many names of a person a catalogue may leave out before it is not a name that was compared."""
@@ -187,12 +183,12 @@ class Person:
         """Tell whether a word may stand in this name: in full, as an initial, as a title."""
         if len(word) == 1:
             return any(own[0] == word for own in self.words)
-        return is_title(word) or word in _PARTICLES or self.is_named(word)
+        return is_title(word) or word in PARTICLES or self.is_named(word)
 
 
 def is_title(word: str) -> bool:
     """Tell whether a word stands before or after names: `Sir`, `Jr.`; it may also begin a title of a book."""
-    return word in _TITLES or word in _SUFFIXES
+    return word in TITLES or word in SUFFIXES
 
 
 def _is_one_of(word: str, names: Sequence[str]) -> bool:
@@ -211,11 +207,11 @@ _ALIASES = {_alias_key(name.split()): number for number, names in enumerate(_ALS
 def _plain_name(words: Sequence[str]) -> list[str]:
     """Take titles off the front and suffixes off the end; a title at the end is a name: Stephen King."""
     plain = list(words)
-    while len(plain) > 1 and plain[-1] in _SUFFIXES:
+    while len(plain) > 1 and plain[-1] in SUFFIXES:
         plain.pop()
-    while len(plain) > 1 and plain[0] in _TITLES:
+    while len(plain) > 1 and plain[0] in TITLES:
         plain.pop(0)
-    return [word for word in plain if word not in _PARTICLES] or plain
+    return [word for word in plain if word not in PARTICLES] or plain
 
 
 @lru_cache(maxsize=16384)
@@ -230,7 +226,7 @@ def person(name: str) -> Person:
 def _family(in_order: Sequence[str], plain: Sequence[str]) -> str:
     """Give the word that a name is filed under: the last one, or what `of Hippo` and `the Younger` follow."""
     for word, after in pairwise(in_order):
-        if after in _EPITHETS and not is_title(word):
+        if after in EPITHETS and not is_title(word):
             return word
     return plain[-1] if plain else ""
 
@@ -244,7 +240,13 @@ def forms_of(name: str) -> Sequence[Person]:
 
 def is_nobody(name: str) -> bool:
     """Tell whether a name says that the author is not known."""
-    return " ".join(name_words(name)) in _NO_AUTHOR
+    return " ".join(name_words(name)) in NO_AUTHOR
+
+
+def is_figure(name: str) -> bool:
+    """Tell whether a name is rather that of somebody in a book: `King John`, `Father Brown`."""
+    who = person(name)
+    return len(who.words) == 1 and who.alias is None and name_words(name)[0] in RANKS_OF_FIGURES
 
 
 def _take(word: str, pool: list[str]) -> float:
@@ -287,9 +289,24 @@ def same_person(wanted: Person, offered: Person) -> float:
         if given and wanted.words[0] not in left:
             return 0.75 * family
         return (0.6 if any(word[0] == other[0] for word in left for other in pool) else 0.3) * family
+    if _begin_apart(wanted, offered):
+        return 0.3 * family
+    if len(wanted.words) == 1 and not offered.is_family(wanted.family):
+        return _ONLY_A_GIVEN_NAME * family
     if not given:
         return family * (1.0 if len(wanted.words) == len(offered.words) else 0.95)
     return family * min(given)
+
+
+def _begin_apart(one: Person, other: Person) -> bool:
+    """Tell whether two names begin with given names of which the other has at most a later initial."""
+    firsts = (one.words[0], other.words[0])
+    if any(len(first) == 1 for first in firsts) or one.family == firsts[0] or other.family == firsts[1]:
+        return False
+    return not any(
+        _take(first, [word for word in who.words if len(word) > 1])
+        for first, who in zip(firsts, (other, one), strict=True)
+    )
 
 
 def _run_together(wanted: Person, offered: Person) -> float:

@@ -6,14 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from bookhopper.errors import BookhopperError, HeldError, PermanentError, Scope, TransientError
+from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.model import Candidate, Pick, Reading, Want
-from bookhopper.search.asking import DEADLINE, Answers, Fault, Line, ask_all
+from bookhopper.search.asking import DEADLINE, Answers, Fault, Line, ask_all, unanswered
 from bookhopper.search.decide import CHOSEN, NEAREST, Decision, Preferences, Resolution, decide
 from bookhopper.search.language import language_tag
 from bookhopper.search.person import authorship, is_nobody
-from bookhopper.search.score import AUTHOR_SHARE, score
+from bookhopper.search.score import (
+    AUTHOR_SHARE,
+    SURELY_THE_AUTHOR,
+    SURELY_THE_TITLE,
+    offered_titles,
+    score,
+    title_fit,
+)
 from bookhopper.search.sources.base import Identifier, Query, Source
+from bookhopper.search.title import title
 from bookhopper.ticket import Ticket
 
 __all__ = ["Decision", "Resolution", "Resolver"]
@@ -50,7 +58,8 @@ class Resolver:
     def resolve(self, want: Want, ticket: Ticket) -> Resolution:
         """Decide about a want.
 
-        Raises HeldError (scope `queue`) while no source can be asked: ask again later.
+        While no source answers, raises HeldError (scope `queue` where none can be asked at all, `job` where
+        they were too slow for this want) or TransientError (an answer could not be understood).
         """
         if not self._sources:
             return _missing("no source is configured: name one under `sources:`")
@@ -119,7 +128,7 @@ class Resolver:
         answers = self._ask(self._query(want), ticket)
         ticket.check()
         if not answers.values:
-            raise _held(answers.faults)
+            raise unanswered(answers.faults)
         found = [candidate for some in answers.values for candidate in some]
         return decide(want, found, self._preferences), answers.faults
 
@@ -143,7 +152,8 @@ class Resolver:
         known = [reading for reading in answers.values if reading is not None and reading.title]
         if not known:
             return None, answers.faults
-        first, *others = known
+        # Those that the want contradicts are looked for only to be shown.
+        first, *others = known = [reading for reading in known if _agrees(want, reading)] or known
         if want.title:
             return replace(want, readings=(*want.readings, *known)), ()
         return replace(want, title=first.title, authors=first.authors, readings=tuple(others)), ()
@@ -155,7 +165,7 @@ class Resolver:
         try:
             ranked = tuple(self.lookup(pick, want.formats, ticket))
         except (HeldError, TransientError) as error:
-            raise _held([Fault(pick.source, error)], scope="job") from error
+            raise _held([Fault(pick.source, error)]) from error
         except PermanentError as error:
             return _missing(f"{pick.source} refuses {pick.key}: {error}")
         if not ranked:
@@ -176,19 +186,38 @@ def _shown_score(want: Want, candidate: Candidate) -> Candidate:
 
 
 def _with_name(resolution: Resolution, want: Want, identified: Want) -> Resolution:
-    """Tell, of a want that is only an ISBN, which book it was that could not be taken."""
+    """Tell which book an ISBN stands for that could not be taken, or that the want contradicts."""
+    known = Reading(identified.title, identified.authors)
+    if want.title:
+        known = identified.readings[len(want.readings)]
+    named = f"the ISBN is that of {' — '.join(filter(None, (known.title, ' & '.join(known.authors))))}"
+    if not _agrees(want, known):
+        reason = f"title and author are of another book; {named}"
+        return replace(resolution, decision=Decision.AMBIGUOUS, chosen=(), reason=reason)
     if want.title or resolution.decision is Decision.ACCEPT:
         return resolution
-    book = " — ".join(filter(None, (identified.title, " & ".join(identified.authors))))
-    return replace(resolution, reason=f"{resolution.reason}; the ISBN is that of {book}")
+    return replace(resolution, reason=f"{resolution.reason}; {named}")
+
+
+def _agrees(want: Want, known: Reading) -> bool:
+    """Tell whether an ISBN's book may be the wanted one, by its author or its title; an ISBN alone may."""
+    readings = [each for each in (Reading(want.title, want.authors), *want.readings) if each != Reading("")]
+    return not readings or any(
+        authorship(reading.authors, known.authors) >= SURELY_THE_AUTHOR
+        or any(
+            title_fit(title(reading.title), offered) >= SURELY_THE_TITLE
+            for offered, _ in offered_titles(known.title, known.authors)
+        )
+        for reading in readings
+    )
 
 
 def _missing(reason: str) -> Resolution:
     return Resolution(Decision.MISSING, (), (), reason)
 
 
-def _held(faults: Sequence[Fault], scope: Scope = "queue") -> HeldError:
+def _held(faults: Sequence[Fault]) -> HeldError:
     reasons = "; ".join(f"source {fault.source} cannot be asked: {fault.error}" for fault in faults)
     errors: list[BookhopperError] = [fault.error for fault in faults]
     seconds = min((error.seconds for error in errors if isinstance(error, HeldError)), default=_AGAIN_SECONDS)
-    return HeldError(reasons, scope=scope, seconds=seconds)
+    return HeldError(reasons, seconds=seconds)

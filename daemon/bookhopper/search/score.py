@@ -12,7 +12,15 @@ from functools import lru_cache
 
 from bookhopper.model import Candidate, Reading, Want
 from bookhopper.search.normalise import fold, isbn13
-from bookhopper.search.person import Person, authorship, forms_of, is_nobody, is_title, person
+from bookhopper.search.person import (
+    Person,
+    authorship,
+    forms_of,
+    is_figure,
+    is_nobody,
+    is_title,
+    person,
+)
 from bookhopper.search.similarity import Words, similarity, telling_words, weigh
 from bookhopper.search.title import Title, title, without_number
 from bookhopper.search.words import name_words, title_words
@@ -23,6 +31,7 @@ AUTHOR_SHARE = 0.4
 AUTHOR_BESIDE_TITLE = 0.96
 """The author's part when a bare line holds the candidate's author before or after the title."""
 SURELY_THE_AUTHOR = 0.85
+SURELY_THE_TITLE = 0.75
 BOTH_UNKNOWN = 0.9
 AUTHOR_UNKNOWN = 0.75
 AUTHOR_NOT_WANTED = 0.7
@@ -61,6 +70,24 @@ _ABOUT = frozenset({
     "concordance", "parody", "burlesque", "criticism",
 })  # fmt: skip
 """Words beside a title which say that it is a book about that one, unless its own author wrote it."""
+
+_ASKED_KINDS = frozenset({
+    "abridged", "abridgment", "abridgement", "shortened", "condensed", "simplified", "adapted",
+    "adaptation", "retold", "retelling", "selections", "extracts", "excerpts", "dramatized", "dramatised",
+    "dramatization", "screenplay", "libretto", "audio", "audiobook", "guide", "summary", "commentary",
+    "companion", "concordance", "workbook", "parody", "sparknotes", "cliffsnotes", "graphic", "comics",
+    "manga", "coloring", "colouring",
+})  # fmt: skip
+"""Words beside the wanted title which say that not the text itself is meant.
+
+Fewer than the offered ones', for many a text calls itself a study, an essay, a fragment.
+"""
+
+_ASKED_FIRST = _ASKED_KINDS | {"notes"}
+"""The same as the first word of the title: `Selections from X`, `Notes on X`."""
+
+_ASKED_ANYWHERE = frozenset({"abridged", "audiobook", "sparknotes", "cliffsnotes"})
+"""Those of them that are no word of a title."""
 
 _SIMPLER = frozenset({"children", "child", "young", "boys", "girls", "school", "schools", "readers"})
 """Words beside a title that may mean a simpler text: where there is another edition, that one is taken."""
@@ -154,7 +181,9 @@ def offered_titles(text: str, authors: tuple[str, ...]) -> tuple[tuple[Title, fl
 def edition_doubt(wanted: Title, offered: Title, author: float) -> float:
     """Tell what speaks against an offered book being the wanted text, and all of it."""
     return (
-        _volume_doubt(wanted, offered) + _text_doubt(wanted, offered, author) + _extent_doubt(wanted, offered)
+        max(_volume_doubt(wanted, offered), _number_doubt(wanted, offered))
+        + max(_kind_doubt(wanted, offered), _text_doubt(wanted, offered, author))
+        + _extent_doubt(wanted, offered)
     )
 
 
@@ -166,6 +195,21 @@ def _volume_doubt(wanted: Title, offered: Title) -> float:
     if given.is_whole:
         return 0.0
     return 0.0 if given.first == (asked.first if asked else wanted.place) else 0.2
+
+
+def _number_doubt(wanted: Title, offered: Title) -> float:
+    """Tell whether the wanted title ends with the number of a sequel, which this is not."""
+    return 0.2 if wanted.sequel and wanted.sequel not in offered.numbers else 0.0
+
+
+def _kind_doubt(wanted: Title, offered: Title) -> float:
+    """Tell whether an adaptation, a part or a book about it is wanted, and this is none."""
+    asked = {
+        *_ASKED_KINDS.intersection((*wanted.extra, *wanted.remarks)),
+        *_ASKED_FIRST.intersection(wanted.main[:1]),
+        *_ASKED_ANYWHERE.intersection(wanted.full),
+    }
+    return 0.2 if asked.difference(offered.full, offered.remarks) else 0.0
 
 
 def _text_doubt(wanted: Title, offered: Title, author: float) -> float:
@@ -237,6 +281,13 @@ def _is_authors_name(text: str, candidate: Candidate) -> bool:
     return any(all(map(person(name).is_named, words)) for name in candidate.authors[:4])
 
 
+def _is_read_wrong_way_round(reading: Reading, candidate: Candidate) -> bool:
+    """Tell whether what is read as title and author is author and title: `Life of X — X`, `King John — X`."""
+    return bool(reading.authors) and (
+        _is_authors_name(reading.title, candidate) or all(map(is_figure, reading.authors))
+    )
+
+
 def _says_it_all(wanted: Title, offered: Title, candidate: Candidate, reading: Reading) -> bool:
     """Tell whether the title alone shows that a book without any author is the one that is wanted."""
     return (
@@ -250,8 +301,8 @@ def _says_it_all(wanted: Title, offered: Title, candidate: Candidate, reading: R
 def _fits(want: Want, candidate: Candidate) -> Iterator[_Fit]:
     offers = offered_titles(candidate.title, candidate.authors)
     for place, reading in enumerate((Reading(want.title, want.authors), *want.readings)):
-        if place and reading.authors and _is_authors_name(reading.title, candidate):
-            continue  # `Life of X — X`, read the wrong way round
+        if place and _is_read_wrong_way_round(reading, candidate):
+            continue
         author = _author_part(reading, candidate, named=bool(want.authors))
         readings = [(title(reading.title), author)]
         if not want.authors and not reading.authors:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from bookhopper.search.language import language_tag
 from bookhopper.search.similarity import Words, is_telling, telling_words, weigh
 from bookhopper.search.words import title_words
 
@@ -64,6 +65,12 @@ _SLASH = re.compile(r"(?<=\w\w)\s?/\s?(?=\w\w)")
 _EDITION = re.compile(
     r"[,;:]\s*((?:\d+(?:st|nd|rd|th)|second|third|fourth|revised) ed(?:ition|n?\.))$", re.IGNORECASE
 )
+_LANGUAGE = re.compile(
+    r"(?:[(\[:;,—–]|\s-)\s*(?:the |in )?"
+    r"(?P<name>[a-z]+(?:ish|ese|an)|french|dutch|greek|czech|welsh|latin|arabic|hebrew|hindi|thai|icelandic|esperanto)"
+    r"(?:[- ]language)? (?:edition|translation|version)\b",
+    re.IGNORECASE,
+)
 _COUNT = re.compile(r"\((of \w{1,5})\)", re.IGNORECASE)
 _PLACE = re.compile(r"#\s*(\d+)(?![\d.]*\s*[-–,&])")
 _NUMBER_SIGN = re.compile(r"#\s*\d[\d.]*")
@@ -81,7 +88,11 @@ _VOLUME = re.compile(
     re.IGNORECASE,
 )
 _TAIL = re.compile(r"\s*(?:[;:(\[]|,?\s+or,?\s).*$", re.IGNORECASE | re.DOTALL)
-_ORDINALS = {"first": "1", "second": "2", "third": "3", "fourth": "4"}
+_ORDINALS = {
+    "first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "sixth": "6", "seventh": "7",
+    "eighth": "8", "ninth": "9",
+}  # fmt: skip
+_SEQUELS = frozenset(map(str, range(2, 100)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +133,19 @@ class Title:
     works: tuple[Words, ...]
     is_omnibus: bool
 
+    @property
+    def sequel(self) -> str:
+        """The number that the main title ends with, or is followed by, from 2 on; empty: none."""
+        number = self.extra[0] if len(self.extra) == 1 else self.main[-1] if len(self.main) > 1 else ""
+        return number if number in _SEQUELS else ""
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """All words that may be a number, wherever they stand; ordinals as numbers."""
+        words = (*self.full, *self.remarks, *self.series, self.place)
+        volumes = (self.volume.first, self.volume.last) if self.volume else ()
+        return frozenset((*(_ORDINALS.get(word, word) for word in words), *volumes))
+
 
 def _number(text: str | None) -> str:
     if not text:
@@ -158,6 +182,13 @@ def _form(text: str) -> Words:
 def without_number(text: str) -> str:
     """Take a place in a series (`#1`) out of a title."""
     return _NUMBER_SIGN.sub(" ", text)
+
+
+@lru_cache(maxsize=1024)
+def named_language(text: str) -> str:
+    """Give the tag of the language that a remark names: `Heidi (Spanish edition)`; empty for none."""
+    match = _LANGUAGE.search(text)
+    return language_tag(match["name"]) if match else ""
 
 
 def main_title(text: str) -> str:

@@ -8,6 +8,37 @@ from functools import lru_cache
 
 from bookhopper.search.normalise import fold
 
+TITLES = frozenset({
+    "sir", "dr", "mr", "mrs", "ms", "miss", "lord", "lady", "dame", "saint", "st", "rev", "reverend",
+    "prof", "professor", "captain", "capt", "general", "gen", "colonel", "col", "major", "count",
+    "countess", "graf", "comte", "baron", "baroness", "duke", "prince", "princess", "madame", "mme",
+    "monsieur", "brother", "hon", "sister", "father", "pope", "king", "queen", "emperor", "abbot", "by",
+})  # fmt: skip
+"""Words before a person's name that some catalogues write and others leave out."""
+
+RANKS_OF_FIGURES = frozenset({
+    "saint", "st", "captain", "capt", "prince", "princess", "brother", "sister", "father", "pope", "king",
+    "queen", "emperor",
+})  # fmt: skip
+"""Those of them that with one more word name somebody in a book, seldom its author: `King John`."""
+
+SUFFIXES = frozenset({"jr", "sr", "esq", "phd", "md", "ii", "iii"})
+"""The same after a name."""
+
+PARTICLES = frozenset({
+    "de", "du", "da", "das", "di", "del", "della", "des", "der", "den", "van", "von", "und", "y", "of",
+    "la", "le", "al", "el", "ibn", "bin", "ap", "af",
+})  # fmt: skip
+"""Small words inside family names."""
+
+EPITHETS = frozenset({"of", "the"})
+"""Words that follow the only name somebody has."""
+
+NO_AUTHOR = frozenset({
+    "", "anonymous", "anon", "unknown", "various", "various authors", "unknown author", "traditional", "n a",
+})  # fmt: skip
+"""What catalogues and lists write where no author is known."""
+
 _UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"]
 _UNITS += ["twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]

@@ -115,6 +115,13 @@ class TestSearch:
         ]
 
 
+def test_a_want_of_many_readings_costs_few_searches(catalogue: FakeCatalogue, source: OpdsSource) -> None:
+    catalogue.answers["/opds/search"] = lambda _: feed("")
+    readings = tuple(Reading(f"Title {number}", ("Somebody",)) for number in range(9))
+    assert source.search(Query(readings=readings, isbn="9780141439587"), Ticket(1)) == ()
+    assert len(searches(catalogue)) == 4
+
+
 def test_phrases_go_from_narrow_to_wide() -> None:
     readings = (Reading("Moby Dick; or, The Whale", ("Herman Melville",)), Reading("Herman Melville", ()))
     assert list(phrases(Query(readings=readings, isbn="9780141439587"))) == [
@@ -160,6 +167,37 @@ class TestWalk:
         catalogue.answers["/opds/all"] = maze
         source.search(query("Book"), Ticket(1))
         assert len(catalogue.requests) == 41  # the root is asked once for its search and once on the walk
+
+    def test_a_walk_that_is_broken_off_goes_on_where_it_was(
+        self, catalogue: FakeCatalogue, source: OpdsSource
+    ) -> None:
+        ticket = Ticket(1)
+        breaks = {0, 4, 8}
+
+        def chain(request: Request) -> Response:
+            page = int(request.query_params.get("page") or 0)
+            if page in breaks:
+                breaks.remove(page)
+                ticket.interrupt(Reason.CANCEL)
+            more = f"<link rel='next' href='all?page={page + 1}'/>" if page < 9 else ""
+            return feed(FakeBook(page + 1, f"Book {page}").entry() + more)
+
+        catalogue.answers["/opds/all"] = chain
+        broken_off = 0
+        found: list[str] = []
+        while not found and broken_off < 10:
+            try:
+                found = titles(source.search(query("Book"), ticket))
+            except Interrupted:
+                broken_off += 1
+                ticket = Ticket(1)
+        assert broken_off == 3
+        assert len(set(found)) == 10
+        pages = [asked for asked in catalogue.requests if asked.startswith("/opds/all")]
+        assert len(pages) <= 10 + broken_off  # only a page that was under way is asked for again
+        asked = len(catalogue.requests)
+        assert titles(source.search(query("Book"), Ticket(1))) == found
+        assert len(catalogue.requests) == asked
 
     def test_other_origins_and_broken_pages_are_left_out(
         self, catalogue: FakeCatalogue, source: OpdsSource

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, InstanceOf, field_validator, model_validat
 
 from bookhopper.search.definitions.budget import Budget
 from bookhopper.search.definitions.filters import check_arguments, kind_of
+from bookhopper.search.definitions.pages import PageError
 from bookhopper.search.definitions.templates import Template, Values
 from bookhopper.setting_types import Section
 
@@ -62,9 +63,12 @@ class Filter(Part):
         return self
 
     def apply(self, text: str, values: Values, budget: Budget) -> str:
-        """Give the filtered value; raises BudgetError."""
+        """Give the filtered value; raises BudgetError, and PageError for impossible arguments."""
         arguments = [argument.render(values, budget) for argument in self.args]
-        return budget.bounded(kind_of(self.name).apply(text, arguments, budget))
+        try:
+            return budget.bounded(kind_of(self.name).apply(text, arguments, budget))
+        except ValueError as error:
+            raise PageError(f"the filter `{self.name}` cannot be applied: {error}") from error
 
 
 class Block(Part):

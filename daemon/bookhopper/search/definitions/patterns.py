@@ -7,6 +7,7 @@ takes the same expressions and a time limit.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import regex
 
 _MAX_PATTERN = 1000
-_GROUP = re.compile(r"\$(?:\$|(\d{1,2})|\{(\w+)\})|\\")
+_GROUP = re.compile(r"\$(?:\$|(\d{1,2})|\{(\w+)\})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,17 @@ class Pattern:
             self.check_replacement(replacement)
         except ValueError as error:
             raise BudgetError(str(error)) from error
-        template = self._template(replacement)
+        written: list[str] = []
+        length = 0
         with Timed(budget) as seconds:
             try:
-                return budget.bounded(self._compiled.sub(template, text, timeout=seconds, concurrent=True))
+                for piece in self._replaced(text, replacement, seconds):
+                    length += len(piece)
+                    budget.fits(length)
+                    written.append(piece)
             except TimeoutError as error:
                 raise self._late() from error
+        return "".join(written)
 
     def check_replacement(self, replacement: str) -> None:
         """Raise ValueError when a replacement names a group that the expression has not."""
@@ -60,18 +66,35 @@ class Pattern:
             if wanted and wanted not in known:
                 raise ValueError(f"`{self.text}` has no group {wanted}")
 
-    def _template(self, replacement: str) -> str:
-        """Write a replacement as Python does, where backslashes mark what dollar signs mark here."""
-
-        def written(match: re.Match[str]) -> str:
-            if match[0] == "\\":
-                return "\\\\"
-            return "$" if match[0] == "$$" else f"\\g<{match[1] or match[2]}>"
-
-        return _GROUP.sub(written, replacement)
+    def _replaced(self, text: str, replacement: str, seconds: float) -> Iterator[str]:
+        """Give what a replacement makes of a text, in pieces: the whole may be too long to be built."""
+        parts = tuple(_parts(replacement))
+        end = 0
+        for match in self._compiled.finditer(text, timeout=seconds, concurrent=True):
+            yield text[end : match.start()]
+            for literal, group in parts:
+                yield literal
+                if group is not None:
+                    yield match[group] or ""
+            end = match.end()
+        yield text[end:]
 
     def _late(self) -> BudgetError:
         return BudgetError(f"the regular expression `{self.text}` takes too long on this page")
+
+
+def _parts(replacement: str) -> Iterator[tuple[str, int | str | None]]:
+    """Take a replacement apart: texts, each with the group that comes behind it."""
+    end = 0
+    for match in _GROUP.finditer(replacement):
+        group = match[1] or match[2]
+        literal = replacement[end : match.start()]
+        if group is None:
+            yield f"{literal}$", None
+        else:
+            yield literal, int(group) if group.isdecimal() else group
+        end = match.end()
+    yield replacement[end:], None
 
 
 @lru_cache(maxsize=512)

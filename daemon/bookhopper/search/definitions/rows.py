@@ -104,7 +104,7 @@ def links_on(page: Element, definition: Definition, kind: str, values: Values) -
 def fault_on(page: Element, faults: Sequence[Fault], values: Values, budget: Budget) -> str:
     """Give the message of the first fault that is on a page, empty when there is none."""
     for fault in faults:
-        found = page.first(fault.selector.render(values, budget))
+        found = page.first(fault.selector.render(values, budget, page.quoted))
         if found is not None:
             message = read_value(page, fault.message, values, budget) if fault.message else found.text()
             return (message or "it says no more")[:200]
@@ -112,12 +112,12 @@ def fault_on(page: Element, faults: Sequence[Fault], values: Values, budget: Bud
 
 
 def _elements(page: Element, rows: Rows, values: Values, budget: Budget) -> Sequence[Element]:
-    found: Sequence[Element] = page.all(rows.selector.render(values, budget))
+    found: Sequence[Element] = page.all(rows.selector.render(values, budget, page.quoted))
     if rows.after:
         size = rows.after + 1
         found = [_joined(found[start : start + size]) for start in range(0, len(found), size)]
     if rows.remove is not None:
-        unwanted = rows.remove.render(values, budget)
+        unwanted = rows.remove.render(values, budget, page.quoted)
         found = [row.without(unwanted) for row in found]
     return found
 
@@ -149,7 +149,7 @@ def _raw(element: Element, block: Block, values: Values, budget: Budget, most: i
         return
     found: Sequence[Element] = [element]
     if block.selector is not None:
-        selector = block.selector.render(values, budget)
+        selector = block.selector.render(values, budget, element.quoted)
         if most == 1:
             first = element.first(selector)
             found = [first] if first is not None else []
@@ -164,7 +164,7 @@ def _content(element: Element, block: Block, values: Values, budget: Budget) -> 
     if block.case:
         return _case(element, block, values, budget)
     if block.remove is not None:
-        element = element.without(block.remove.render(values, budget))
+        element = element.without(block.remove.render(values, budget, element.quoted))
     return element.attribute(block.attribute) if block.attribute else element.text()
 
 

@@ -6,7 +6,7 @@ A subset of what Go's text/template writes: values, `if`/`else if`/`else`/`end`,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import quote_plus
@@ -17,6 +17,9 @@ from bookhopper.search.definitions.budget import Budget, BudgetError
 Value = str | Sequence[str]
 Values = Mapping[str, Value]
 """What a template may name, by dotted name without the leading dot, such as `Query.Title`."""
+
+Quoted = Callable[[str], str]
+"""Writes a value so that it is nothing but a value in the language that a template is written in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,37 +41,46 @@ class Template:
         """Whether it always gives the same text."""
         return all(isinstance(node, str) for node in self._nodes)
 
-    def render(self, values: Values, budget: Budget) -> str:
-        """Fill in the values; one that is not there is empty.  Raises BudgetError."""
+    def render(self, values: Values, budget: Budget, quoted: Quoted = str) -> str:
+        """Fill in the values, each `quoted`; one that is not there is empty.  Raises BudgetError."""
         written = ""
-        for piece in _rendered(self._nodes, dict(values), budget):
+        for piece in _rendered(self._nodes, dict(values), budget, quoted):
             written = budget.bounded(written + piece)
         return written
 
 
-def _rendered(nodes: Sequence[syntax.Node], values: dict[str, Value], budget: Budget) -> Iterator[str]:
+def _rendered(
+    nodes: Sequence[syntax.Node], values: dict[str, Value], budget: Budget, quoted: Quoted
+) -> Iterator[str]:
     for node in nodes:
         budget.step()
         if isinstance(node, str):
             yield node
         elif isinstance(node, syntax.Output):
-            yield _text(_value(node.value, values, budget))
+            text = _text(_value(node.value, values, budget))
+            yield text if _is_trusted(node.value) else quoted(text)
         elif isinstance(node, syntax.If):
-            yield from _rendered(
-                node.then if _value(node.condition, values, budget) else node.otherwise, values, budget
-            )
+            chosen = node.then if _value(node.condition, values, budget) else node.otherwise
+            yield from _rendered(chosen, values, budget, quoted)
         else:
-            yield from _ranged(node, values, budget)
+            yield from _ranged(node, values, budget, quoted)
 
 
-def _ranged(node: syntax.Range, values: dict[str, Value], budget: Budget) -> Iterator[str]:
+def _is_trusted(expression: syntax.Expression) -> bool:
+    """Whether a value is the definition's or the person's own, and so may be more than a value."""
+    if isinstance(expression, syntax.Reference):
+        return expression.name.startswith("Config.")
+    return isinstance(expression, syntax.Literal)
+
+
+def _ranged(node: syntax.Range, values: dict[str, Value], budget: Budget, quoted: Quoted) -> Iterator[str]:
     found = _value(node.items, values, budget)
     items = ([found] if found else []) if isinstance(found, str) else list(found)
     if not items:
-        yield from _rendered(node.otherwise, values, budget)
+        yield from _rendered(node.otherwise, values, budget, quoted)
     for number, item in enumerate(items):
         names = dict(zip(node.names[::-1], (item, str(number)), strict=False))
-        yield from _rendered(node.body, {**values, ".": item, **names}, budget)
+        yield from _rendered(node.body, {**values, ".": item, **names}, budget, quoted)
 
 
 def _value(expression: syntax.Expression, values: Mapping[str, Value], budget: Budget) -> Value:

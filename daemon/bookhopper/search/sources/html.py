@@ -30,6 +30,7 @@ from bookhopper.search.definitions.rows import (
 )
 from bookhopper.search.definitions.templates import Template, Values
 from bookhopper.search.sources.base import Health, Query
+from bookhopper.search.sources.fields import one_line
 from bookhopper.search.sources.html_offers import (
     MAX_MIRRORS,
     addresses,
@@ -172,13 +173,7 @@ class HtmlSource:
                     break
 
     def _rows_on(self, page: Page, values: Values) -> tuple[Fields, ...]:
-        budget = Budget()
-        search = self._definition.search
-        if message := fault_on(page.element, search.error, values, budget):
-            raise HeldError(
-                f"{safe_url(page.url)} says: {message}", scope="host", seconds=_SITE_SAYS_NO_SECONDS
-            )
-        answer = read_rows(page.element, self._definition, values, budget)
+        answer = read_rows(page.element, self._definition, values, Budget())
         if answer.dropped and not answer.rows:
             what = f"none of its {len(answer.dropped)} rows can be read, {answer.dropped[0]}"
             remedy = f"the site has changed, look for a new definition of {self._definition.id}"
@@ -198,7 +193,9 @@ class HtmlSource:
             if paging is not None and paging.input:
                 place = Template.parse(str(paging.first + number * paging.step))
                 question = replace(question, inputs={**inputs, paging.input: place})
-            page = self._site.page(question, path.response.type, values, ticket)
+            page = self._page(question, path.response.type, values, ticket)
+            if page is None:
+                return
             yield page
             if paging is None:
                 return
@@ -208,6 +205,20 @@ class HtmlSource:
                     return
                 seen.add(following)
                 question = Question(literal(following), headers=search.headers)
+
+    def _page(self, question: Question, kind: str, values: Values, ticket: Ticket) -> Page | None:
+        """Give a page of an answer; None for one that is not there, which is how some sites say "nothing"."""
+        try:
+            page = self._site.page(question, kind, values, ticket)
+        except AnswerError as error:
+            if error.status not in _ABSENT:
+                raise
+            return None
+        if message := fault_on(page.element, self._definition.search.error, values, Budget()):
+            self._site.forget(question, values)
+            what = f"{safe_url(page.url)} says: {message}"
+            raise HeldError(what, scope="host", seconds=_SITE_SAYS_NO_SECONDS)
+        return page
 
     def _next(self, page: Page, paging: Pagination, values: Values) -> str:
         assert paging.next is not None
@@ -247,7 +258,7 @@ class HtmlSource:
             return ()
         book = self._described(page, self._keys.key(address), self._site.values)
         title = page.element.first("title")
-        book = replace(book, title=book.title or (title.text() if title else ""), urls=(address,))
+        book = replace(book, title=book.title or (one_line(title.text()) if title else ""), urls=(address,))
         formats = page_formats(download) or self._definition.formats or ("",)
         return tuple(
             replace(book, format=kind) for kind in formats if self._links(page, kind, self._site.values)

@@ -16,6 +16,7 @@ from bookhopper.search.definitions.model import Definition, Download
 from bookhopper.search.definitions.rows import Fields
 from bookhopper.search.language import language_tag
 from bookhopper.search.normalise import isbn13
+from bookhopper.search.sources.fields import one_line
 from bookhopper.search.sources.opds_model import format_of_path
 from bookhopper.units import parse_size
 
@@ -52,13 +53,13 @@ def described(fields: Fields, definition: Definition, source: str, key: str) -> 
     return Candidate(
         source=source,
         key=key,
-        title=_first(fields, "title")[:_MAX_TITLE],
-        authors=_all(fields, "author"),
+        title=one_line(_first(fields, "title"))[:_MAX_TITLE],
+        authors=tuple(filter(None, map(one_line, _all(fields, "author")))),
         language=language_tag(_first(fields, "language")) or definition.language,
         size=_size(_first(fields, "size")),
         year=int(year[0]) if year else None,
         isbns=tuple(filter(None, map(isbn13, _all(fields, "isbn")))),
-        series=_first(fields, "series"),
+        series=one_line(_first(fields, "series")),
         checksums=checksums(_first(fields, "checksum")),
     )
 

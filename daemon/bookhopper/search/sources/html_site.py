@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from bookhopper.errors import HeldError, PermanentError
-from bookhopper.net.addresses import host_and_port, host_name, origin, safe_url
+from bookhopper.net.addresses import host_and_port, host_name, origin, port_of, safe_url
 from bookhopper.net.faults import AnswerError
 from bookhopper.net.session import Fetched
 from bookhopper.net.web import Web
+from bookhopper.search.definitions.block import Selector
 from bookhopper.search.definitions.budget import Budget
 from bookhopper.search.definitions.model import Definition, Login
 from bookhopper.search.definitions.pages import MAX_BYTES, Element, Markup, PageError, parse
@@ -66,7 +67,7 @@ class Site:
         page = self._as_member(login, question, kind, values, ticket)
         if page is None:
             self._sign_in_again(login, signed_in, ticket)
-            page = self._as_member(login, question, kind, values, ticket)
+            page = self._as_member(login, question, kind, values, ticket, fresh=True)
         if page is None:
             raise self._refused("it shows its pages to nobody, signed in or not")
         return page
@@ -81,9 +82,31 @@ class Site:
         """Ask, and give the answer as it came."""
         return self._ask(question, values, ticket)
 
+    def forget(self, question: Question, values: Values) -> None:
+        """Keep no answer to a question: it was none of what was asked for."""
+        url, encoded, headers = self._request(question, values)
+        self._web.forget(_with_query(url, encoded), headers)
+
     # asking
 
     def _ask(self, question: Question, values: Values, ticket: Ticket, *, fresh: bool = False) -> Fetched:
+        url, encoded, headers = self._request(question, values)
+        if question.method == "post":
+            return self._web.post(
+                url,
+                ticket,
+                data=encoded.encode("ascii", "replace"),
+                max_bytes=MAX_BYTES,
+                seconds=_PAGE_SECONDS,
+                headers={**_FORM, **headers},
+            )
+        url = _with_query(url, encoded)
+        return self._web.get(
+            url, ticket, max_bytes=MAX_BYTES, seconds=_PAGE_SECONDS, headers=headers, fresh=fresh
+        )
+
+    def _request(self, question: Question, values: Values) -> tuple[str, str, Mapping[str, str]]:
+        """Fill in a question: its address, its inputs as a form writes them, and its headers."""
         budget = Budget()
         url = self.address(question.path, values, budget)
         form, raw = self._form(question.inputs or {}, values, budget)
@@ -95,20 +118,7 @@ class Site:
             raise PermanentError(
                 f"{safe_url(url)} is asked for more than a page, and `links` does not name it"
             )
-        if question.method == "post":
-            return self._web.post(
-                url,
-                ticket,
-                data=encoded.encode("ascii", "replace"),
-                max_bytes=MAX_BYTES,
-                seconds=_PAGE_SECONDS,
-                headers={**_FORM, **headers},
-            )
-        if encoded:
-            url += ("&" if urlsplit(url).query else "?") + encoded
-        return self._web.get(
-            url, ticket, max_bytes=MAX_BYTES, seconds=_PAGE_SECONDS, headers=headers, fresh=fresh
-        )
+        return url, encoded, headers
 
     def address(self, path: Template, values: Values, budget: Budget) -> str:
         """Fill in a path, its values encoded as addresses need it, and put it below the site."""
@@ -143,23 +153,33 @@ class Site:
     # signing in
 
     def _as_member(
-        self, login: Login, question: Question, kind: str, values: Values, ticket: Ticket
+        self,
+        login: Login,
+        question: Question,
+        kind: str,
+        values: Values,
+        ticket: Ticket,
+        *,
+        fresh: bool = False,
     ) -> Page | None:
         """Ask as somebody who is signed in; None when the site shows that we are not."""
         try:
-            fetched = self._ask(question, values, ticket)
+            fetched = self._ask(question, values, ticket, fresh=fresh)
         except AnswerError as error:
             if error.status in _REFUSALS:
                 return None
             raise
-        if self._is_sign_in_page(login, fetched):
+        page = None if self._is_sign_in_page(login, fetched) else self._read(fetched, kind)
+        if page is None or (kind == "html" and not self._is_for_members(login, page)):
+            # the session's name may stay the same: what was shown to a stranger is no answer for a member
+            self.forget(question, values)
             return None
-        page = self._read(fetched, kind)
-        test = login.test
-        if kind == "html" and test is not None and test.selector is not None:
-            found = page.element.first(test.selector.render(self._values, Budget()))
-            return page if found is not None else None
         return page
+
+    def _is_for_members(self, login: Login, page: Page) -> bool:
+        if login.test is None or login.test.selector is None:
+            return True
+        return _first(page, login.test.selector, self._values) is not None
 
     def _is_sign_in_page(self, login: Login, fetched: Fetched) -> bool:
         if login.path is None or self._definition.followredirect:
@@ -200,13 +220,18 @@ class Site:
         texts = [cookie.render(self._values, Budget()) for cookie in login.cookies]
         if login.method == "cookie":
             texts += login.inputs["cookie"].render(self._values, Budget()).split(";")
-        domain = host_name(host_and_port(self._definition.site))
+        site = self._definition.site
+        host = host_name(host_and_port(site))
         for text in texts:
             name, is_pair, value = text.strip().partition("=")
             if is_pair:
-                # the cookie jar's own spelling of a host without dots
                 self._web.session.cookies.set(
-                    name, value, domain=domain if "." in domain else f"{domain}.local"
+                    name,
+                    value,
+                    # the cookie jar's own spelling of a host without dots
+                    domain=host if "." in host else f"{host}.local",
+                    port=_cookie_port(site),
+                    secure=urlsplit(site).scheme == "https",
                 )
 
     def _fill_in(self, login: Login, ticket: Ticket) -> Fetched:
@@ -214,16 +239,14 @@ class Site:
         assert login.path is not None
         question = Question(login.path, headers=login.headers)
         page = self._read(self._ask(question, self._values, ticket, fresh=True), "html")
-        form = page.element.first(login.form.render(self._values, Budget()))
+        form = _first(page, login.form, self._values)
         if not isinstance(form, Markup):
             raise self._refused(
                 "the sign-in page has no such form: the site has changed, look for a new definition"
             )
         hidden = {each.attribute("name") or "": each.attribute("value") or "" for each in form.all(_HIDDEN)}
         inputs = {name: text.render(self._values, Budget()) for name, text in login.inputs.items()}
-        target = urljoin(page.url, form.attribute("action") or page.url)
-        if origin(target) != origin(page.url):
-            raise self._refused("its form would send the password elsewhere")
+        target = self._target(page.url, form.attribute("action") or "")
         headers = {name: text.render(self._values, Budget()) for name, text in login.headers.items()}
         encoding = self._definition.encoding or "utf-8"
         encoded = urlencode({**hidden, **inputs}, encoding=encoding, errors="replace")
@@ -233,6 +256,18 @@ class Site:
             )
         data = encoded.encode("ascii", "replace")
         return self._web.post(target, ticket, data=data, max_bytes=MAX_BYTES, headers={**_FORM, **headers})
+
+    def _target(self, page: str, action: str) -> str:
+        """Give where a form goes: to the origin of its page, which is one of the site's."""
+        try:
+            target = urljoin(page, action or page)
+            is_ours = origin(target) == origin(page) and origin(page) in self._origins
+        except (ValueError, PermanentError) as error:
+            raise self._refused("its form leads to a malformed address") from error
+        if not is_ours:
+            where = safe_url(target)
+            raise self._refused(f"its form would send the password elsewhere, to {where}: see `links`")
+        return target
 
     def _refuse_faults(self, login: Login, answer: Fetched) -> None:
         if not login.error:
@@ -247,10 +282,8 @@ class Site:
         answer = self._ask(Question(login.test.path, headers=login.headers), self._values, ticket, fresh=True)
         if self._is_sign_in_page(login, answer):
             raise self._refused("it leads back to the sign-in page")
-        if login.test.selector is not None:
-            page = self._read(answer, "html").element
-            if page.first(login.test.selector.render(self._values, Budget())) is None:
-                raise self._refused("its page for members looks as for strangers")
+        if login.test.selector is not None and not self._is_for_members(login, self._read(answer, "html")):
+            raise self._refused("its page for members looks as for strangers")
 
     @contextmanager
     def _refusals_named(self) -> Iterator[None]:
@@ -267,6 +300,20 @@ class Site:
             scope="host",
             seconds=REFUSED_SECONDS,
         )
+
+
+def _first(page: Page, selector: Selector, values: Values) -> Element | None:
+    return page.element.first(selector.render(values, Budget(), page.element.quoted))
+
+
+def _cookie_port(site: str) -> str:
+    """Name the port that a cookie is for as the cookie jar does, to which 80 is any address without one."""
+    port = port_of(site)
+    return "80,443" if port == 443 else str(port)
+
+
+def _with_query(url: str, encoded: str) -> str:
+    return url + ("&" if urlsplit(url).query else "?") + encoded if encoded else url
 
 
 def _charset(fetched: Fetched) -> str:

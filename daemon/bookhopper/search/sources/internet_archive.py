@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from stdnum import isbn
@@ -23,14 +24,13 @@ from bookhopper.search.sources.archive_api import (
     phrase,
     surname,
 )
-from bookhopper.search.sources.base import Health, Query
+from bookhopper.search.sources.base import MOST_QUESTIONS, Health, Query
 from bookhopper.search.sources.fields import isbn_in
 from bookhopper.search.sources.word_index import book_words
 from bookhopper.search.title import main_title
 from bookhopper.search.words import title_words
 from bookhopper.ticket import Ticket
 
-_SEARCHES = 4
 _READINGS = 8
 _WORDS = 12
 _WORD = re.compile(r"\w[\w'’]{0,60}")
@@ -39,7 +39,7 @@ _WORD = re.compile(r"\w[\w'’]{0,60}")
 class InternetArchiveSource:
     """The source of kind `internet_archive`; a book's key is its item's identifier.
 
-    A want costs at most four searches and five looks into items.
+    A want costs at most three searches and five looks into items.
     """
 
     kind = "internet_archive"
@@ -54,7 +54,7 @@ class InternetArchiveSource:
         """Ask for ISBN, title with author, the title alone, then any of its words, until something comes."""
         ticket.check()
         seen: set[str] = set()
-        for expression in islice(expressions(query), _SEARCHES):
+        for expression in islice(expressions(query), MOST_QUESTIONS):
             listed = self._archive.search(expression, ticket)
             new = [each for each in best_first(listed, query) if each.identifier not in seen]
             chosen = [each.identifier for each in new[: MAX_ITEMS - len(seen)]]
@@ -90,12 +90,14 @@ class InternetArchiveSource:
 def expressions(query: Query) -> Iterator[str]:
     """Give what to search for, as Lucene expressions from strict to loose, each once."""
     readings = [reading for reading in query.readings[:_READINGS] if reading.title]
-    by_author = [reading for reading in readings if surname(reading)]
+    titled = [
+        replace(each, title=title) for each in readings for title in (each.title, main_title(each.title))
+    ]
+    by_author = [reading for reading in titled if surname(reading)]
     asked = (
         isbn_expression(query.isbn),
         _any_of(_by(reading, "AND") for reading in by_author),
-        _any_of(_title(reading.title) for reading in readings),
-        _any_of(_title(main_title(reading.title)) for reading in readings),
+        _any_of(_title(reading.title) for reading in titled),
         _any_of(_by(reading, "OR") for reading in by_author),
     )
     yield from filter(None, dict.fromkeys(asked))

@@ -19,15 +19,22 @@ MAX_VALUES = 1_000
 
 
 def get_json(web: Web, url: str, ticket: Ticket, *, fresh: bool = False) -> Mapping[str, object]:
-    """GET a JSON object; raises TransientError for any other answer, and what `Web.get` does."""
+    """GET a JSON object; raises TransientError for any other answer, and what `Web.get` does.
+
+    An answer that is none, or that tells of an error, is not kept for the next time.
+    """
     asked = {"Accept": "application/json"}
     fetched = web.get(url, ticket, max_bytes=MAX_ANSWER, headers=asked, fresh=fresh)
     try:
         answer = parse_json(fetched.content)
     except JsonError as error:
+        web.forget(url, asked)
         raise TransientError(f"{safe_url(url)}: the answer is {error}, though JSON was expected") from error
     if not isinstance(answer, dict):
+        web.forget(url, asked)
         raise TransientError(f"{safe_url(url)}: the answer is no JSON object")
+    if answer.get("error"):  # whoever asked decides what that means; it may be another answer next time
+        web.forget(url, asked)
     return answer
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bookhopper.errors import HeldError, PermanentError, TransientError
 from bookhopper.model import Candidate, Collection
 from bookhopper.search.sources.base import Collections, Health, Parser, Query, Source
-from bookhopper.ticket import Ticket
+from bookhopper.ticket import Interrupted, Reason, Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,18 @@ class ObservedSource:
             self._observe(
                 SourceCall(self.name, operation, outcome, time.monotonic() - begun, dropped=self._dropped())
             )
+            raise
+        except Interrupted as interruption:
+            if interruption.reason is Reason.CANCEL:  # who asked gave it up: it took too long
+                self._observe(
+                    SourceCall(
+                        self.name,
+                        operation,
+                        "unavailable",
+                        time.monotonic() - begun,
+                        dropped=self._dropped(),
+                    )
+                )
             raise
         outcome = "found" if found else "nothing"
         self._observe(

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -35,6 +36,7 @@ _ACCEPT = (
     "application/atom+xml;profile=opds-catalog, application/opds+json, application/opds-publication+json, "
     "application/atom+xml;q=0.9, application/xml;q=0.8, */*;q=0.1"
 )
+_ASKED = {"Accept": _ACCEPT}
 _CRAWLABLE = "http://opds-spec.org/crawlable"
 _NO_WAY_ON = frozenset({"self", "start", "up", "search"})
 _LOG = logging.getLogger(__name__)
@@ -65,10 +67,13 @@ class Catalogue:
         self._web = web
         self._way: _Kept[Way] = _Kept(WAY_SECONDS, clock)
         self._walked: _Kept[WordIndex[Entry]] = _Kept(WALK_SECONDS, clock)
+        self._walking: _Walk | None = None
 
     def feed(self, url: str, ticket: Ticket, *, fresh: bool = False) -> Feed:
         """Fetch one page; `fresh` takes no older answer."""
-        return read_feed(self.fetch(url, ticket, fresh=fresh))
+        fetched = self.fetch(url, ticket, fresh=fresh)
+        with self._kept_if_understood(url):
+            return read_feed(fetched)
 
     def pages(self, url: str, bound: int, ticket: Ticket) -> Iterator[Feed]:
         """Fetch a page and those after it, at most `bound` and none twice."""
@@ -118,12 +123,19 @@ class Catalogue:
     def fetch(self, url: str, ticket: Ticket, *, fresh: bool = False) -> Fetched:
         """Fetch a document of the catalogue; a refusal for want of a sign-in says which one is missing."""
         try:
-            return self._web.get(
-                url, ticket, max_bytes=MAX_FEED_BYTES, headers={"Accept": _ACCEPT}, fresh=fresh
-            )
+            return self._web.get(url, ticket, max_bytes=MAX_FEED_BYTES, headers=_ASKED, fresh=fresh)
         except AnswerError as error:
             if told := missing_sign_in(self._web, url, error.status, ticket):
                 raise AnswerError(told, error.status) from error
+            raise
+
+    @contextmanager
+    def _kept_if_understood(self, url: str) -> Iterator[None]:
+        """Let nothing be kept of an answer that the block finds to be no feed."""
+        try:
+            yield
+        except TransientError:
+            self._web.forget(url, _ASKED)
             raise
 
     def way(self, ticket: Ticket) -> Way:
@@ -135,19 +147,25 @@ class Catalogue:
         self._way.put(replace(self.way(ticket), template=""))
 
     def walk(self, ticket: Ticket) -> WordIndex[Entry]:
-        """Give the books of the catalogue's first pages, where no search helps (walked every ten minutes)."""
+        """Give the books of the catalogue's first pages, where no search helps (walked every ten minutes).
+
+        A walk that is broken off goes on where it was at the next call: it may take longer than one question.
+        """
         return self._walked.get(lambda: self._walk(self.way(ticket).root, ticket), ticket)
 
     def forget(self) -> None:
         """Look at everything anew next time."""
         self._way.forget()
         self._walked.forget()
+        self._walking = None
 
     def _find_way(self, ticket: Ticket) -> Way:
         fetched = self.fetch(self.address, ticket, fresh=True)
         if is_page(fetched):
-            return self._way_from_page(catalogue_links(fetched.content, fetched.url), ticket)
-        feed = read_feed(fetched)
+            with self._kept_if_understood(self.address):
+                return self._way_from_page(catalogue_links(fetched.content, fetched.url), ticket)
+        with self._kept_if_understood(self.address):
+            feed = read_feed(fetched)
         template = self._search_of(feed, ticket) or self._search_of_start(feed, fetched.url, ticket)
         return Way(fetched.url, template)  # after redirects, such as to https, which its links stay with
 
@@ -183,33 +201,26 @@ class Catalogue:
             return ""
         try:
             fetched = self.fetch(description, ticket)
-            return parse_search_description(fetched.content, fetched.url)
+            with self._kept_if_understood(description):
+                return parse_search_description(fetched.content, fetched.url)
         except PermanentError as error:
             _LOG.warning("%s: it is walked instead of searched", error)
             return ""
 
     def _walk(self, root: str, ticket: Ticket) -> WordIndex[Entry]:
-        ways = deque([root] if root else [])
-        seen = set(ways)
-        books: dict[tuple[str, tuple[Link, ...]], Entry] = {}
-        pages = 0
-        while ways and pages < WALKED_PAGES:
-            feed = self._page(ways.popleft(), ticket, needed=not pages)
-            pages += 1
-            books |= {(entry.id, entry.acquisitions): entry for entry in feed.entries if _is_book(entry)}
-            for link in _ways_on(feed):
-                if link.href in seen or origin(link.href) != origin(root):
-                    continue
-                seen.add(link.href)
-                # pages with books before pages with ways to them, so that the bound cuts off little
-                if link.rel in {"next", _CRAWLABLE} or "kind=acquisition" in link.profile:
-                    ways.appendleft(link.href)
-                else:
-                    ways.append(link.href)
-        if ways:
+        walk = self._walking
+        if walk is None or walk.root != root:
+            walk = self._walking = _Walk(root)
+        while walk.ways and walk.pages < WALKED_PAGES:
+            walk.take(self._page(walk.ways[0], ticket, needed=not walk.pages))
+        self._walking = None
+        if walk.ways:
             shown = safe_url(root)
-            _LOG.warning("%s has more than the %d pages that are walked: the rest is not seen", shown, pages)
-        return WordIndex((book, book_words(book.title, book.authors, book.isbns)) for book in books.values())
+            _LOG.warning(
+                "%s has more than the %d pages that are walked: the rest is not seen", shown, walk.pages
+            )
+        books = walk.books.values()
+        return WordIndex((book, book_words(book.title, book.authors, book.isbns)) for book in books)
 
     def _page(self, url: str, ticket: Ticket, *, needed: bool) -> Feed:
         try:
@@ -219,6 +230,32 @@ class Catalogue:
                 raise
             _LOG.info("a page of the catalogue is left out: %s", error)
             return Feed()
+
+
+class _Walk:
+    """How far a walk has come: the ways that are left, the next one first, and the books seen so far."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.ways = deque([root] if root else [])
+        self.books: dict[tuple[str, tuple[Link, ...]], Entry] = {}
+        self.pages = 0
+        self._seen = set(self.ways)
+
+    def take(self, feed: Feed) -> None:
+        """Note what the page at the next way holds, which is behind now."""
+        self.ways.popleft()
+        self.pages += 1
+        self.books |= {(entry.id, entry.acquisitions): entry for entry in feed.entries if _is_book(entry)}
+        for link in _ways_on(feed):
+            if link.href in self._seen or origin(link.href) != origin(self.root):
+                continue
+            self._seen.add(link.href)
+            # pages with books before pages with ways to them, so that the bound cuts off little
+            if link.rel in {"next", _CRAWLABLE} or "kind=acquisition" in link.profile:
+                self.ways.appendleft(link.href)
+            else:
+                self.ways.append(link.href)
 
 
 class _Kept(Generic[Value]):

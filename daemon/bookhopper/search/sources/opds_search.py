@@ -21,7 +21,7 @@ SEARCH_PAGES = 5
 ABSENT = frozenset({400, 404, 410})
 """The statuses of what is not there; some servers also say so when they found nothing."""
 
-_PHRASES = 8
+_PHRASES = 4
 _COMPLETED = 5
 _SUBTITLE = re.compile(r"[:;(\[]| [-–—] ")
 _SIGNS = re.compile(r"[^\w\s'’-]+")

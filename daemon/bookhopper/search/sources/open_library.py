@@ -28,7 +28,7 @@ from bookhopper.search.sources.archive_api import (
     surname,
 )
 from bookhopper.search.sources.archive_item import is_identifier
-from bookhopper.search.sources.base import Health, Query
+from bookhopper.search.sources.base import MOST_QUESTIONS, Health, Query
 from bookhopper.search.sources.fields import isbn_in
 from bookhopper.search.sources.json_answers import get_json, objects, text, texts
 from bookhopper.search.sources.word_index import book_words, wanted_words
@@ -38,7 +38,6 @@ from bookhopper.ticket import Ticket
 MAX_AUTHORS = 3
 """How many authors of an edition are asked for by name: each takes a request."""
 
-_SEARCHES = 4
 _WORKS = 50
 _SCANS = 40
 _TITLES = 30
@@ -52,7 +51,7 @@ class OpenLibrarySource:
     """The source of kind `open_library`, which also tells what book an ISBN names.
 
     It has no files of its own: its candidates are public items of the Internet Archive, and their keys those
-    items' identifiers.
+    items' identifiers.  A want costs at most three searches at either address and five looks into items.
     """
 
     kind = "open_library"
@@ -98,19 +97,26 @@ class OpenLibrarySource:
     def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:
         """Find works that somebody may download, and offer the public scans of them."""
         ticket.check()
-        for asked in islice(_questions(query), _SEARCHES):
+        seen: set[str] = set()
+        left = MAX_ITEMS
+        for asked in islice(_questions(query), MOST_QUESTIONS):
             works = [work for work in self._works(asked, ticket) if _is_public(work)]
             if "isbn" not in asked:
                 works = _closest(works, query)
             scans = [scan for work in works for scan in texts(work.get("ia")) if is_identifier(scan)]
+            scans = [scan for scan in dict.fromkeys(scans) if scan not in seen][:_SCANS]
             if not scans:
                 continue
-            named = " OR ".join(map(phrase, scans[:_SCANS]))
+            seen.update(scans)
+            named = " OR ".join(map(phrase, scans))
             listed = self._archive.search(f"identifier:({named})", ticket)
             wanted = query if query.readings else replace(query, readings=_readings_of(works))
-            best = [each.identifier for each in best_first(listed, wanted)[:MAX_ITEMS]]
-            if found := self._archive.offers_of(best, query.formats, ticket):
+            chosen = [each.identifier for each in best_first(listed, wanted)[:left]]
+            if found := self._archive.offers_of(chosen, query.formats, ticket):
                 return tuple(found[: query.limit])
+            left -= len(chosen)
+            if not left:
+                break
         return ()
 
     def lookup(self, key: str, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:
@@ -171,7 +177,7 @@ def _questions(query: Query) -> Iterator[dict[str, str]]:
     titled = [reading for reading in query.readings if reading.title]
     asked = [
         {"isbn": isbn_in(query.isbn)},
-        *({"title": reading.title, "author": surname(reading)} for reading in titled),
+        *({"title": _asked_title(reading), "author": surname(reading)} for reading in titled),
         *({"title": main_title(reading.title), "author": surname(reading)} for reading in titled),
         *({"author": surname(reading)} for reading in titled),  # for a title with a slip in it
     ]
@@ -181,6 +187,11 @@ def _questions(query: Query) -> Iterator[dict[str, str]]:
         if given and given not in once:
             once.append(given)
     yield from once
+
+
+def _asked_title(reading: Reading) -> str:
+    """Give a title as strict as it need be: with an author, its main part says enough."""
+    return main_title(reading.title) if surname(reading) else reading.title
 
 
 def _closest(works: Sequence[Mapping[str, object]], query: Query) -> list[Mapping[str, object]]:

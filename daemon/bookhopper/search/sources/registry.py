@@ -147,10 +147,17 @@ def _definition(settings: HtmlSettings) -> Definition:
 
 def _web(settings: SourceSettings, hosts: Hosts, cache: Cache) -> Web:
     """Make a source's way to its servers: with its sign-in, to those private hosts that it names."""
-    allowed = frozenset(name for url in addresses(settings) for name in ports_named(url))
+    # a definition comes from a stranger: what it names in the person's own network is not theirs to admit
+    named = (
+        tuple(f"http://{host}" for host in settings.hosts)
+        if isinstance(settings, HtmlSettings)
+        else addresses(settings)
+    )
+    allowed = frozenset(name for url in named for name in ports_named(url))
     resolver = resolver_of([parse_resolver(name) for name in settings.dns if name != "system"])
     session = new_session(Route(allowed, settings.proxy.get_secret_value(), resolver))
-    solver = Solver(settings.solver, session, hosts) if settings.solver else None
+    own = frozenset(map(origin, addresses(settings)))
+    solver = Solver(settings.solver, session, hosts, own) if settings.solver else None
     # who adds a book to a library of their own wants it found at once, and nobody has to be spared there
     kept = None if all(_is_own(url, settings) for url in addresses(settings)) else cache
     return Web(session, hosts, _sign_in(settings), kept, solver, settings.name)
