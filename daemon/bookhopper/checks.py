@@ -24,7 +24,8 @@ from bookhopper.net.hosts import Hosts
 from bookhopper.net.web import Web
 from bookhopper.owned import CalibreLibrary
 from bookhopper.search.sources import registry
-from bookhopper.settings import GutenbergSettings, Settings
+from bookhopper.settings import Settings
+from bookhopper.source_settings import GutenbergSettings
 from bookhopper.ticket import Ticket
 
 _INOTIFY = Path("/proc/sys/fs/inotify")

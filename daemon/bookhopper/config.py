@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from bookhopper import environment, located
 from bookhopper.errors import ConfigError
-from bookhopper.settings import HtmlSettings, OpdsSettings, Origin, Settings
+from bookhopper.settings import Settings
+from bookhopper.source_settings import HtmlSettings, OpdsSettings, Origin
 
 _MAX_BYTES = 1024 * 1024
 _NO_HOME = "no home folder is known: set HOME, or name all three folders in a file given by --config"

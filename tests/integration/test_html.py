@@ -25,7 +25,7 @@ from bookhopper.search.sources.base import Query
 from bookhopper.search.sources.html import HtmlSource
 from bookhopper.search.sources.observed import ObservedSource, SourceCall
 from bookhopper.search.sources.registry import build
-from bookhopper.settings import HtmlSettings
+from bookhopper.source_settings import HtmlSettings
 from bookhopper.ticket import Ticket
 from tests.fakes.library_site import LOGIN, PASSWORD, LibrarySite, library_site, page
 

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from bookhopper import config, settings
 from bookhopper.config import load
 from bookhopper.errors import ConfigError
-from bookhopper.settings import FolderSettings, GutenbergSettings, OpdsSettings, Settings, split_listen
+from bookhopper.settings import Settings, split_listen
+from bookhopper.source_settings import FolderSettings, GutenbergSettings, OpdsSettings, Pace
 
 A_KIND = (
     "a source needs `kind: gutenberg`, `kind: opds`, `kind: standard_ebooks`, `kind: internet_archive`, "
@@ -578,7 +579,7 @@ def test_the_example_shows_every_key() -> None:
     sections: list[type[BaseModel]] = [
         settings.Settings,
         settings.Folders,
-        settings.Pace,
+        Pace,
         GutenbergSettings,
         OpdsSettings,
         FolderSettings,

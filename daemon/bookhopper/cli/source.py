@@ -30,7 +30,8 @@ from bookhopper.search.definitions.model import Definition
 from bookhopper.search.sources import registry
 from bookhopper.search.sources.base import Query, Source
 from bookhopper.search.sources.html import HtmlSource
-from bookhopper.settings import HtmlSettings, Settings, SourceSettings
+from bookhopper.settings import Settings
+from bookhopper.source_settings import HtmlSettings, SourceSettings
 from bookhopper.ticket import Ticket
 
 _MASK = "••••"

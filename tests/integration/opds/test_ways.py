@@ -14,7 +14,7 @@ from bookhopper.errors import HeldError, PermanentError, TransientError
 from bookhopper.model import Collection, Reading
 from bookhopper.search.sources.base import Query
 from bookhopper.search.sources.opds import OpdsSource
-from bookhopper.settings import StandardEbooksSettings
+from bookhopper.source_settings import StandardEbooksSettings
 from bookhopper.ticket import Ticket
 from tests.daemon import Daemon
 from tests.fakes.opds_server import (

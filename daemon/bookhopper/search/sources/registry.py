@@ -28,7 +28,7 @@ from bookhopper.search.sources.gutenberg_index import GutenbergIndex
 from bookhopper.search.sources.internet_archive import InternetArchiveSource
 from bookhopper.search.sources.opds import OpdsSource
 from bookhopper.search.sources.open_library import OpenLibrarySource
-from bookhopper.settings import (
+from bookhopper.source_settings import (
     FolderSettings,
     GutenbergSettings,
     HtmlSettings,
