@@ -130,7 +130,7 @@ def test_a_collection_is_cancelled_as_one_while_a_book_is_on_its_way_and_tried_a
     assert slow.reached.wait(30)
     (whole,) = [job for job in daemon.jobs() if job["state"] == "expanded"]
     answer = daemon.ask("POST", f"/api/downloads/{whole['id']}/cancel")
-    assert (answer["state"], answer["children"]) == ("cancelled", {"cancelled": 4})
+    assert answer["state"] == "cancelled"
     daemon.await_counts(cancelled=5)
     until(lambda: not list((daemon.state / "parts").glob("*.part")), "no part file")
     assert daemon.delivered() == []
