@@ -21,6 +21,7 @@ from tests.waiting import DEADLINE, until
 
 ROOT = Path(__file__).resolve().parents[1]
 _LOOK_SECONDS = 0.02
+_LOG_SHOWN = 8_000  # characters
 _numbers = itertools.count()
 _opener = build_opener(ProxyHandler({}))
 
@@ -141,6 +142,7 @@ class Daemon:
         """End it if a test has left it running."""
         if self._process is not None and self._process.poll() is None:
             self.kill()
+        print(self.log[-_LOG_SHOWN:])  # pytest shows it where a test has failed
 
     # what it works on
 

@@ -153,7 +153,8 @@ def test_unreadable_file_stays_and_is_taken_once_it_can_be_read(
 ) -> None:
     """In a process of its own without root's rights, for whom no file is unreadable."""
     folder = tmp_path_factory.mktemp("unreadable")
-    for path in (folder, *folder.parents[:2]):
+    ours = [path for path in folder.parents if path.name.startswith(("pytest-", "popen-"))]
+    for path in (folder, *ours):
         path.chmod(0o777 if path == folder else 0o755)
     root = Path(__file__).resolve().parents[2]
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,9 +23,9 @@ from bookhopper.ticket import Interrupted, Reason, Ticket
 from tests import books
 from tests.calibre import FakeLibrary
 from tests.daemon import Daemon
-from tests.peers.library import BOOKS, environment, found, make_library
+from tests.peers.library import BOOKS, calibre_alone, calibredb, make_library
 from tests.queues import Queue, candidate
-from tests.waiting import DEADLINE, until
+from tests.waiting import until
 
 MANY = 1_300
 """More books than are read at a time."""
@@ -435,15 +434,9 @@ def test_a_library_of_calibre_s_own_making(tmp_path: Path) -> None:
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        command = [found("calibredb"), "add", str(file), "--library-path", str(made)]
-        for _ in range(2):
-            subprocess.run(
-                [*command, "--duplicates"],
-                env=environment(tmp_path),
-                check=True,
-                capture_output=True,
-                timeout=DEADLINE,
-            )
+        with calibre_alone():
+            for _ in range(2):
+                calibredb(made, "add", str(file), "--duplicates")
     finally:
         ended.set()
         reader.join()

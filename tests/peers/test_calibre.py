@@ -26,6 +26,7 @@ from tests.peers.library import (
     SERIES,
     USER,
     WANTED,
+    calibre_alone,
     digests,
     environment,
     found,
@@ -45,7 +46,7 @@ def content_server(library: Path, folder: Path, *options: str) -> Iterator[str]:
     command = [found("calibre-server"), "--listen-on", "127.0.0.1", "--port", str(port)]
     command += ["--disable-use-bonjour", *options, str(library)]
     url = f"http://127.0.0.1:{port}/opds"
-    with running(command, url, environment(folder), folder / "calibre-server.log"):
+    with calibre_alone(), running(command, url, environment(folder), folder / "calibre-server.log"):
         yield url
 
 
