@@ -383,6 +383,8 @@ def test_a_page_with_the_site_s_fault_is_not_kept(
         ("https://library.example/", "https://library.example/find", "http://library.example/"),
         ("https://library.example/", "https://library.example:443/", "https://library.example:8443/"),
         ("https://library.example/", "https://library.example/find", "https://other.example/"),
+        ("https://library.example/", "https://library.example/find", "https://ads.library.example/"),
+        ("https://library.example:8443/", "https://library.example:8443/x", "http://library.example:8443/"),
         ("http://library/", "http://library/find", "http://library:8080/"),
     ],
 )

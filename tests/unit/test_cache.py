@@ -139,7 +139,7 @@ def test_what_varies_is_kept_apart(site: Site, web: Web) -> None:
     ask(web, f"{site.url}/b")
     ask(web, f"{site.url}/a", Accept="application/json")
     ask(Web(web.session, web.hosts, cache=web.cache, name="other"), f"{site.url}/a")
-    web.session.cookies.set("session", "1", domain="127.0.0.1", path="/")
+    web.session.kept_cookies.set(site.url, "session", "1")
     ask(web, f"{site.url}/a")
     assert len(site.asked) == 5
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import requests
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -24,7 +23,7 @@ from bookhopper.net import addresses, heads, route
 from bookhopper.net import web as web_module
 from bookhopper.net.faults import AnswerError
 from bookhopper.net.hosts import Hosts
-from bookhopper.net.session import Fetched, SignIn, _redirected, fetch, new_session, open_stream
+from bookhopper.net.session import Fetched, Session, SignIn, _redirected, fetch, new_session, open_stream
 from bookhopper.ticket import Interrupted, Reason, Ticket
 from tests.fakes.server import answering, free_port, serving
 
@@ -100,7 +99,7 @@ def web(site: Web) -> Web:
 
 
 @pytest.fixture
-def session() -> Iterator[requests.Session]:
+def session() -> Iterator[Session]:
     with new_session(route.Route(LOCAL)) as session:
         yield session
 
@@ -111,7 +110,7 @@ def hosts() -> Hosts:
 
 
 def get(
-    session: requests.Session,
+    session: Session,
     hosts: Hosts,
     url: str,
     *,
@@ -151,9 +150,7 @@ def dripping_head(start: bytes) -> Iterator[tuple[str, threading.Event]]:
             done.set()
 
 
-def test_an_answer_is_read_and_the_program_names_itself(
-    web: Web, session: requests.Session, hosts: Hosts
-) -> None:
+def test_an_answer_is_read_and_the_program_names_itself(web: Web, session: Session, hosts: Hosts) -> None:
     fetched = get(session, hosts, f"{web.url}/book#part")
     assert (fetched.content, fetched.url) == (b"a book", f"{web.url}/book")
     assert fetched.headers["content-type"].startswith("text/plain")
@@ -178,7 +175,7 @@ def test_an_answer_is_read_and_the_program_names_itself(
     ],
 )
 def test_every_status_has_its_meaning(
-    web: Web, session: requests.Session, path: str, error: type[BookhopperError], words: str
+    web: Web, session: Session, path: str, error: type[BookhopperError], words: str
 ) -> None:
     with pytest.raises(error) as raised:
         get(session, Hosts(local=LOCAL), f"{web.url}/status/{path}")
@@ -186,7 +183,7 @@ def test_every_status_has_its_meaning(
     assert "\n" not in str(raised.value)
 
 
-def test_a_pause_holds_the_whole_host(web: Web, session: requests.Session, hosts: Hosts) -> None:
+def test_a_pause_holds_the_whole_host(web: Web, session: Session, hosts: Hosts) -> None:
     with pytest.raises(HeldError) as first:
         get(session, hosts, f"{web.url}/status/503?after=600")
     assert first.value.scope == "host"
@@ -196,7 +193,7 @@ def test_a_pause_holds_the_whole_host(web: Web, session: requests.Session, hosts
     assert web.seen == []
 
 
-def test_a_pause_for_one_file_is_that_file_s(web: Web, session: requests.Session, hosts: Hosts) -> None:
+def test_a_pause_for_one_file_is_that_file_s(web: Web, session: Session, hosts: Hosts) -> None:
     get(session, hosts, f"{web.url}/book")
     with pytest.raises(TransientError, match=r"not now \(503\), it says: again in 600 s"):
         get(session, hosts, f"{web.url}/status/503?after=600")
@@ -206,7 +203,7 @@ def test_a_pause_for_one_file_is_that_file_s(web: Web, session: requests.Session
     get(session, hosts, f"{web.url}/book")
 
 
-def test_a_pause_for_a_second_file_is_the_host_s(web: Web, session: requests.Session, hosts: Hosts) -> None:
+def test_a_pause_for_a_second_file_is_the_host_s(web: Web, session: Session, hosts: Hosts) -> None:
     get(session, hosts, f"{web.url}/book")
     with pytest.raises(TransientError):
         get(session, hosts, f"{web.url}/status/503?after=60")
@@ -215,9 +212,7 @@ def test_a_pause_for_a_second_file_is_the_host_s(web: Web, session: requests.Ses
     assert held.value.scope == "host"
 
 
-def test_statuses_that_the_caller_wants_to_see_are_given(
-    web: Web, session: requests.Session, hosts: Hosts
-) -> None:
+def test_statuses_that_the_caller_wants_to_see_are_given(web: Web, session: Session, hosts: Hosts) -> None:
     with open_stream(
         session, f"{web.url}/status/416", hosts=hosts, ticket=Ticket(1), statuses={416}
     ) as response:
@@ -225,14 +220,14 @@ def test_statuses_that_the_caller_wants_to_see_are_given(
 
 
 class TestRedirects:
-    def test_ten_are_followed(self, web: Web, session: requests.Session, hosts: Hosts) -> None:
+    def test_ten_are_followed(self, web: Web, session: Session, hosts: Hosts) -> None:
         assert get(session, hosts, f"{web.url}/hop/9").content == b"a book"
 
-    def test_eleven_are_not(self, web: Web, session: requests.Session, hosts: Hosts) -> None:
+    def test_eleven_are_not(self, web: Web, session: Session, hosts: Hosts) -> None:
         with pytest.raises(PermanentError, match="more than 10 redirects"):
             get(session, hosts, f"{web.url}/hop/50")
 
-    def test_their_bodies_are_not_read(self, session: requests.Session, hosts: Hosts) -> None:
+    def test_their_bodies_are_not_read(self, session: Session, hosts: Hosts) -> None:
         def endless(connection: socket.socket) -> None:
             connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: ftp://a.example/\r\n\r\n")
             while True:
@@ -241,14 +236,14 @@ class TestRedirects:
         with answering(endless) as url, pytest.raises(PermanentError, match="no address"):
             get(session, hosts, url)
 
-    def test_an_unescaped_path(self, web: Web, session: requests.Session, hosts: Hosts) -> None:
+    def test_an_unescaped_path(self, web: Web, session: Session, hosts: Hosts) -> None:
         head = f"HTTP/1.1 302 Found\r\nLocation: {web.url}/book?Käthe\r\nContent-Length: 0\r\n\r\n".encode()
         with answering(lambda connection: connection.sendall(head)) as url:
             get(session, hosts, url)
         assert web.seen[0].url.query == "K%C3%A4the"
 
     def test_another_origin_sees_no_header_that_may_be_secret(
-        self, web: Web, session: requests.Session, hosts: Hosts
+        self, web: Web, session: Session, hosts: Hosts
     ) -> None:
         secret = {
             "Authorization": "Bearer x",
@@ -276,9 +271,7 @@ class TestRedirects:
         assert _redirected("http://a.example/b/c", "../d?e#f") == "http://a.example/d?e"
 
     @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://a.example/", "http://[::1", "a:b"])
-    def test_never_to_another_scheme(
-        self, web: Web, session: requests.Session, hosts: Hosts, target: str
-    ) -> None:
+    def test_never_to_another_scheme(self, web: Web, session: Session, hosts: Hosts, target: str) -> None:
         web.elsewhere = target
         with pytest.raises(PermanentError, match=r"no address that can be fetched|malformed"):
             get(session, hosts, f"{web.url}/away")
@@ -307,7 +300,7 @@ class TestRedirects:
 class TestPosts:
     @pytest.mark.parametrize(("status", "method"), [(302, "GET"), (303, "GET"), (307, "POST"), (308, "POST")])
     def test_a_redirect_at_home_repeats_what_its_status_says(
-        self, session: requests.Session, hosts: Hosts, status: int, method: str
+        self, session: Session, hosts: Hosts, status: int, method: str
     ) -> None:
         async def form(request: Request) -> Response:
             return RedirectResponse("/there?" + (await request.body()).decode(), status)
@@ -322,7 +315,7 @@ class TestPosts:
         assert got.url == f"{url}/there?q=a+b"
         assert got.content.decode() == (f"{method} q=a+b" if method == "POST" else method)
 
-    def test_what_was_sent_is_not_handed_on(self, web: Web, session: requests.Session, hosts: Hosts) -> None:
+    def test_what_was_sent_is_not_handed_on(self, web: Web, session: Session, hosts: Hosts) -> None:
         async def form(_: Request) -> Response:
             return RedirectResponse(f"{web.url}/book", 307)
 
@@ -337,27 +330,25 @@ class TestSignIn:
     def sign_in(self, web: Web) -> SignIn:
         return SignIn(addresses.origin(web.url), "käthe", "pass:wörd", "home")
 
-    def test_the_origin_gets_it(self, web: Web, session: requests.Session, hosts: Hosts) -> None:
+    def test_the_origin_gets_it(self, web: Web, session: Session, hosts: Hosts) -> None:
         get(session, hosts, f"{web.url}/hop/1", sign_in=self.sign_in(web))
         expected = "Basic " + base64.b64encode("käthe:pass:wörd".encode()).decode()
         assert [request.headers.get("authorization") for request in web.seen] == [expected] * 3
 
-    def test_another_origin_does_not(self, web: Web, session: requests.Session, hosts: Hosts) -> None:
+    def test_another_origin_does_not(self, web: Web, session: Session, hosts: Hosts) -> None:
         with serving(web.app()) as other:
             web.elsewhere = f"{other}/book"
             get(session, hosts, f"{web.url}/away", sign_in=self.sign_in(web))
         assert ["authorization" in request.headers for request in web.seen] == [True, False]
 
-    def test_credentials_in_a_link_are_dropped(
-        self, web: Web, session: requests.Session, hosts: Hosts
-    ) -> None:
+    def test_credentials_in_a_link_are_dropped(self, web: Web, session: Session, hosts: Hosts) -> None:
         get(session, hosts, web.url.replace("//", "//eve:secret@") + "/book")
         assert "authorization" not in web.seen[0].headers
 
     def test_netrc_is_not_asked(
         self,
         web: Web,
-        session: requests.Session,
+        session: Session,
         hosts: Hosts,
         tmp_path: pytest.TempPathFactory,
         monkeypatch: pytest.MonkeyPatch,
@@ -377,7 +368,7 @@ class TestSignIn:
         ],
     )
     def test_a_refusal_says_what_to_do(
-        self, web: Web, session: requests.Session, hosts: Hosts, ask: str, words: str
+        self, web: Web, session: Session, hosts: Hosts, ask: str, words: str
     ) -> None:
         with pytest.raises(PermanentError) as raised:
             get(session, hosts, f"{web.url}/status/401?ask={ask}", sign_in=self.sign_in(web))
@@ -416,7 +407,7 @@ class TestSignIn:
 
 
 class TestFaults:
-    def test_a_refused_connection_holds_the_host(self, session: requests.Session, hosts: Hosts) -> None:
+    def test_a_refused_connection_holds_the_host(self, session: Session, hosts: Hosts) -> None:
         url = f"http://127.0.0.1:{free_port()}/"
         for _ in range(3):
             with pytest.raises(HeldError, match="connection was refused") as raised:
@@ -425,19 +416,19 @@ class TestFaults:
         with pytest.raises(HeldError, match="left alone"):
             get(session, hosts, url)
 
-    def test_an_unknown_name(self, session: requests.Session, hosts: Hosts) -> None:
+    def test_an_unknown_name(self, session: Session, hosts: Hosts) -> None:
         with pytest.raises(
             HeldError,
             match=r"the name nowhere\.invalid cannot be resolved|no answer about nowhere\.invalid",
         ):
             get(session, hosts, "http://nowhere.invalid/")
 
-    def test_an_untrusted_connection(self, web: Web, session: requests.Session, hosts: Hosts) -> None:
+    def test_an_untrusted_connection(self, web: Web, session: Session, hosts: Hosts) -> None:
         with pytest.raises(HeldError, match="no trusted connection: no TLS is spoken there: write http://"):
             get(session, hosts, web.url.replace("http:", "https:"))
 
     def test_an_unreachable_proxy(
-        self, session: requests.Session, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+        self, session: Session, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
         monkeypatch.setenv("no_proxy", "")
@@ -447,11 +438,11 @@ class TestFaults:
     @pytest.mark.parametrize(
         "url", ["ftp://a.example/x", "a.example", "http://", "http://a:b:c/", "file:///etc/x"]
     )
-    def test_what_is_no_address(self, session: requests.Session, hosts: Hosts, url: str) -> None:
+    def test_what_is_no_address(self, session: Session, hosts: Hosts, url: str) -> None:
         with pytest.raises(PermanentError, match="no address that can be fetched"):
             get(session, hosts, url)
 
-    def test_a_host_name_that_cannot_be_one(self, session: requests.Session, hosts: Hosts) -> None:
+    def test_a_host_name_that_cannot_be_one(self, session: Session, hosts: Hosts) -> None:
         with pytest.raises(PermanentError):
             get(session, hosts, f"http://{'a' * 80}.example/")
 
@@ -466,11 +457,11 @@ class TestFaults:
             b"",
         ],
     )
-    def test_an_answer_that_breaks_off(self, session: requests.Session, hosts: Hosts, answer: bytes) -> None:
+    def test_an_answer_that_breaks_off(self, session: Session, hosts: Hosts, answer: bytes) -> None:
         with answering(lambda connection: connection.sendall(answer)) as url, pytest.raises(TransientError):
             get(session, hosts, url)
 
-    def test_an_answer_that_stalls(self, session: requests.Session, hosts: Hosts) -> None:
+    def test_an_answer_that_stalls(self, session: Session, hosts: Hosts) -> None:
         done = threading.Event()
 
         def stall(connection: socket.socket) -> None:
@@ -482,7 +473,7 @@ class TestFaults:
                 get(session, hosts, url, timeout=(5, 0.1))
             done.set()
 
-    def test_an_answer_that_drips(self, session: requests.Session, hosts: Hosts) -> None:
+    def test_an_answer_that_drips(self, session: Session, hosts: Hosts) -> None:
         done = threading.Event()
 
         def drip(connection: socket.socket) -> None:
@@ -496,7 +487,7 @@ class TestFaults:
                 get(session, hosts, url, seconds=0.2)
 
     @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX: y\r\n"])
-    def test_a_head_that_drips(self, session: requests.Session, hosts: Hosts, start: bytes) -> None:
+    def test_a_head_that_drips(self, session: Session, hosts: Hosts, start: bytes) -> None:
         with (
             dripping_head(start) as (url, _),
             pytest.raises(TransientError, match=r"the answer's head took longer than 0\.1 s"),
@@ -506,7 +497,7 @@ class TestFaults:
 
     @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX: y\r\n"])
     def test_an_interruption_breaks_off_the_wait_for_a_head(
-        self, session: requests.Session, hosts: Hosts, start: bytes
+        self, session: Session, hosts: Hosts, start: bytes
     ) -> None:
         ticket = Ticket(1)
         with dripping_head(start) as (url, drips):
@@ -524,7 +515,7 @@ class TestFaults:
                 pass
             interruption.join(10)
 
-    def test_a_slow_body_has_no_deadline_of_the_head(self, session: requests.Session, hosts: Hosts) -> None:
+    def test_a_slow_body_has_no_deadline_of_the_head(self, session: Session, hosts: Hosts) -> None:
         def late_body(connection: socket.socket) -> None:
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
             body.wait(10)
@@ -539,14 +530,12 @@ class TestFaults:
             body.set()
             assert response.content == b"book"
 
-    def test_an_answer_that_unpacks_to_too_much(
-        self, web: Web, session: requests.Session, hosts: Hosts
-    ) -> None:
+    def test_an_answer_that_unpacks_to_too_much(self, web: Web, session: Session, hosts: Hosts) -> None:
         with pytest.raises(PermanentError, match="larger than 1,000,000 bytes"):
             get(session, hosts, f"{web.url}/bomb")
 
     def test_what_the_reader_itself_gets_wrong_stays_as_it_is(
-        self, web: Web, session: requests.Session, hosts: Hosts
+        self, web: Web, session: Session, hosts: Hosts
     ) -> None:
         with (
             pytest.raises(OSError, match="disk full"),
@@ -554,9 +543,7 @@ class TestFaults:
         ):
             raise OSError("disk full")
 
-    def test_an_interrupted_ticket_asks_nobody(
-        self, web: Web, session: requests.Session, hosts: Hosts
-    ) -> None:
+    def test_an_interrupted_ticket_asks_nobody(self, web: Web, session: Session, hosts: Hosts) -> None:
         ticket = Ticket(1)
         ticket.interrupt(Reason.CANCEL)
         with pytest.raises(Interrupted):

@@ -15,6 +15,7 @@ from bookhopper import __version__
 from bookhopper.errors import PermanentError, TransientError
 from bookhopper.net.addresses import host_and_port, origin, safe_url, without_credentials
 from bookhopper.net.connections import RouteAdapter
+from bookhopper.net.cookies import NOTHING_KEPT, Cookies
 from bookhopper.net.faults import faults_named, refuse_status
 from bookhopper.net.heads import awaited
 from bookhopper.net.hosts import Hosts
@@ -74,8 +75,11 @@ class Session(requests.Session):
     longer than the request.
     """
 
-    def __init__(self, route: Route = DIRECT) -> None:
+    def __init__(self, route: Route = DIRECT, origins: Collection[str] = ()) -> None:
         super().__init__()
+        self.cookies.set_policy(NOTHING_KEPT)
+        self.kept_cookies = Cookies(origins)
+        """The cookies by origin, instead of `cookies`, which would give them to neighbours as well."""
         self.user_agents: dict[str, str] = {}
         """By which name to go at single hosts, as `host_and_port` gives them."""
         self.proxy = route.proxy
@@ -86,9 +90,16 @@ class Session(requests.Session):
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
         """Make what goes on the wire, under the name by which the host knows us."""
         prepared = super().prepare_request(request)
+        self.kept_cookies.put_on(prepared)
         if self.user_agents and (name := self.user_agents.get(host_and_port(prepared.url or ""))):
             prepared.headers["User-Agent"] = name
         return prepared
+
+    def send(self, request: requests.PreparedRequest, **how: Any) -> requests.Response:
+        """Send a request, and keep the cookies that its answer gives."""
+        response = super().send(request, **how)
+        self.kept_cookies.take(request, response)
+        return response
 
     def merge_environment_settings(self, url: Any, *others: Any) -> Any:
         """Give the proxies and the CA bundle for a URL: the route's proxy, or what the environment says."""
@@ -111,12 +122,19 @@ class Session(requests.Session):
         """See no redirects."""
 
 
-def new_session(route: Route = DIRECT, *, user_agent: str = USER_AGENT, connections: int = 32) -> Session:
+def new_session(
+    route: Route = DIRECT,
+    *,
+    origins: Collection[str] = (),
+    user_agent: str = USER_AGENT,
+    connections: int = 32,
+) -> Session:
     """Make a session that keeps up to `connections` connections a host and retries nothing by itself.
 
+    `origins` are those of one source, which may share its cookies; every other one sees only its own.
     Without a proxy of the route's own, the environment's proxies hold; its CA bundle always does.
     """
-    session = Session(route)
+    session = Session(route, origins)
     session.headers["User-Agent"] = user_agent
     adapter = RouteAdapter(route, hosts=_KEPT_HOSTS, connections=connections)
     session.mount("http://", adapter)
@@ -126,7 +144,7 @@ def new_session(route: Route = DIRECT, *, user_agent: str = USER_AGENT, connecti
 
 @contextmanager
 def open_stream(
-    session: requests.Session,
+    session: Session,
     url: str,
     *,
     hosts: Hosts,
@@ -179,7 +197,7 @@ def open_stream(
 
 
 def fetch(
-    session: requests.Session,
+    session: Session,
     url: str,
     *,
     hosts: Hosts,
@@ -235,9 +253,7 @@ def chunks(response: requests.Response, size: int = 64 * 1024) -> Iterator[bytes
         yield data
 
 
-def _asked(
-    session: requests.Session, url: str, ticket: Ticket, head_seconds: float, **how: Any
-) -> requests.Response:
+def _asked(session: Session, url: str, ticket: Ticket, head_seconds: float, **how: Any) -> requests.Response:
     method = "GET" if how["data"] is None else "POST"
     with awaited(ticket, url, head_seconds):
         return session.request(method, url, stream=True, allow_redirects=False, **how)

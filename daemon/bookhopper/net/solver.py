@@ -83,7 +83,7 @@ class Solver:
             return True  # it was met while this request was under way
         self._begin(host)
         try:
-            self._take(self._solution(response.url, ticket), host)
+            self._take(self._solution(response.url, ticket), response.url)
         except BookhopperError as error:
             raise HeldError(
                 f"{host} wants to see a browser, and the solver did not help: {error}",
@@ -149,13 +149,14 @@ class Solver:
             raise BookhopperError(f"{safe_url(self._url)} says: {said or 'nothing'}")
         return solution
 
-    def _take(self, solution: dict[str, Any], host: str) -> None:
+    def _take(self, solution: dict[str, Any], url: str) -> None:
         """Put on what the solver's browser wore; cookies only for the host that was asked."""
+        host = host_and_port(url)
         agent = solution.get("userAgent")
         if isinstance(agent, str) and agent.isascii() and agent.isprintable() and len(agent) < _MAX_TEXT:
             self._for.user_agents[host] = agent
         for name, value, domain, path in _cookies(solution.get("cookies"), host_name(host)):
-            self._for.cookies.set(name, value, domain=domain, path=path)
+            self._for.kept_cookies.set(url, name, value, domain=domain, path=path)
 
 
 def _proxy(url: str) -> dict[str, str]:

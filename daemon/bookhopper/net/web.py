@@ -11,7 +11,7 @@ import requests
 from bookhopper.net.addresses import origin, without_credentials
 from bookhopper.net.cache import Cache, Kept, cache_key
 from bookhopper.net.hosts import Hosts
-from bookhopper.net.session import DEFAULT_TIMEOUT, Fetched, Form, Remedy, SignIn, fetch, open_stream
+from bookhopper.net.session import DEFAULT_TIMEOUT, Fetched, Form, Remedy, Session, SignIn, fetch, open_stream
 from bookhopper.net.sign_in import no_auth
 from bookhopper.net.solver import Solver
 from bookhopper.ticket import Ticket
@@ -27,7 +27,7 @@ class Web:
     the source's, which keeps its answers in the cache apart from others'.
     """
 
-    session: requests.Session
+    session: Session
     hosts: Hosts
     sign_in: SignIn | None = None
     cache: Cache | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from bookhopper.errors import HeldError, PermanentError
-from bookhopper.net.addresses import host_and_port, host_name, origin, port_of, safe_url
+from bookhopper.net.addresses import origin, safe_url
 from bookhopper.net.faults import AnswerError
 from bookhopper.net.session import Fetched
 from bookhopper.net.web import Web
@@ -221,18 +221,10 @@ class Site:
         if login.method == "cookie":
             texts += login.inputs["cookie"].render(self._values, Budget()).split(";")
         site = self._definition.site
-        host = host_name(host_and_port(site))
         for text in texts:
             name, is_pair, value = text.strip().partition("=")
             if is_pair:
-                self._web.session.cookies.set(
-                    name,
-                    value,
-                    # the cookie jar's own spelling of a host without dots
-                    domain=host if "." in host else f"{host}.local",
-                    port=_cookie_port(site),
-                    secure=urlsplit(site).scheme == "https",
-                )
+                self._web.session.kept_cookies.set(site, name, value)
 
     def _fill_in(self, login: Login, ticket: Ticket) -> Fetched:
         """Send the form on the sign-in page: its hidden inputs, and ours."""
@@ -304,12 +296,6 @@ class Site:
 
 def _first(page: Page, selector: Selector, values: Values) -> Element | None:
     return page.element.first(selector.render(values, Budget(), page.element.quoted))
-
-
-def _cookie_port(site: str) -> str:
-    """Name the port that a cookie is for as the cookie jar does, to which 80 is any address without one."""
-    port = port_of(site)
-    return "80,443" if port == 443 else str(port)
 
 
 def _with_query(url: str, encoded: str) -> str:

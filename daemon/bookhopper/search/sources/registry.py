@@ -155,8 +155,8 @@ def _web(settings: SourceSettings, hosts: Hosts, cache: Cache) -> Web:
     )
     allowed = frozenset(name for url in named for name in ports_named(url))
     resolver = resolver_of([parse_resolver(name) for name in settings.dns if name != "system"])
-    session = new_session(Route(allowed, settings.proxy.get_secret_value(), resolver))
     own = frozenset(map(origin, addresses(settings)))
+    session = new_session(Route(allowed, settings.proxy.get_secret_value(), resolver), origins=own)
     solver = Solver(settings.solver, session, hosts, own) if settings.solver else None
     # who adds a book to a library of their own wants it found at once, and nobody has to be spared there
     kept = None if all(_is_own(url, settings) for url in addresses(settings)) else cache
