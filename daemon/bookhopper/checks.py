@@ -160,7 +160,7 @@ def _sources(settings: Settings) -> Iterator[Finding]:
         health = source.check(Ticket(0))
         yield Finding(f"source {source.name}", None if health.passing else health.ok, health.detail)
         if isinstance(each, GutenbergSettings):  # an OPDS source has just been asked at its one address
-            for url in registry.addresses(each):
+            for url in built.addresses[source.name]:
                 yield _reachable(url, built.webs[source.name], settings)
     built.close()
 

@@ -101,16 +101,38 @@ def test_test_runs_the_saved_pages(folder: Path, site: LibrarySite) -> None:
 
 def test_test_asks_the_site_itself(folder: Path, site: LibrarySite) -> None:
     path = site.write(folder / "library.yaml")
-    live = run("test", path, "--live", "Moby Dick")
+    own = ("--host", site.url.removeprefix("http://"))
+    live = run("test", path, *own, "--live", "Moby Dick")
     assert live.exit_code == 0, live.output
     assert "Moby Dick — Herman Melville, epub, /book/1" in live.output
     assert "1 books found at the site" in live.output
-    found = json.loads(run("test", path, "--live", "Moby Dick", "--json").output)["found"]
+    found = json.loads(run("test", path, *own, "--live", "Moby Dick", "--json").output)["found"]
     assert found[0]["urls"] == [f"{site.url}/files/gone-1.epub", f"{site.url}/files/1.epub"]
     site.answers["/find"] = lambda _: page("it fails", 500)
-    failed = run("test", path, "--live", "Emma")
+    failed = run("test", path, *own, "--live", "Emma")
     assert failed.exit_code == 1
     assert "the server failed (500)" in failed.output
+
+
+def test_test_visits_one_s_own_network_only_where_one_says_so(folder: Path, site: LibrarySite) -> None:
+    path = site.write(folder / "library.yaml")
+    refused = run("test", path, "--live", "Moby Dick")
+    assert refused.exit_code == 1
+    assert "leads into the private network" in refused.output
+    assert "under its `hosts`" in refused.output
+    assert site.requests == []
+    other = site.url.replace("127.0.0.1", "localhost")
+    site.answers["/find"] = lambda _: page(
+        f"<table>{site.row(1).replace('/book/1', f'{other}/book/1')}</table>"
+    )
+    source = {"kind": "html", "definition": str(path), "hosts": [site.url.removeprefix("http://")]}
+    config = configured(folder, source)
+    inside = run("test", path, "--config", config, "--live", "Moby Dick")
+    assert inside.exit_code == 1, "another private address, found in a page"
+    assert "localhost" in inside.output
+    assert [each.partition("?")[0] for each in site.requests] == ["/find"]
+    told = run("test", path, "--config", config, "--host", "localhost/x", "--live", "Moby Dick")
+    assert (told.exit_code, "`localhost/x` is no host: write one such as nas" in told.output) == (2, True)
 
 
 @pytest.mark.parametrize("name", ["oapen", "standard-ebooks-pages"])

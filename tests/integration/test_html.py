@@ -20,6 +20,7 @@ from bookhopper.net.hosts import Hosts
 from bookhopper.net.route import Route
 from bookhopper.net.session import new_session
 from bookhopper.net.web import Web
+from bookhopper.search.definitions.load import load
 from bookhopper.search.definitions.model import Definition
 from bookhopper.search.sources.base import Query
 from bookhopper.search.sources.html import HtmlSource
@@ -210,7 +211,7 @@ def test_a_link_into_the_private_network_is_not_followed(site: LibrarySite, stac
     )
     (found,) = ask(source, "Moby Dick")
     assert found.key.startswith("~")
-    with pytest.raises(PermanentError, match="leads into the private network"):
+    with pytest.raises(PermanentError, match=r"leads into the private network.*`hosts`"):
         source.locate(found, Ticket(1))
     source = source_of(site, stack, links=[f"{site.url}/", f"{other}/"])
     site.answers["/book/5"] = lambda _: page("<a class='mirror' href='/files/5.epub'>x</a>")
@@ -488,6 +489,21 @@ def test_a_definition_does_not_admit_itself_to_the_private_network(site: Library
                 with pytest.raises(HeldError, match="leads into the private network"):
                     source.search(query, Ticket(1))
                 assert site.requests == []
+
+
+def test_a_definition_is_read_once_for_all_that_is_made_of_it(
+    site: LibrarySite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = site.write(tmp_path / "library.yaml")
+    read: list[Path] = []
+
+    def load_told(path: Path) -> Definition:
+        read.append(path)
+        return load(path)
+
+    monkeypatch.setattr("bookhopper.search.definitions.load.load", load_told)
+    build([HtmlSettings(kind="html", definition=path, solver="http://127.0.0.1:1/v1")], tmp_path).close()
+    assert read == [path]
 
 
 def test_a_title_in_a_selector_is_only_a_title(site: LibrarySite, stack: ExitStack) -> None:

@@ -453,6 +453,8 @@ class TestFaults:
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n",
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
             b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nshort",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\nshort",
             b"nonsense\r\n\r\n",
             b"",
         ],

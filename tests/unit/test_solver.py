@@ -31,9 +31,9 @@ class Bench:
         self._stack = stack
 
     def web(self, solver_url: str = "", origins: Collection[str] = (), proxy: str = "") -> Web:
-        session = new_session(Route({"127.0.0.1"}, proxy))
-        hosts = Hosts(UNPACED)
         own = frozenset(origins or {self.url})
+        session = new_session(Route({"127.0.0.1"}, proxy), origins=own)
+        hosts = Hosts(UNPACED)
         solver = Solver(solver_url or self.solver_url, session, hosts, own, seconds=1)
         web = Web(session, hosts, solver=solver)
         self._stack.callback(web.close)
@@ -72,8 +72,10 @@ def test_only_that_host_sees_the_browser_s_name(bench: Bench) -> None:
 
 
 def test_it_is_asked_for_the_source_s_own_servers_only(bench: Bench) -> None:
-    with pytest.raises(PermanentError, match="wants to see a browser"):
+    with pytest.raises(PermanentError, match="wants to see a browser") as raised:
         bench.get(bench.web(origins={"http://books.example"}))
+    assert f"its source names only http://books.example: name {bench.url} there, too" in str(raised.value)
+    assert "`solver`" not in str(raised.value), "one is named already"
     assert bench.solver.asked == []
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from rich.console import Console
 
 from bookhopper import config
@@ -17,25 +18,20 @@ from bookhopper.cli import EXIT_FAULT, EXIT_USAGE, config_option, json_option, t
 from bookhopper.cli import show as tables
 from bookhopper.errors import BookhopperError, ConfigError
 from bookhopper.model import Candidate, Reading
-from bookhopper.net.addresses import ports_named
-from bookhopper.net.hosts import Hosts
-from bookhopper.net.route import Route
-from bookhopper.net.session import new_session
-from bookhopper.net.web import Web
 from bookhopper.search.definitions import places
 from bookhopper.search.definitions.fixtures import failures
-from bookhopper.search.definitions.given import values
 from bookhopper.search.definitions.load import load
 from bookhopper.search.definitions.model import Definition
 from bookhopper.search.sources import registry
 from bookhopper.search.sources.base import Query, Source
-from bookhopper.search.sources.html import HtmlSource
 from bookhopper.settings import Settings
 from bookhopper.source_settings import HtmlSettings, SourceSettings
 from bookhopper.ticket import Ticket
 
 _MASK = "••••"
 _MOST_SHOWN = 10
+_NAME = "definition"
+"""What a source is called that is made of a definition alone, to try it."""
 
 
 @click.group(
@@ -106,10 +102,22 @@ def show(config_path: Path | None, as_json: bool, name: str) -> None:
 @config_option
 @json_option
 @click.option("--live", metavar="WISH", help="Also ask the site itself for a title.")
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    help="A host of your own network that it may visit, as `hosts` of its source.  May be repeated.",
+)
 @click.argument("definition")
 @click.pass_context
 def test(
-    ctx: click.Context, config_path: Path | None, as_json: bool, live: str | None, definition: str
+    ctx: click.Context,
+    definition: str,
+    *,
+    config_path: Path | None,
+    as_json: bool,
+    live: str | None,
+    hosts: tuple[str, ...],
 ) -> None:
     """Check a definition, read its saved pages with it, and say what is not as it should be."""
     beside = (config_path or config.default_path()).parent
@@ -125,7 +133,8 @@ def test(
     found: list[Candidate] = []
     if live is not None:
         try:
-            found = _asked(loaded, path, live, _section_of(path, config_path))
+            settings = config.load(config_path)
+            found = _asked(_section_of(path, settings, hosts), settings, live)
         except BookhopperError as error:
             faults.append(str(error))
     if as_json:
@@ -241,21 +250,23 @@ def _plain(value: Any) -> str:
     return str(value) or "—"
 
 
-def _section_of(path: Path, config_path: Path | None) -> HtmlSettings | None:
-    """Find the source that uses a definition, for its settings; without a configuration there is none."""
-    sections = [each for each in config.load(config_path).sources if isinstance(each, HtmlSettings)]
-    return next((each for each in sections if each.definition.resolve() == path.resolve()), None)
-
-
-def _asked(definition: Definition, path: Path, wish: str, section: HtmlSettings | None) -> list[Candidate]:
-    """Ask the site itself for a title, and for the first book's files."""
-    ticket = Ticket(0)
-    given = values(definition, section.given) if section is not None else {}
-    allowed = frozenset(name for url in definition.links for name in ports_named(url))
-    web = Web(new_session(Route(allowed)), Hosts(), name=path.stem)
+def _section_of(path: Path, settings: Settings, hosts: tuple[str, ...]) -> HtmlSettings:
+    """Find the source that uses a definition, or make one of it alone; `hosts` may be visited besides."""
+    sections = [each for each in settings.sources if isinstance(each, HtmlSettings)]
+    found = next((each for each in sections if each.definition.resolve() == path.resolve()), None)
     try:
-        source = HtmlSource(path.stem, definition, web=web, settings=given)
+        section = found or HtmlSettings(kind="html", name=_NAME, definition=path)
+        named = HtmlSettings.model_validate({"kind": "html", "definition": path, "hosts": hosts}).hosts
+    except ValidationError as error:
+        raise click.UsageError(f"--host: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+    return section.model_copy(update={"hosts": (*section.hosts, *named)})
+
+
+def _asked(section: HtmlSettings, settings: Settings, wish: str) -> list[Candidate]:
+    """Ask the site itself for a title, and for the first book's files, as the daemon would."""
+    ticket = Ticket(0)
+    with closing(registry.build([section], settings.folders.state, cached=False)) as built:
+        (source,) = built.sources
         found = list(source.search(Query(readings=(Reading(wish),)), ticket))
-        return [source.locate(found[0], ticket), *found[1:]] if found else []
-    finally:
-        web.close()
+        locator = built.locators[source.name]
+        return [locator.locate(found[0], ticket), *found[1:]] if found else []

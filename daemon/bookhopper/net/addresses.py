@@ -29,6 +29,12 @@ def origin(url: str) -> str:
     return f"{_split(url).scheme}://{host_and_port(url)}"
 
 
+def is_named(url: str, origins: Collection[str]) -> bool:
+    """Whether a URL is at one of some origins, be it by way of https where that one says http."""
+    place = origin(url)
+    return place in origins or place.replace("https://", "http://", 1) in origins
+
+
 def host_and_port(url: str) -> str:
     """Give the host of an HTTP URL in lower case, with its port where that is not the scheme's own."""
     parts = _split(url)
@@ -124,7 +130,8 @@ def private_refusal(host: str, port: int) -> PermanentError:
     name = f"[{host}]" if ":" in host else host
     return PermanentError(
         f"{name}:{port} leads into the private network, which a link from outside may not: "
-        "name it as a source or mirror in the configuration if it is yours"
+        "name it as a source or mirror in the configuration if it is yours, for a source of kind html "
+        "under its `hosts`"
     )
 
 

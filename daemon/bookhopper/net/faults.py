@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -12,7 +12,7 @@ import requests
 import urllib3.exceptions as wire
 
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
-from bookhopper.net.addresses import host_and_port, safe_url
+from bookhopper.net.addresses import host_and_port, is_named, origin, safe_url
 from bookhopper.net.hosts import Hosts, retry_after
 from bookhopper.net.resolver import UnknownNameError
 from bookhopper.ticket import Ticket
@@ -62,8 +62,12 @@ def faults_named(url: str, hosts: Hosts, ticket: Ticket) -> Iterator[None]:
         raise _fault(error, url, hosts) from error
 
 
-def refuse_status(response: requests.Response, url: str, hosts: Hosts, source: str) -> NoReturn:
+def refuse_status(
+    response: requests.Response, url: str, hosts: Hosts, source: str, own: Collection[str] = ()
+) -> NoReturn:
     """Raise what it means that a URL was answered by no success; `source` names who signed in, if anybody.
+
+    `own` are the origins that the source names: only for those a solver is of any use.
 
     429 holds the whole host for as long as it asks, 503 with a Retry-After too, unless the host serves other
     files: then only this one is left alone for that time.  A 5xx is a TransientError while the host serves
@@ -86,7 +90,7 @@ def refuse_status(response: requests.Response, url: str, hosts: Hosts, source: s
         raise AnswerError(f"{shown}: {_sign_in_remedy(response, source)}", status)
     if response.headers.get("cf-mitigated") == "challenge":
         raise AnswerError(
-            f"{shown}: it wants to see a browser ({status}): if you may use it, name a `solver`", status
+            f"{shown}: it wants to see a browser ({status}): {_solver_remedy(url, own)}", status
         )
     raise AnswerError(f"{shown}: {_REFUSALS.get(status, f'the server answered {status}')}", status)
 
@@ -110,6 +114,16 @@ def _sign_in_remedy(response: requests.Response, source: str) -> str:
     return f"sign-in refused (401): check username and password_file of source {source}"
 
 
+def _solver_remedy(url: str, own: Collection[str]) -> str:
+    if own and not is_named(url, own):
+        named = ", ".join(sorted(own))
+        return (
+            f"no solver is asked there, for its source names only {named}: "
+            f"name {origin(url)} there, too, if it is the same site's"
+        )
+    return "if you may use it, name a `solver`"
+
+
 def _fault(error: Exception, url: str, hosts: Hosts) -> BookhopperError:
     shown = safe_url(url)
     if isinstance(error, requests.exceptions.SSLError | wire.SSLError):
@@ -118,6 +132,8 @@ def _fault(error: Exception, url: str, hosts: Hosts) -> BookhopperError:
     if _is_about_connecting(error):
         seconds = hosts.failed(url)
         return HeldError(f"{shown}: {_connection_word(error)}", scope="host", seconds=seconds)
+    if isinstance(_inner(error), wire.InvalidHeader):  # such as two lengths that contradict each other
+        return TransientError(f"{shown}: the answer's head makes no sense")
     if isinstance(error, ValueError | wire.LocationValueError):  # requests' InvalidURL and its kin
         return PermanentError(f"{shown} is no address that can be fetched")
     if isinstance(error, requests.ReadTimeout | wire.ReadTimeoutError) or "timed out" in str(error):

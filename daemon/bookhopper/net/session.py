@@ -78,7 +78,9 @@ class Session(requests.Session):
     def __init__(self, route: Route = DIRECT, origins: Collection[str] = ()) -> None:
         super().__init__()
         self.cookies.set_policy(NOTHING_KEPT)
-        self.kept_cookies = Cookies(origins)
+        self.origins = frozenset(origins)
+        """The origins that the source names; empty where that is not known."""
+        self.kept_cookies = Cookies(self.origins)
         """The cookies by origin, instead of `cookies`, which would give them to neighbours as well."""
         self.user_agents: dict[str, str] = {}
         """By which name to go at single hosts, as `host_and_port` gives them."""
@@ -185,7 +187,7 @@ def open_stream(
                 elif any(remedy(response) for remedy in remedies):
                     continue
                 else:
-                    refuse_status(response, url, hosts, sign_in.source if sign_in else "")
+                    refuse_status(response, url, hosts, sign_in.source if sign_in else "", session.origins)
                 yield response
                 return
             hosts.succeeded(url)

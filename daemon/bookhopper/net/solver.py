@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from bookhopper.errors import BookhopperError, HeldError
-from bookhopper.net.addresses import host_and_port, host_name, origin, ports_named, safe_url
+from bookhopper.net.addresses import host_and_port, host_name, is_named, ports_named, safe_url
 from bookhopper.net.hosts import Hosts
 from bookhopper.net.route import Route
 from bookhopper.net.session import Session, chunks, fetch, new_session
@@ -75,7 +75,7 @@ class Solver:
 
         Raises HeldError (scope `host`) while another thread is at it, or when it was not met of late.
         """
-        if not self._is_own(response.url) or not is_challenge(response):
+        if not is_named(response.url, self.origins) or not is_challenge(response):
             return False
         host = host_and_port(response.url)
         worn = self._for.user_agents.get(host)
@@ -98,11 +98,6 @@ class Solver:
     def close(self) -> None:
         """Close the connections to the solver."""
         self._asking.close()
-
-    def _is_own(self, url: str) -> bool:
-        """Whether a URL is of the source's servers, be it by way of https where the source says http."""
-        place = origin(url)
-        return place in self.origins or place.replace("https://", "http://", 1) in self.origins
 
     def _begin(self, host: str) -> None:
         """Note that the solver is asked for a host now, unless it is or was of late."""

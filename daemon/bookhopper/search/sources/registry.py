@@ -49,15 +49,15 @@ class SourceSet:
     """The configured sources, and what the downloader needs to fetch from them.
 
     `roots` are the folders of folder sources by name, `webs` the way of each other source to its servers,
-    `places` the servers that its section names; `identifiers` are the sources that know ISBNs; `cache` keeps
-    the answers of all.
+    `addresses` what its section names on the web; `identifiers` are the sources that know ISBNs; `cache`
+    keeps the answers of all.
     """
 
     sources: tuple[Source, ...]
     hosts: Hosts
     roots: Mapping[str, Path]
     webs: Mapping[str, Web]
-    places: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    addresses: Mapping[str, Sequence[str]] = field(default_factory=dict)
     identifiers: tuple[Identifier, ...] = ()
     cache: Cache | None = None
 
@@ -68,12 +68,15 @@ class SourceSet:
 
     def waited(self, source: str) -> float:
         """Tell how many seconds were waited so far so as not to ask a source's servers too hard."""
-        return self.hosts.waited(self.places.get(source, ()))
+        return self.hosts.waited(self._places(source))
 
     def held(self, source: str) -> float:
         """Tell for how many more seconds one of a source's servers is left alone; 0 while none is."""
         held = self.hosts.held()
-        return max((held.get(place, 0.0) for place in self.places.get(source, ())), default=0.0)
+        return max((held.get(place, 0.0) for place in self._places(source)), default=0.0)
+
+    def _places(self, source: str) -> frozenset[str]:
+        return frozenset(map(host_and_port, self.addresses.get(source, ())))
 
     def close(self) -> None:
         """Close every source and its connections."""
@@ -102,19 +105,93 @@ class Opener:
         return web.stream(url, ticket, headers=headers, timeout=self._timeout, statuses=statuses)
 
 
-def build(settings: Sequence[SourceSettings], state: Path) -> SourceSet:
-    """Make the sources; nothing is asked yet.  Raises OSError when a password cannot be read."""
-    hosts = _hosts(settings)
-    cache = Cache(state / "cache" / "answers.db")
-    webs = {each.name: _web(each, hosts, cache) for each in settings if not isinstance(each, FolderSettings)}
-    built = tuple(_source(each, webs, state) for each in settings)
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A source's settings, with its definition where it has one, read once for all that is made of it."""
+
+    settings: SourceSettings
+    definition: Definition | None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The web addresses that the section, or the definition that it names, gives."""
+        settings = self.settings
+        if self.definition is not None:
+            return self.definition.links
+        if isinstance(settings, GutenbergSettings):
+            catalogue = (
+                (settings.catalogue,) if settings.catalogue.startswith(("http://", "https://")) else ()
+            )
+            return (*settings.mirrors, *catalogue)
+        if isinstance(settings, OpenLibrarySettings):
+            return (settings.url, settings.archive)
+        if isinstance(settings, OpdsSettings | StandardEbooksSettings | InternetArchiveSettings):
+            return (settings.url,)
+        return ()
+
+    @property
+    def private(self) -> frozenset[str]:
+        """What it may visit in the person's own network.
+
+        A definition comes from a stranger: what it names there is not theirs to admit.
+        """
+        settings = self.settings
+        named = (
+            tuple(f"http://{host}" for host in settings.hosts)
+            if isinstance(settings, HtmlSettings)
+            else self.addresses
+        )
+        return frozenset(name for url in named for name in ports_named(url))
+
+    @property
+    def pace(self) -> Pace | None:
+        """The pace that the section asks for, or else the definition that it names."""
+        if (pace := self.settings.pace) is not None:
+            return Pace(pace.delay, pace.connections)
+        delay = self.definition.request_delay if self.definition is not None else None
+        return None if delay is None else Pace(delay)
+
+    def is_own(self, url: str) -> bool:
+        """Whether a named address is in the person's own network.
+
+        A name that goes to a proxy or to other resolvers is none of the system's: it would tell where one
+        goes.
+        """
+        host = urlsplit(url).hostname or ""
+        if self.settings.proxy.get_secret_value() or self.settings.dns != ("system",):
+            return is_plainly_local(host)
+        return is_local(host)
+
+
+def build(settings: Sequence[SourceSettings], state: Path, *, cached: bool = True) -> SourceSet:
+    """Make the sources; nothing is asked yet.
+
+    Without `cached` no answer is kept.  Raises OSError when a password cannot be read, ConfigError for a
+    definition that cannot be used.
+    """
+    sections = [_Section(each, _definition(each)) for each in settings]
+    hosts = _hosts(sections)
+    cache = Cache(state / "cache" / "answers.db") if cached else None
+    on_the_web = [each for each in sections if not isinstance(each.settings, FolderSettings)]
+    webs = {each.settings.name: _web(each, hosts, cache) for each in on_the_web}
+    built = tuple(_source(each, webs, state) for each in sections)
     roots = {each.name: each.path for each in settings if isinstance(each, FolderSettings)}
-    places = {each.name: frozenset(map(host_and_port, addresses(each))) for each in settings}
+    addresses = {each.settings.name: each.addresses for each in sections}
     identifiers = tuple(each for each in built if isinstance(each, Identifier))
-    return SourceSet(built, hosts, roots, webs, places, identifiers, cache)
+    return SourceSet(built, hosts, roots, webs, addresses, identifiers, cache)
 
 
-def _source(settings: SourceSettings, webs: Mapping[str, Web], state: Path) -> Source:
+def _definition(settings: SourceSettings) -> Definition | None:
+    if not isinstance(settings, HtmlSettings):
+        return None
+    # what reads pages takes 0.1 s and 10 MiB, which only those pay for who have such a source
+    from bookhopper.search.definitions.load import load  # noqa: PLC0415
+
+    return load(settings.definition)
+
+
+def _source(section: _Section, webs: Mapping[str, Web], state: Path) -> Source:
+    settings = section.settings
     if isinstance(settings, FolderSettings):
         return FolderSource(settings.name, settings.path)
     web = webs[settings.name]
@@ -124,42 +201,30 @@ def _source(settings: SourceSettings, webs: Mapping[str, Web], state: Path) -> S
     if isinstance(settings, InternetArchiveSettings):
         return InternetArchiveSource(settings.name, settings.url, web)
     if isinstance(settings, HtmlSettings):
-        return _html_source(settings, web)
+        assert section.definition is not None
+        return _html_source(settings, section.definition, web)
     if isinstance(settings, OpenLibrarySettings):
         return OpenLibrarySource(settings.name, settings.url, settings.archive, web)
     return OpdsSource(settings.name, settings.url, web, kind=settings.kind)
 
 
-def _html_source(settings: HtmlSettings, web: Web) -> Source:
-    # what reads pages takes 0.1 s and 10 MiB, which only those pay for who have such a source
-    from bookhopper.search.definitions.given import values  # noqa: PLC0415
+def _html_source(settings: HtmlSettings, definition: Definition, web: Web) -> Source:
+    from bookhopper.search.definitions.given import values  # noqa: PLC0415 - as `load`
     from bookhopper.search.sources.html import HtmlSource  # noqa: PLC0415
 
-    definition = _definition(settings)
     return HtmlSource(settings.name, definition, web=web, settings=values(definition, settings.given))
 
 
-def _definition(settings: HtmlSettings) -> Definition:
-    from bookhopper.search.definitions.load import load  # noqa: PLC0415 - as above
-
-    return load(settings.definition)
-
-
-def _web(settings: SourceSettings, hosts: Hosts, cache: Cache) -> Web:
+def _web(section: _Section, hosts: Hosts, cache: Cache | None) -> Web:
     """Make a source's way to its servers: with its sign-in, to those private hosts that it names."""
-    # a definition comes from a stranger: what it names in the person's own network is not theirs to admit
-    named = (
-        tuple(f"http://{host}" for host in settings.hosts)
-        if isinstance(settings, HtmlSettings)
-        else addresses(settings)
-    )
-    allowed = frozenset(name for url in named for name in ports_named(url))
+    settings = section.settings
     resolver = resolver_of([parse_resolver(name) for name in settings.dns if name != "system"])
-    own = frozenset(map(origin, addresses(settings)))
-    session = new_session(Route(allowed, settings.proxy.get_secret_value(), resolver), origins=own)
+    own = frozenset(map(origin, section.addresses))
+    route = Route(section.private, settings.proxy.get_secret_value(), resolver)
+    session = new_session(route, origins=own)
     solver = Solver(settings.solver, session, hosts, own) if settings.solver else None
     # who adds a book to a library of their own wants it found at once, and nobody has to be spared there
-    kept = None if all(_is_own(url, settings) for url in addresses(settings)) else cache
+    kept = None if all(map(section.is_own, section.addresses)) else cache
     return Web(session, hosts, _sign_in(settings), kept, solver, settings.name)
 
 
@@ -170,49 +235,14 @@ def _sign_in(settings: SourceSettings) -> SignIn | None:
     return None
 
 
-def addresses(settings: SourceSettings) -> tuple[str, ...]:
-    """List the web addresses that a source's section names."""
-    if isinstance(settings, GutenbergSettings):
-        catalogue = (settings.catalogue,) if settings.catalogue.startswith(("http://", "https://")) else ()
-        return (*settings.mirrors, *catalogue)
-    if isinstance(settings, OpenLibrarySettings):
-        return (settings.url, settings.archive)
-    if isinstance(settings, HtmlSettings):
-        return _definition(settings).links
-    return (
-        (settings.url,)
-        if isinstance(settings, OpdsSettings | StandardEbooksSettings | InternetArchiveSettings)
-        else ()
-    )
-
-
-def _hosts(settings: Sequence[SourceSettings]) -> Hosts:
+def _hosts(sections: Sequence[_Section]) -> Hosts:
     """Set the pace of every host that is named: as its section says, and none for the person's own."""
     paces = {
         host_and_port(url): pace
-        for each in settings
-        if not isinstance(each, FolderSettings) and (pace := _pace(each)) is not None
-        for url in addresses(each)
+        for each in sections
+        if (pace := each.pace) is not None
+        for url in each.addresses
     }
-    local = {host_and_port(url) for each in settings for url in addresses(each) if _is_own(url, each)}
-    local |= {host_and_port(each.solver) for each in settings if each.solver}
+    local = {host_and_port(url) for each in sections for url in each.addresses if each.is_own(url)}
+    local |= {host_and_port(each.settings.solver) for each in sections if each.settings.solver}
     return Hosts(paces=paces, local=local)
-
-
-def _pace(settings: SourceSettings) -> Pace | None:
-    """Give the pace that a section asks for, or else the definition that it names."""
-    if settings.pace is not None:
-        return Pace(settings.pace.delay, settings.pace.connections)
-    delay = _definition(settings).request_delay if isinstance(settings, HtmlSettings) else None
-    return None if delay is None else Pace(delay)
-
-
-def _is_own(url: str, settings: SourceSettings) -> bool:
-    """Whether a named address is in the person's own network.
-
-    A name that goes to a proxy or to other resolvers is none of the system's: it would tell where one goes.
-    """
-    host = urlsplit(url).hostname or ""
-    if settings.proxy.get_secret_value() or settings.dns != ("system",):
-        return is_plainly_local(host)
-    return is_local(host)
