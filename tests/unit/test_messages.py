@@ -226,3 +226,15 @@ def test_a_ticket_that_has_not_begun_is_not_told(site: Site) -> None:
     tickets = {5: Ticket(5)}
     messages = Messages(site.view)
     assert messages._moved(tickets) == {}
+
+
+def test_a_job_comes_with_the_counts_that_hold_it(site: Site, messages: Messages) -> None:
+    (job,) = site.queue.add(want("Waits"))
+    snapshot(messages)
+    site.store.cancel(job)
+    noted = news(site)
+    ahead = change(messages, Noted(renewed=True))
+    assert ahead["status"]["counts"]["cancelled"] == 1
+    told = change(messages, noted)
+    assert ids(told["downloads"]) == [job]
+    assert told["status"] == ahead["status"]

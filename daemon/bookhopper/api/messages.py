@@ -98,7 +98,8 @@ class Messages:
         look = noted.renewed or time.monotonic() >= self._look_due
         if look or fresh or noted.jobs or noted.many:
             status = queue_status(self._view)
-            if status != self._status:
+            # jobs come with the counts that hold them: a page that has counted them itself is put right
+            if status != self._status or noted.jobs:
                 differing["status"] = self._status = status
         if look or fresh:
             self._look_due = time.monotonic() + _LOOK_SECONDS

@@ -93,8 +93,9 @@ export class Queue {
     if (this.reading) return;
     this.reading = true;
     try {
-      const page = await api.queuePage(Math.min(limit, 5 * PAGE), this.state.list("queue").length);
-      this.state.widen(page.items);
+      const asked = Math.min(limit, 5 * PAGE);
+      const page = await api.queuePage(asked, this.state.list("queue").length);
+      this.state.widen(page.items, page.total, page.items.length < asked);
     } finally {
       this.reading = false;
     }

@@ -2,7 +2,8 @@
  * What the page knows of the daemon.  A snapshot replaces everything, a change what it names.
  *
  * The queue may hold a million jobs, so the page keeps a window onto its head: what comes to lie behind the
- * last row of the window is left out, until somebody asks for more.
+ * last row of the window is left out, until somebody asks for more.  Whether there is anything behind it is
+ * known from what was read, and not from the counts, which may be told before the jobs that they count.
  */
 
 const PAGE = 200;
@@ -34,6 +35,7 @@ export class State {
     this.maps = {};
     this.sorted = {};
     this.wanted = PAGE;
+    this.whole = true;
     this.order = byUrgency;
     this.forget();
   }
@@ -49,8 +51,8 @@ export class State {
       this.forget();
       this.wanted = Math.max(this.wanted, PAGE);
       for (const name of Object.keys(LISTS)) this.add(name, message[name] ?? []);
+      this.whole = this.maps.queue.size < PAGE;
     }
-    // before the new counts: what comes into a queue that is shown whole would else seem to lie behind its end
     for (const download of message.downloads ?? []) this.put(download);
     for (const progress of message.progress ?? []) this.advance(progress);
     this.status = message.status ?? this.status;
@@ -80,11 +82,13 @@ export class State {
     delete this.sorted[name];
   }
 
-  /** Take the next page of the queue into the window. */
-  widen(downloads) {
+  /** Take the next page of the queue, of `total` jobs, into the window; `last`: the page was not full. */
+  widen(downloads, total, last) {
     const held = this.maps.queue.size;
     this.wanted = downloads.length ? Math.max(this.wanted, held + downloads.length) : held;
     this.add("queue", downloads.filter((download) => WAITING.has(download.state)));
+    // what left the head meanwhile moved the page up: some rows may have been passed over
+    this.whole = last && this.maps.queue.size >= total;
     this.onChange();
   }
 
@@ -108,7 +112,7 @@ export class State {
 
   /** How many jobs of the queue lie behind the window. */
   behind() {
-    return Math.max(0, this.total("queue") - this.maps.queue.size);
+    return this.whole ? 0 : Math.max(0, this.total("queue") - this.maps.queue.size);
   }
 
   put(download) {
@@ -126,7 +130,7 @@ export class State {
   /** Whether a job lies before the end of the window. */
   reaches(download) {
     const queue = this.list("queue");
-    return this.behind() === 0 || queue.length === 0 || this.order(download, queue.at(-1)) < 0;
+    return this.whole || queue.length === 0 || this.order(download, queue.at(-1)) < 0;
   }
 
   advance(progress) {
@@ -144,6 +148,7 @@ export class State {
     const kept = this.list("queue").slice(0, this.wanted);
     this.maps.queue = new Map(kept.map((download) => [download.id, download]));
     this.sorted.queue = kept;
+    this.whole = false;
   }
 }
 
