@@ -72,6 +72,20 @@ def children(daemon: Daemon, job: int) -> list[dict[str, Any]]:
     return items
 
 
+def begun(daemon: Daemon, shelf: Mirror) -> dict[str, Any]:
+    """Ask for a collection, and give it once its first book is on its way and the others wait."""
+    slow = shelf.hold(path_of(11), 50_000, drips=True)
+    daemon.start()
+    daemon.ask("POST", "/api/downloads/pause")  # which book is found first is anybody's guess
+    daemon.drop("list.txt", "works of: Lewis Carroll")
+    daemon.await_counts(queued=4, expanded=1)
+    daemon.ask("POST", "/api/downloads/resume")
+    assert slow.reached.wait(30)
+    daemon.await_counts(downloading=1, queued=3, expanded=1)
+    (whole,) = [job for job in daemon.jobs() if job["state"] == "expanded"]
+    return whole
+
+
 def test_the_works_of_an_author_are_delivered_and_reported(daemon: Daemon) -> None:
     daemon.start()
     daemon.drop("list.txt", "Pride and Prejudice — Jane Austen\nworks of: Lewis Carroll\n")
@@ -123,12 +137,7 @@ def test_the_limit_bounds_the_books(daemon: Daemon) -> None:
 def test_a_collection_is_cancelled_as_one_while_a_book_is_on_its_way_and_tried_again(
     daemon: Daemon, shelf: Mirror
 ) -> None:
-    slow = shelf.hold(path_of(11), 50_000, drips=True)
-    daemon.start()
-    daemon.drop("list.txt", "works of: Lewis Carroll")
-    daemon.await_counts(downloading=1, queued=3, expanded=1)
-    assert slow.reached.wait(30)
-    (whole,) = [job for job in daemon.jobs() if job["state"] == "expanded"]
+    whole = begun(daemon, shelf)
     answer = daemon.ask("POST", f"/api/downloads/{whole['id']}/cancel")
     assert answer["state"] == "cancelled"
     daemon.await_counts(cancelled=5)
@@ -147,12 +156,7 @@ def test_a_collection_is_cancelled_as_one_while_a_book_is_on_its_way_and_tried_a
 def test_a_collection_stays_paused_across_a_restart_and_overtakes_as_one(
     daemon: Daemon, shelf: Mirror
 ) -> None:
-    slow = shelf.hold(path_of(11), 50_000, drips=True)
-    daemon.start()
-    daemon.drop("list.txt", "works of: Lewis Carroll")
-    daemon.await_counts(downloading=1, queued=3, expanded=1)
-    assert slow.reached.wait(30)
-    (whole,) = [job for job in daemon.jobs() if job["state"] == "expanded"]
+    whole = begun(daemon, shelf)
     daemon.ask("POST", f"/api/downloads/{whole['id']}/pause")
     daemon.await_counts(queued=4, expanded=1)
     daemon.kill()
