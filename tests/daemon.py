@@ -29,12 +29,15 @@ _opener = build_opener(ProxyHandler({}))
 class Daemon:
     """One set of folders and the daemon that works in them; it may be started again and again.
 
-    `settings` adds sections to the configuration or replaces them.
+    `settings` adds sections to the configuration or replaces them; `module` is what is run, and `environment`
+    is added to the process's own; both may change between two lives.
     """
 
     def __init__(
         self, folder: Path, settings: Mapping[str, Any], *, ingest: Path | None = None, name: str = "daemon"
     ) -> None:
+        self.module = "bookhopper"
+        self.environment: dict[str, str] = {}
         folder.mkdir(exist_ok=True)
         self.requests = folder / "requests"
         self.ingest = ingest or folder / "ingest"
@@ -74,15 +77,16 @@ class Daemon:
         self.notices = []
         self._process = None
         self._listen()
-        path = os.pathsep.join(filter(None, (str(ROOT / "daemon"), os.environ.get("PYTHONPATH"))))
+        path = os.pathsep.join(filter(None, (str(ROOT / "daemon"), str(ROOT), os.environ.get("PYTHONPATH"))))
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "bookhopper", "run", "--config", str(self._config)],
+                [sys.executable, "-m", self.module, "run", "--config", str(self._config)],
                 env={
                     **os.environ,
                     "PYTHONPATH": path,
                     "NOTIFY_SOCKET": f"@{self._notify}",
                     "no_proxy": "127.0.0.1",
+                    **self.environment,
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -111,6 +115,12 @@ class Daemon:
 
         self._collector = threading.Thread(target=collect, name="notices", daemon=True)
         self._collector.start()
+
+    @property
+    def pid(self) -> int:
+        """The number of the process, which may have ended."""
+        assert self._process is not None
+        return self._process.pid
 
     def signal(self, number: Signals) -> None:
         """Send it a signal."""

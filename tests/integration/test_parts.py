@@ -292,7 +292,7 @@ def test_books_wait_for_an_ingest_folder_that_is_away(running: Running) -> None:
     assert "ingest" not in {
         sample.labels["folder"] for sample in running.metrics()["bookhopper_filesystem_avail_bytes"].samples
     }
-    assert running.counts() == {"queued": 1}
+    until(lambda: running.counts() == {"queued": 1}, "its move back, which comes after the hold is told")
 
 
 def test_a_source_that_cannot_be_brought_up_to_date_says_so(
