@@ -156,7 +156,7 @@ class Acquire:
         ticket.resume = None
 
     def _fetch(self, order: Order, part: Path) -> tuple[Downloaded, Verdict]:
-        """Download until a file is good; raises PermanentError when none can be.
+        """Download until a file is good; raises PermanentError or TransientError when none can be.
 
         What was put together from pieces is fetched once more in one go, and what may have been damaged on
         its way, from the mirrors that are left.
@@ -180,7 +180,7 @@ class Acquire:
             damage = damage or verdict.reason
             others = tuple(url for url in order.candidate.urls if url != got.url)
             if verdict.permanent or not others:
-                raise PermanentError(damage)
+                raise _damaged(got, verdict, damage)
             log.info("job %d: the file from %s is no good: %s", ticket.job, safe_url(got.url), verdict.reason)
             order = replace(order, candidate=replace(order.candidate, urls=others))
 
@@ -194,6 +194,13 @@ class Acquire:
         wanted = job.want.formats or self._formats
         if _PLAIN.get(verdict.format, verdict.format) not in wanted and verdict.format not in wanted:
             raise PermanentError(f"its format is {verdict.format}, and wanted is {', '.join(wanted)}")
+
+
+def _damaged(got: Downloaded, verdict: Verdict, damage: str) -> BookhopperError:
+    """Judge a file that is no good: for good, unless it may have been cut short without anybody's notice."""
+    if got.open_ended and not verdict.permanent and verdict.check != "type":
+        return TransientError(f"{safe_url(got.url)}: {damage}; its length was not told")
+    return PermanentError(damage)
 
 
 def _worth_waiting_for(passing: Sequence[BookhopperError]) -> BookhopperError | None:

@@ -24,6 +24,9 @@ from bookhopper.worker import Pool
 
 log = logging.getLogger("bookhopper")
 
+PLACED_SECONDS = 15.0
+"""How often books that are placed and wait for their name are looked after."""
+
 _WEEK = 7 * 86400.0
 _REFRESH_RETRY_SECONDS = 900.0
 
@@ -48,7 +51,7 @@ def chores(parts: Parts) -> list[Chore]:
     return [
         Chore("rescan", parts.rescan, parts.watcher.rescan),
         Chore("look_again", 60.0, lambda: look_again(parts.store), delay=1.0),
-        Chore("placed", 15.0, parts.placing.finish),
+        Chore("placed", PLACED_SECONDS, parts.placing.finish),
         Chore("catalogues", 60.0, parts.refreshing.run, delay=0.0),
         Chore("lease", 10.0, parts.store.renew),
         Chore("parts", 3600.0, parts.acquire.clear_parts),

@@ -23,13 +23,17 @@ _FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """A complete part file and where it came from; `resumed` when it was not fetched in one go."""
+    """A complete part file and where it came from; `resumed` when it was not fetched in one go.
+
+    `open_ended` when nothing but the end of the connection said that it is complete.
+    """
 
     path: Path
     url: str
     sha256: str
     size: int
     resumed: bool
+    open_ended: bool = False
 
 
 class Downloader:
@@ -87,17 +91,18 @@ class Downloader:
         try:
             with path.open("r+b" if path.exists() else "w+b") as file:
                 part = PartFile(file, order.candidate.checksums, self._limits, order.ticket)
+                transfer = Transfer(self._open, self.traffic, order, part)
                 if url.startswith("file:"):
                     resumed = self._copy(url, order, part)
                 else:
-                    resumed = Transfer(self._open, self.traffic, order, part).run(url, resume)
+                    resumed = transfer.run(url, resume)
                 try:
                     digest = part.finish()
                 except TransientError as error:
                     order.ticket.resume = None
                     part.empty()
                     raise TransientError(f"{safe_url(url)}: {error}") from error
-                return Downloaded(path, url, digest, part.size, resumed)
+                return Downloaded(path, url, digest, part.size, resumed, transfer.open_ended)
         except OSError as error:
             if error.errno in _FULL:
                 raise disk_full(self._limits.keep_free) from error

@@ -90,6 +90,8 @@ class Transfer:
         self._ticket = order.ticket
         self._remember = order.remember
         self._part = part
+        self.open_ended = False
+        """Whether nothing told where the answer ends but the end of its connection, which may come early."""
 
     def run(self, url: str, resume: Resume | None) -> bool:
         """Fetch the file; True when it went on from an earlier part."""
@@ -142,6 +144,7 @@ class Transfer:
             total = _length(response)
         if begun:
             self._traffic.add_resume(continued=resumed)
+        self.open_ended = total is None and "Transfer-Encoding" not in response.headers
         missing = 0 if total is None else total - self._part.size
         self._part.refuse_beyond_cap(missing)
         self._part.need(missing)

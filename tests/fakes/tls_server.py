@@ -20,6 +20,10 @@ Answer = Callable[[str, bytes], tuple[str, bytes]]
 """From the path and body of a request to the content type and body of its answer."""
 
 
+Certificate = tuple[Path, Path]
+"""The files of a certificate and of its key."""
+
+
 @dataclass(frozen=True)
 class Authority:
     """A CA of one's own; `bundle` is the file that makes it trusted."""
@@ -30,7 +34,7 @@ class Authority:
     def bundle(self) -> Path:
         return self.folder / "ca.pem"
 
-    def certificate(self, *names: str, days: int = 2) -> tuple[Path, Path]:
+    def certificate(self, *names: str, days: int = 2) -> Certificate:
         """Issue a certificate for names such as `DNS:books.example` or `IP:127.0.0.1`; gives its key, too."""
         stem = self.folder / names[0].replace(":", "-")
         key, request, signed = (stem.with_suffix(ending) for ending in (".key", ".csr", ".crt"))
@@ -40,6 +44,15 @@ class Authority:
         _openssl(
             *("x509", "-req", "-in", request, "-CA", self.bundle, "-CAkey", self.folder / "ca.key"),
             *("-days", days, "-extfile", extensions, "-CAcreateserial", "-out", signed),
+        )
+        return signed, key
+
+    def self_signed(self, name: str) -> Certificate:
+        """Make a certificate that no CA has anything to do with."""
+        key, signed = self.folder / "self.key", self.folder / "self.crt"
+        names = ("-addext", f"subjectAltName={name}", "-addext", "basicConstraints=CA:FALSE")
+        _openssl(
+            "req", "-x509", *_NEW_KEY, "-subj", "/CN=self", "-days", 2, *names, "-keyout", key, "-out", signed
         )
         return signed, key
 
@@ -72,7 +85,7 @@ def _openssl(*arguments: object) -> None:
 
 
 @contextmanager
-def serving_tls(certificate: tuple[Path, Path], answer: Answer) -> Iterator[int]:
+def serving_tls(certificate: Certificate, answer: Answer) -> Iterator[int]:
     """Answer HTTPS requests on a free port of 127.0.0.1 for the block; gives the port."""
 
     class Handler(BaseHTTPRequestHandler):

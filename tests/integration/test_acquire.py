@@ -25,7 +25,7 @@ from bookhopper.search.sources.registry import Opener, SourceSet
 from bookhopper.store.base import Move, StaleError
 from bookhopper.ticket import Interrupted, Reason, Ticket
 from tests import books
-from tests.fakes.faulty import Answer, Asked, Faulty, after, cut, faulty, head, rest, status, whole
+from tests.fakes.faulty import Answer, Asked, Faulty, after, cut, faulty, head, rest, status, unsized, whole
 from tests.fakes.server import free_port
 from tests.queues import Queue, candidate, want
 from tests.waiting import until
@@ -149,6 +149,20 @@ def test_what_was_given_up_is_not_fetched_again(bench: Bench) -> None:
     job = bench.job(replace(first, fault="it is torn"), second)
     assert bench.acquire(job, Ticket(job.id)) is None
     assert bench.asked() == ["/1"]
+
+
+def test_what_may_have_been_cut_short_unnoticed_is_tried_again(bench: Bench) -> None:
+    job = bench.job(*bench.offer(unsized(BROKEN)))
+    with pytest.raises(TransientError, match=r"/0: a ZIP archive that is cut short or damaged; its length"):
+        bench.acquire(job, Ticket(job.id))
+    assert [candidate.fault for candidate in bench.queue.job(job.id).candidates] == [""]
+    assert bench.left() == bench.listed() == []
+
+
+def test_a_page_of_untold_length_is_no_book_the_next_time_either(bench: Bench) -> None:
+    job = bench.job(*bench.offer(unsized(books.html())))
+    with pytest.raises(PermanentError, match="an HTML page"):
+        bench.acquire(job, Ticket(job.id))
 
 
 def test_all_bad_is_the_end(bench: Bench) -> None:

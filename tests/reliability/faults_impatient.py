@@ -1,0 +1,32 @@
+"""The daemon with little patience: what it looks at again after half a minute, it looks at after a second.
+
+    python -m tests.reliability.faults_impatient run --config FILE
+
+Nothing else is changed, so that a test of a fault and of its end takes seconds.
+"""
+
+from __future__ import annotations
+
+from bookhopper import chores, gate, transfer
+from bookhopper.cli import main
+from bookhopper.intake import reporter, taking
+from bookhopper.net import hosts
+
+MODULE = "tests.reliability.faults_impatient"
+
+
+def hurry() -> None:
+    """Shorten what waits by the clock."""
+    gate._LONGEST_SECONDS = 1.0
+    taking._AGAIN_SECONDS = 1.0
+    reporter._RETRY_SECONDS = 1.0
+    transfer._SLOW_SECONDS = 1.0
+    hosts._TRIAL_SECONDS = 1.0
+    hosts.THROTTLE_SECONDS = 1.0
+    hosts.BREAKER_SECONDS = 1.0
+    chores.PLACED_SECONDS = 1.0
+
+
+if __name__ == "__main__":
+    hurry()
+    main(prog_name="bookhopper")
