@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Any
@@ -43,6 +43,8 @@ class Daemon:
         self.ingest = ingest or folder / "ingest"
         self.state = folder / "state"
         self.notices: list[str] = []
+        self.under: Sequence[str] = ()
+        """The command that runs it, with its arguments, where it is to have other limits or mounts."""
         self._config = folder / f"{name}.yaml"
         self._log = folder / f"{name}.log"
         self._notify = f"bookhopper-test-{os.getpid()}-{next(_numbers)}"
@@ -80,7 +82,7 @@ class Daemon:
         path = os.pathsep.join(filter(None, (str(ROOT / "daemon"), str(ROOT), os.environ.get("PYTHONPATH"))))
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self.module, "run", "--config", str(self._config)],
+                [*self.under, sys.executable, "-m", self.module, "run", "--config", str(self._config)],
                 env={
                     **os.environ,
                     "PYTHONPATH": path,

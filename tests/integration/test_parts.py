@@ -33,6 +33,7 @@ NAMES = {
     "request_lines": ("counter", {"outcome"}),
     "watcher_up": ("gauge", set()),
     "watcher_polling": ("gauge", set()),
+    "watcher_breaks": ("counter", set()),
     "watcher_rescan_found": ("counter", set()),
     "watcher_last_scan_timestamp_seconds": ("gauge", set()),
     "source_requests": ("counter", {"source", "operation", "outcome"}),

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import pytest
 from watchdog.observers.api import BaseObserver
 
 from bookhopper.errors import HeldError
-from bookhopper.intake import names, observer
+from bookhopper.intake import inotify, names, observer
 from bookhopper.intake.folder import RequestFolder, Signature
 from bookhopper.intake.growth import Growth
 from bookhopper.intake.settle import Settling
@@ -178,6 +179,14 @@ def test_what_lies_there_at_the_start_and_what_comes_is_taken(tmp_path: Path) ->
         assert intake.watcher.alive
         assert not intake.watcher.polling
         assert intake.watcher.last_scan > 0
+
+
+def test_a_settle_time_of_nothing_takes_what_is_moved_in_at_once(tmp_path: Path) -> None:
+    (tmp_path / "moved.txt").write_text("Emma\n")
+    with running_intake(tmp_path, settle=0.0) as intake:
+        (tmp_path / "moved.txt").rename(intake.path / "moved.txt")
+        intake.accepted("moved.txt")
+        assert intake.wanted() == 1
 
 
 def test_moved_in_and_renamed_files_count(tmp_path: Path) -> None:
@@ -360,7 +369,7 @@ def test_out_of_watches_means_polling_and_one_line(
         def schedule(self, *_: object, **__: object) -> None:  # type: ignore[override]
             raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(observer, "Observer", Exhausted)
+    monkeypatch.setattr(observer, "InotifyObserver", Exhausted)
     with caplog.at_level(logging.WARNING, "bookhopper.intake"), running_intake(tmp_path) as intake:
         until(lambda: intake.watcher.alive)
         assert intake.watcher.polling
@@ -371,18 +380,55 @@ def test_out_of_watches_means_polling_and_one_line(
     ]
 
 
-def test_a_dead_observer_is_noticed_and_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("dying", ["observer", "emitter", "reader"])
+def test_each_thread_that_dies_is_noticed_and_replaced(
+    dying: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO, "bookhopper.intake"), running_intake(tmp_path) as intake:
         until(lambda: intake.watcher.alive)
         dead = intake.watcher._observer._observer
-        assert dead is not None
-        dead.stop()
-        dead.join()
+        assert isinstance(dead, inotify.InotifyObserver)
+        (emitter,) = dead.emitters
+        thread = {"observer": dead, "emitter": emitter, "reader": dead._reader}[dying]
+        thread.stop()
+        thread.join()
         until(lambda: intake.watcher._observer._observer is not dead and intake.watcher.alive)
         (intake.path / "after.txt").write_text("Emma\n")
         intake.accepted("after.txt")
+        assert intake.watcher.breaks == 1
+        assert intake.watcher.rescan_found == 0
     assert sum("broke off" in record.message for record in caplog.records) == 1
     assert sum("again" in record.message for record in caplog.records) == 1
+
+
+def test_a_reader_that_dies_of_a_fault_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running_intake(tmp_path) as intake:
+        until(lambda: intake.watcher.alive)
+        first = intake.watcher._observer._observer
+        assert isinstance(first, inotify.InotifyObserver)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading, "excepthook", lambda _: None)
+            patch.setattr(first._reader, "handle_event", None)
+            (intake.path / "unseen.txt").write_text("Emma\n")
+            first._reader.join()
+        intake.accepted("unseen.txt")  # by the scan that every new beginning makes
+    assert "broke off: its reader has died" in caplog.text
+
+
+def test_a_folder_that_may_not_be_read_is_not_taken_for_a_quiet_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda *_: False)  # root may read anything
+        with running_intake(tmp_path) as intake:
+            until(lambda: "cannot be watched: Permission denied" in caplog.text)
+            assert not intake.watcher.alive
+            patch.undo()
+            (intake.path / "list.txt").write_text("Emma\n")
+            intake.accepted("list.txt")
+            assert intake.watcher.alive
 
 
 def test_a_deleted_folder_is_said_once_and_taken_up_when_it_is_back(

@@ -15,11 +15,11 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.polling import PollingObserver
 
 from bookhopper.intake.folder import RequestFolder
+from bookhopper.intake.inotify import InotifyObserver
 from bookhopper.mounts import mount_of
 
 Polling = Literal["auto", "always", "never"]
@@ -51,6 +51,7 @@ class FolderObserver:
         self._identity: tuple[int, int] | None = None
         self._complaint = ""
         self.polling = False
+        self.breaks = 0
 
     def ensure(self) -> bool:
         """See to it that the folder as it is now is observed; returns whether observing began anew.
@@ -63,16 +64,19 @@ class FolderObserver:
             self.stop()
             return False
         if self._observer is not None:
-            if identity == self._identity and self._lives(self._observer):
+            fault = self._fault(self._observer)
+            if identity == self._identity and not fault:
                 return False
-            self._complain(f"watching {self._folder.path} broke off; watching it anew")
+            self.breaks += 1
+            reason = fault or "another folder lies there now"
+            self._complain(f"watching {self._folder.path} broke off: {reason}; watching it anew")
             self.stop()
         return self._start(identity)
 
     @property
     def alive(self) -> bool:
         """Whether the folder is observed."""
-        return self._observer is not None and self._lives(self._observer)
+        return self._observer is not None and not self._fault(self._observer)
 
     def stop(self) -> None:
         """Stop observing."""
@@ -82,8 +86,11 @@ class FolderObserver:
             with suppress(RuntimeError):  # it had not come to run
                 observer.join(_JOIN_SECONDS)
 
-    def _lives(self, observer: BaseObserver) -> bool:
-        return observer.is_alive() and all(emitter.is_alive() for emitter in observer.emitters)
+    def _fault(self, observer: BaseObserver) -> str:
+        if isinstance(observer, InotifyObserver) and observer.fault:
+            return observer.fault
+        lives = observer.is_alive() and all(emitter.is_alive() for emitter in observer.emitters)
+        return "" if lives else "its thread has ended"
 
     def _start(self, identity: tuple[int, int]) -> bool:
         self.polling = self._wants_polling()
@@ -107,7 +114,9 @@ class FolderObserver:
         return True
 
     def _begin(self) -> BaseObserver:
-        observer = PollingObserver(timeout=self._interval) if self.polling else Observer()
+        if not os.access(self._folder.path, os.R_OK | os.X_OK):  # which inotify passes over in silence
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        observer = PollingObserver(timeout=self._interval) if self.polling else InotifyObserver()
         observer.schedule(self._handler, str(self._folder.path))
         try:
             observer.start()

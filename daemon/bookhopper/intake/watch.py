@@ -82,6 +82,11 @@ class Watcher:
         """Whether the folder is polled because its file system or the system's limits ask for it."""
         return self._observer.polling
 
+    @property
+    def breaks(self) -> int:
+        """How often watching broke off and began anew."""
+        return self._observer.breaks
+
     def start(self) -> None:
         """Begin: what lies in the folder already is taken like what comes."""
         self._thread.start()

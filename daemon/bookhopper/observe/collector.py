@@ -80,6 +80,7 @@ class DaemonCollector(Collector):
         yield _counter("request_lines", "Lines of request files.", tally.lines(), ("outcome",))
         yield _gauge("watcher_up", "Whether the requests folder is watched.", {(): float(watcher.alive)})
         yield _gauge("watcher_polling", "Whether it is polled instead.", {(): float(watcher.polling)})
+        yield _counter("watcher_breaks", "How often watching broke off.", {(): watcher.breaks})
         yield _counter("watcher_rescan_found", "Files that only a rescan found.", {(): watcher.rescan_found})
         yield _gauge(
             "watcher_last_scan_timestamp_seconds", "When it was last looked through.", {(): watcher.last_scan}
