@@ -188,7 +188,7 @@ class FakeCatalogue:
         phrase = " ".join(filter(None, map(given.get, ("q", "query", "title", "author")))).lower()
         found = []
         for book in self.books:
-            text = " ".join((book.title, *book.authors)).lower()
+            text = " ".join((book.title, *book.authors, book.extra)).lower()
             if phrase in text if self.exact else all(word in text for word in phrase.split()):
                 found.append(book)
         return self._page(found, request, f"search?q={quote(phrase)}")

@@ -222,6 +222,12 @@ def test_a_series_in_its_order() -> None:
     assert searched.asked[0].readings[0].title == "Chronicles of Barsetshire"
 
 
+def test_the_places_in_a_series_are_its_order() -> None:
+    places = {"Towers": 2.0, "Thorne": 3.0, "Warden": 1.0, "Essays": None, "Between": 1.5}
+    source = Shelf(*(book(name, series="Barset", position=place) for name, place in places.items()))
+    assert titles(found("series: Barset", source)) == ["Warden", "Between", "Towers", "Thorne", "Essays"]
+
+
 def test_a_feed_in_its_order_from_whose_catalogue_it_is() -> None:
     source = Lister(
         book("Zadig", "Voltaire"),

@@ -51,6 +51,7 @@ def test_a_whole_entry() -> None:
         year=1925,
         isbns=("9780141439587",),
         series="Tales",
+        position=2,
         links=(
             Link("https://books.example/cover.jpg", "http://opds-spec.org/image", "image/jpeg"),
             Link("https://books.example/get/1.epub", OPEN, "application/epub+zip", length=99),
@@ -61,7 +62,10 @@ def test_a_whole_entry() -> None:
 
 def test_calibre_says_the_series_in_its_content() -> None:
     content = '<div xmlns="http://www.w3.org/1999/xhtml">RATING: 5<br/>SERIES: Dune [2]<br/></div>'
-    assert entry(f'<content type="xhtml">{content}</content>').series == "Dune"
+    book = entry(f'<content type="xhtml">{content}</content>')
+    assert (book.series, book.position) == ("Dune", 2)
+    book = entry("<content>SERIES: Dune</content>")
+    assert (book.series, book.position) == ("Dune", None)
 
 
 def test_an_empty_entry() -> None:

@@ -54,6 +54,7 @@ def test_a_whole_publication() -> None:
         year=1925,
         isbns=("9780141439587",),
         series="Works",
+        position=2,
         links=(
             Link("https://books.example/p/1", "self", "application/opds-publication+json"),
             Link("https://books.example/1.epub", OPEN, "application/epub+zip", length=99),

@@ -44,6 +44,9 @@ def readings(line: str) -> list[tuple[str, tuple[str, ...]]]:
         ("The Great Gatsby\tF. Scott Fitzgerald", "The Great Gatsby", ("F. Scott Fitzgerald",)),
         ("Emma by Jane Austen", "Emma", ("Jane Austen",)),
         ("EMMA BY JANE AUSTEN", "EMMA", ("JANE AUSTEN",)),
+        ("walden by thoreau epub", "walden", ("thoreau",)),
+        ("Emma — Jane Austen [EPUB]", "Emma", ("Jane Austen",)),
+        ("Emma by Jane Austen, edited by R. W. Chapman", "Emma", ("Jane Austen",)),
         ("Emma - by Jane Austen", "Emma", ("Jane Austen",)),
         (
             "Walden, or Life in the Woods, by H. D. Thoreau",
@@ -98,6 +101,16 @@ def test_likeliest_reading(line: str, title: str, authors: tuple[str, ...]) -> N
 )
 def test_other_readings(line: str, title: str, authors: tuple[str, ...]) -> None:
     assert (title, authors) in readings(line)
+
+
+def test_a_comma_within_brackets_parts_nothing() -> None:
+    assert readings("Within a Budding Grove (In Search of Lost Time, #2) by Marcel Proust") == [
+        ("Within a Budding Grove (In Search of Lost Time, #2)", ("Marcel Proust",)),
+        ("Within a Budding Grove (In Search of Lost Time, #2) by Marcel Proust", ()),
+    ]
+    assert ("Walden (Boston: Ticknor and Fields, 1854)", ("Henry David Thoreau",)) in readings(
+        "Henry David Thoreau, Walden (Boston: Ticknor and Fields, 1854)"
+    )
 
 
 def test_readings_are_few_and_distinct() -> None:

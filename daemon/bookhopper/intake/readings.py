@@ -20,7 +20,7 @@ _MOST = 6
 _SEPARATOR = re.compile(rf" (?:[{DASHES}]{{1,3}}|[/|]) ")
 _TIGHT_DASH = re.compile(r"(?<=\w{2})[—―](?=\w{2})")
 _BY = re.compile(r",? (?:by|By|BY) (?=\S)")
-_COMMA = re.compile(r"[,;] ")
+_COMMA = re.compile(r"[,;] (?![^(]*\))")  # not one within brackets
 _COLON = re.compile(r": ")
 _SENTENCE = re.compile(r"(?<=\w{3})\. (?=\w)")
 _POSSESSIVE = re.compile(r"(?P<owner>\w[\w.' ’-]{1,40}?)(?:['’]s|(?<=s)['’]) (?P<title>\w.*)")
@@ -36,6 +36,7 @@ _INVERTED = re.compile(
 _JOINT = re.compile(r"\s*(?:;|&|\+|\b(?:and|und|et|with)\b)\s*", re.IGNORECASE)
 _JOINT_SIGN = re.compile(r"[,;&+]")
 _JOINT_WORD = re.compile(r" (?:and|AND|And|und|et|with) ")
+_TRANSLATED = re.compile(r",? (?:translated|transl\.|tr\.|edited|illustrated) by .+$", re.IGNORECASE)
 _ET_AL = re.compile(r",? (?:et al\.?|and others)$", re.IGNORECASE)
 _QUOTES = {
     '"': '"',
@@ -131,6 +132,9 @@ def _dashed(parts: list[str], text: str) -> Iterator[tuple[str, str]]:
 
 
 def _said_by(text: str) -> Iterator[tuple[str, str]]:
+    without = _TRANSLATED.sub("", text)
+    if without != text and " by " in without:
+        yield from _split_at_last(_BY, without)
     yield from _split_at_last(_BY, text)
     yield text, ""
     yield from _by_comma(text)

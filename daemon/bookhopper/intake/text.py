@@ -20,6 +20,10 @@ _MARK = re.compile(
 _YEAR = re.compile(r"[(\[](1\d{3}|20\d\d)[)\]]")
 _SERIES = re.compile(r"\((?P<name>[^()#]*[^()#,\s]),? #\d[\d.]*\)")
 _WORD = re.compile(r"[^\W_]")
+_FORMAT = re.compile(r"(?<=\w)[\s,]+[(\[]?(?:epub|mobi|azw3|pdf|fb2|cbz|e-?book)[)\]]?$", re.IGNORECASE)
+"""What people put behind a want for the sake of a search engine."""
+
+_FORMAT_ENDS = frozenset("3bBfFiIkKzZ)]2")
 
 _ISBN_ALONE = re.compile(rf"isbn(?:-?1[03])?\b[\s:]*(?P<digits>[\dXx\s{DASHES}]+)", re.IGNORECASE)
 _ISBN_WITHIN = re.compile(
@@ -79,7 +83,10 @@ def read_line(line: str, number: int) -> Want:
             return Want(isbn=isbn, priority=priority, line=number, raw=line)
     if "(" in text or "[" in text:
         text, year, series = _take_year_and_series(text)
-    title, authors, others = title_and_authors(text)
+    bare = _FORMAT.sub("", text) if text[-1] in _FORMAT_ENDS else text
+    title, authors, others = title_and_authors(bare)
+    if bare != text:
+        others += (Reading(text),)
     if numbered:
         others += (Reading(line),)
     return Want(

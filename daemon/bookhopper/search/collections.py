@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 
 from bookhopper.errors import PermanentError
 from bookhopper.model import MOST_BOOKS, Candidate, Collection, Pick, Reading, Want
@@ -103,6 +104,8 @@ class Collector:
         books = self._once_each(want, found)
         if collection.kind == "author":
             books.sort(key=lambda book: title(book.title).full)
+        elif collection.kind == "series":
+            books.sort(key=lambda book: inf if book.position is None else book.position)
         wants = tuple(_want_for(want, book) for book in books[: collection.limit])
         reason = _reason(collection, len(books)) + (f"; it did not answer: {silent}" if silent else "")
         return Books(wants, reason, complete=not silent)

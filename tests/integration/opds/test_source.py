@@ -119,18 +119,35 @@ def test_a_want_of_many_readings_costs_few_searches(catalogue: FakeCatalogue, so
     catalogue.answers["/opds/search"] = lambda _: feed("")
     readings = tuple(Reading(f"Title {number}", ("Somebody",)) for number in range(9))
     assert source.search(Query(readings=readings, isbn="9780141439587"), Ticket(1)) == ()
-    assert len(searches(catalogue)) == 4
+    assert len(searches(catalogue)) == 7
+
+
+def test_a_series_is_found_by_its_name_which_no_title_has(
+    catalogue: FakeCatalogue, source: OpdsSource
+) -> None:
+    names = ("Barchester Towers", "The Warden")
+    content = "<content>SERIES: Chronicles of Barsetshire [{}]</content>"
+    catalogue.books = tuple(
+        FakeBook(number, name, ("Anthony Trollope",), extra=content.format(2 - number))
+        for number, name in enumerate(names)
+    )
+    found = source.search(query("Chronicles of Barsetshire"), Ticket(1))
+    assert {(book.title, book.position) for book in found} == {
+        ("Barchester Towers", 2.0),
+        ("The Warden", 1.0),
+    }
+    assert source.search(query("Chronicles"), Ticket(1)) == ()
 
 
 def test_phrases_go_from_narrow_to_wide() -> None:
     readings = (Reading("Moby Dick; or, The Whale", ("Herman Melville",)), Reading("Herman Melville", ()))
     assert list(phrases(Query(readings=readings, isbn="9780141439587"))) == [
         ("9780141439587", ""),
-        ("Moby Dick; or, The Whale", "Melville"),
-        ("Moby Dick; or, The Whale", ""),
-        ("Herman Melville", ""),
+        ("Moby Dick", "Melville"),
         ("Moby Dick", ""),
         ("", "Melville"),
+        ("Herman Melville", ""),
+        ("Moby Dick; or, The Whale", ""),
     ]
 
 

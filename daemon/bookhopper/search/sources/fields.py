@@ -7,6 +7,7 @@ import re
 from stdnum import isbn
 
 MAX_TEXT = 1_000
+_NUMBER = re.compile(r"\s*(\d{1,6}(?:\.\d{1,4})?)\s*", re.ASCII)
 _YEAR = re.compile(r"\s*(\d{4})(?!\d)")
 
 
@@ -30,3 +31,9 @@ def year_in(date: str) -> int | None:
     """Give the year that a date begins with, if it begins with one."""
     match = _YEAR.match(date)
     return int(match[1]) or None if match else None
+
+
+def number_in(text: str) -> float | None:
+    """Give the number that a text is, such as a place in a series; None when it is another text."""
+    match = _NUMBER.fullmatch(text)
+    return float(match[1]) if match else None

@@ -123,6 +123,7 @@ class FolderSource:
                 year=metadata.year,
                 isbns=metadata.isbns,
                 series=metadata.series,
+                position=metadata.position,
                 urls=(files[kind].path.as_uri(),),
             )
             for kind in (formats or files)

@@ -15,7 +15,7 @@ from bookhopper.errors import TransientError
 from bookhopper.hostile_json import is_charset, known_charset
 from bookhopper.hostile_xml import XmlError, parse_xml
 from bookhopper.net.addresses import safe_url
-from bookhopper.search.sources.fields import MAX_TEXT, isbn_in, one_line, year_in
+from bookhopper.search.sources.fields import MAX_TEXT, isbn_in, number_in, one_line, year_in
 from bookhopper.search.sources.opds_model import (
     ATOM_TYPE,
     FEED_TYPES,
@@ -42,7 +42,8 @@ _NAMESPACES = {
     "schema": "http://schema.org/",
     "os": "http://a9.com/-/spec/opensearch/1.1/",
 }
-_CALIBRE_SERIES = re.compile(r"SERIES:\s*([^\n\[]{1,200})")
+_SERIES = ("name", "position")
+_CALIBRE_SERIES = re.compile(r"SERIES:\s*([^\n\[]{1,200})(?:\[([\d.]{1,10})\])?")
 _DECLARED = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})""")
 _UTF_8 = "utf-8"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
@@ -119,6 +120,7 @@ def _entry(element: etree._Element) -> Entry:
         *_texts(element, "dce:identifier"),
     ]
     dates = (text for name in ("dc:issued", "dc:date", "dce:date") for text in _texts(element, name))
+    series, position = _series(element)
     return Entry(
         id=identifiers[0],
         title=_text(element, "a:title"),
@@ -126,7 +128,8 @@ def _entry(element: etree._Element) -> Entry:
         language=_text(element, "dc:language") or _text(element, "dce:language"),
         year=next(filter(None, map(year_in, dates)), None),
         isbns=tuple(dict.fromkeys(filter(None, map(isbn_in, identifiers)))),
-        series=_series(element),
+        series=series,
+        position=position,
         links=_links(element),
     )
 
@@ -136,15 +139,19 @@ def _authors(element: etree._Element) -> Iterator[str]:
         yield from (part for part in name.split(" & ") if part)  # calibre writes several as one
 
 
-def _series(element: etree._Element) -> str:
+def _series(element: etree._Element) -> tuple[str, float | None]:
+    """Give the name of a book's series and its place in it."""
     found = element.find("schema:Series", _NAMESPACES)
     if found is not None:
-        return one_line(found.get(f"{{{_NAMESPACES['schema']}}}name") or found.get("name") or "")
+        name, place = (
+            found.get(f"{{{_NAMESPACES['schema']}}}{key}") or found.get(key) or "" for key in _SERIES
+        )
+        return one_line(name), number_in(place)
     content = element.find("a:content", _NAMESPACES)
     if content is None:
-        return ""
+        return "", None
     match = _CALIBRE_SERIES.search("\n".join(islice(_pieces(content), MAX_LINKS)))
-    return one_line(match[1]) if match else ""
+    return (one_line(match[1]), number_in(match[2] or "")) if match else ("", None)
 
 
 def _links(element: etree._Element) -> tuple[Link, ...]:

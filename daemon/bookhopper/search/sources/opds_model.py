@@ -139,6 +139,7 @@ class Entry:
     year: int | None = None
     isbns: tuple[str, ...] = ()
     series: str = ""
+    position: float | None = None
     links: tuple[Link, ...] = ()
 
     @property

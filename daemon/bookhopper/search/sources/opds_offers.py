@@ -72,6 +72,7 @@ class Offers:
             year=entry.year,
             isbns=entry.isbns,
             series=entry.series,
+            position=entry.position,
             urls=(without_credentials(requote_uri(link.href)),),
             fault=refused if link.protection else "",
         )

@@ -13,7 +13,7 @@ from itertools import islice
 from bookhopper.errors import TransientError
 from bookhopper.hostile_json import JsonError, parse_json
 from bookhopper.net.addresses import safe_url
-from bookhopper.search.sources.fields import MAX_TEXT, isbn_in, one_line, year_in
+from bookhopper.search.sources.fields import MAX_TEXT, isbn_in, number_in, one_line, year_in
 from bookhopper.search.sources.opds_model import (
     ACQUISITION,
     JSON_TYPE,
@@ -107,7 +107,8 @@ def _as_way(link: Link) -> Link:
 def _publication(publication: Object, url: str) -> Entry:
     metadata = _object(publication.get("metadata"))
     identifiers = [text for name in ("identifier", "altIdentifier") for text in _names(metadata.get(name))]
-    series = _names(_object(metadata.get("belongsTo")).get("series"))
+    series = _object(metadata.get("belongsTo")).get("series")
+    place = next((each.get("position") for each in _list(series) if isinstance(each, Mapping)), None)
     return Entry(
         id=next(iter(identifiers), ""),
         title=_text(metadata.get("title")),
@@ -115,7 +116,8 @@ def _publication(publication: Object, url: str) -> Entry:
         language=next(iter(_names(metadata.get("language"))), ""),
         year=year_in(_text(metadata.get("published"))),
         isbns=tuple(dict.fromkeys(filter(None, map(isbn_in, identifiers)))),
-        series=next(iter(series), ""),
+        series=next(iter(_names(series)), ""),
+        position=number_in(str(place)),
         links=_links(publication, url),
     )
 

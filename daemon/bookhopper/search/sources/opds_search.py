@@ -21,10 +21,12 @@ SEARCH_PAGES = 5
 ABSENT = frozenset({400, 404, 410})
 """The statuses of what is not there; some servers also say so when they found nothing."""
 
-_PHRASES = 4
+_PHRASES = 7
+_PAIRS = 4
 _COMPLETED = 5
 _SUBTITLE = re.compile(r"[:;(\[]| [-–—] ")
 _SIGNS = re.compile(r"[^\w\s'’-]+")
+_LETTER = re.compile(r"[^\W\d_]")
 _COUNT = re.compile(r"\s*\([\d., ]*\)$")
 
 Shared = list[tuple[int, Entry]]
@@ -133,16 +135,19 @@ def _format_of(title: str) -> str:
 def phrases(query: Query) -> Iterator[tuple[str, str]]:
     """Give what to ask for, title and author apart: the narrowest first, each once.
 
-    The ISBN, then title with surname, the title alone, its words before a subtitle, the surname alone (for a
-    title with a typo): catalogues differ in what they can find, from any words to one exact phrase.
+    The ISBN, then the words of the title before a subtitle or a remark, with the surname and without it, the
+    whole title, the surname alone (for a title with a typo): catalogues differ in what they can find, from any
+    words to one exact phrase, and few hold what lists write in brackets behind a title.
     """
     readings = [(reading.title, _surname(reading.authors)) for reading in query.readings]
+    mains = [(_main_words(title) or title, surname) for title, surname in readings]
     asked = [
         (query.isbn, ""),
-        *((title, surname) for title, surname in readings if surname),
-        *((title, "") for title, _ in readings),
-        *((_main_words(title), "") for title, _ in readings),
-        *(("", surname) for _, surname in readings),
+        *islice((pair for pair in mains if _LETTER.search(pair[1])), _PAIRS),
+        *((title, "") for title, _ in mains[:1]),
+        *(("", surname) for _, surname in mains[:1]),
+        *((title, "") for title, _ in (*mains, *readings)),
+        *(("", surname) for _, surname in mains),
     ]
     yield from (phrase for phrase in dict.fromkeys(asked) if any(phrase))
 
@@ -160,4 +165,5 @@ def _surname(authors: Sequence[str]) -> str:
 
 
 def _shared(entry: Entry, wanted: frozenset[str]) -> int:
-    return len(wanted & book_words(entry.title, entry.authors, entry.isbns))
+    words, series = book_words(entry.title, entry.authors, entry.isbns), book_words(entry.series)
+    return len(wanted & (words | series if series <= wanted else words))  # a series may be wanted as a whole

@@ -5,7 +5,6 @@ Only for finding a book: whatever cannot be read is left to the file's name, and
 
 from __future__ import annotations
 
-import re
 import struct
 import zipfile
 import zlib
@@ -18,12 +17,11 @@ from typing import IO
 from lxml import etree
 
 from bookhopper.hostile_xml import parse_xml
-from bookhopper.search.sources.fields import isbn_in, one_line, year_in
+from bookhopper.search.sources.fields import isbn_in, number_in, one_line, year_in
 
 _NAMESPACES = {"dc": "http://purl.org/dc/elements/1.1/", "opf": "http://www.idpf.org/2007/opf"}
 _ROOTFILE = "{urn:oasis:names:tc:opendocument:xmlns:container}rootfile"
 _SERIES = ".//opf:meta[@name='calibre:{}']"
-_NUMBER = re.compile(r"\s*(\d{1,6}(?:\.\d{1,4})?)\s*", re.ASCII)
 _MAX_CONTAINER = 64 << 10
 _MAX_OPF = 2 << 20
 _MAX_VALUES = 20
@@ -81,7 +79,7 @@ def parse_opf(document: bytes) -> Metadata:
         year=next(filter(None, years), None),
         isbns=tuple(dict.fromkeys(filter(None, found))),
         series="" if series is None else one_line(series.get("content", "")),
-        position=None if place is None else _number(place.get("content", "")),
+        position=None if place is None else number_in(place.get("content", "")),
     )
 
 
@@ -100,11 +98,6 @@ def _bounded(file: IO[bytes], limit: int) -> bytes:
 def _texts(package: etree._Element, name: str) -> Iterator[str]:
     found = (_text(element) for element in package.iterfind(f".//{name}", _NAMESPACES))
     return islice(filter(None, found), _MAX_VALUES)
-
-
-def _number(text: str) -> float | None:
-    match = _NUMBER.fullmatch(text)
-    return float(match[1]) if match else None
 
 
 def _text(element: etree._Element) -> str:
