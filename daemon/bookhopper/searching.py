@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from bookhopper.errors import TransientError
 from bookhopper.model import Candidate, Job, State
 from bookhopper.owned import CalibreLibrary
 from bookhopper.search.collections import Collector
@@ -34,10 +35,22 @@ class Search:
         self._library = library
 
     def __call__(self, job: Job, ticket: Ticket) -> Move | None:
-        """Decide where the job goes; raises HeldError while a source that may have it cannot be asked."""
+        """Decide where the job goes; raises HeldError while a source that may have it cannot be asked.
+
+        Where sources give no answer that can be understood, that is tried once more at once (TransientError),
+        and then the job is put aside and looked for again: attempts are for what is the job's own fault.
+        """
         ticket.stage = "search"
-        if job.want.collection is not None:
-            return self._expand(job, ticket)
+        try:
+            return self._resolve(job, ticket) if job.want.collection is None else self._expand(job, ticket)
+        except TransientError as error:
+            if job.attempts == 0:
+                raise
+            soon = time.time() + _SOON_SECONDS
+            return Move(job.id, job.state, State.MISSING, str(error), attempts=0, not_before=soon)
+
+    def _resolve(self, job: Job, ticket: Ticket) -> Move:
+        """Look for a single book."""
         if (owned := self._owned(job, ticket)) is not None:
             return Move(job.id, job.state, State.OWNED, owned)
         resolution = self._resolver.resolve(job.want, ticket)

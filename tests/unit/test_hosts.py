@@ -237,11 +237,40 @@ def test_retry_after(value: str | None, seconds: float | None) -> None:
 
 def test_a_fault_at_one_address_is_not_the_host_s() -> None:
     hosts = steady()
-    assert not hosts.troubled("http://mirror.example/a")
-    assert not hosts.troubled("http://mirror.example/a")
-    assert hosts.troubled("http://mirror.example/b"), "two addresses in a row"
+    assert not hosts.troubled("http://mirror.example/a").elsewhere
+    assert not hosts.troubled("http://mirror.example/a").elsewhere
+    assert hosts.troubled("http://mirror.example/b").elsewhere, "two addresses in a row"
     hosts.succeeded("http://mirror.example/c")
-    assert not hosts.troubled("http://mirror.example/b")
+    assert not hosts.troubled("http://mirror.example/b").elsewhere
+
+
+def test_only_different_addresses_bring_a_host_down(clock: Clock, ticket: PatientTicket) -> None:
+    hosts = steady(UNPACED, clock=clock)
+    bad, worse, good = (f"https://books.example/{name}" for name in ("bad", "worse", "good"))
+    pauses = []
+    for _ in range(10):
+        hosts.troubled(bad)
+        pauses.append(hosts.troubled(worse).seconds)
+        visit(hosts, ticket, good)
+        assert hosts.held() == {}
+    assert pauses[:4] == [5.0, 10.0, 20.0, 40.0], "each waits for longer, and lets others go first"
+    others = [hosts.troubled(f"https://books.example/{number}") for number in range(2)]
+    assert [other.down for other in others] == [False, True]
+    with pytest.raises(HeldError, match="is left alone for 30 s"):
+        visit(hosts, ticket, good)
+    clock.now += 31.0
+    assert not hosts.troubled(bad).down, "the trial tells nothing new"
+    visit(hosts, ticket, good)
+    hosts.succeeded(good)
+    assert not hosts.troubled(bad).elsewhere
+
+
+def test_only_so_many_bad_addresses_are_remembered() -> None:
+    hosts = steady()
+    for number in range(1000):
+        hosts.troubled(f"https://books.example/{number}")
+    assert len(hosts._host("books.example").troubled) == 64
+    assert hosts.troubled("https://books.example/999").again
 
 
 def test_a_recovery_is_told() -> None:

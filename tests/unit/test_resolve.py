@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bookhopper.errors import HeldError, PermanentError, TransientError
+from bookhopper.errors import HeldError, PermanentError, Scope, TransientError
 from bookhopper.model import Candidate, Pick, Reading, Want
 from bookhopper.search.resolve import Decision, Resolution, Resolver
 from bookhopper.search.sources.base import Health, Query
@@ -218,19 +218,20 @@ def test_a_source_that_fails_does_not_spoil_what_another_finds() -> None:
     both.close()
 
 
-@pytest.mark.parametrize(
-    "fault", [HeldError("busy", scope="host", seconds=7), HeldError("no index yet", seconds=7)]
-)
-def test_while_no_source_can_be_asked_every_want_waits(fault: Exception) -> None:
-    both = resolver(Shelf("down", fault=fault), Shelf("away", fault=fault))
+@pytest.mark.parametrize(("scope", "who"), [("host", "queue"), ("job", "job")])
+def test_while_no_source_can_be_asked_every_want_waits_unless_only_this_cannot(
+    scope: Scope, who: Scope
+) -> None:
+    away, fault = HeldError("busy", scope="host", seconds=9), HeldError("down", scope=scope, seconds=7)
+    both = resolver(Shelf("down", fault=fault), Shelf("away", fault=away))
     with pytest.raises(HeldError, match="source down cannot be asked") as held:
         both.resolve(EMMA, Ticket(1))
-    assert (held.value.scope, held.value.seconds) == ("queue", 7)
+    assert (held.value.scope, held.value.seconds) == (who, 7)
     both.close()
 
 
 @pytest.mark.parametrize("fault", [TransientError("odd"), PermanentError("no")])
-def test_an_answer_that_is_none_is_this_want_s_own_fault(fault: Exception) -> None:
+def test_an_answer_that_is_none_may_be_this_want_s_own_fault(fault: Exception) -> None:
     both = resolver(Shelf("odd", fault=fault), Shelf("away", fault=HeldError("busy", scope="host")))
     with pytest.raises(TransientError, match=r"source odd cannot be asked: .*; source away cannot"):
         both.resolve(EMMA, Ticket(1))

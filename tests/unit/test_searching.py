@@ -131,12 +131,35 @@ def test_a_want_that_the_only_source_cannot_answer_keeps_no_other_from_being_sea
     try:
         until(lambda: all(queue.job(job).state is State.QUEUED for job in others))
         assert pool.held == ""
-        until(lambda: queue.job(poisoned).error != "")
-        assert (queue.job(poisoned).attempts > 0) == (fault is not None)
+        put_aside = State.WANTED if fault is None else State.MISSING
+        until(lambda: queue.job(poisoned).error != "" and queue.job(poisoned).state is put_aside)
     finally:
         pool.stop()
         assert pool.join(time.monotonic() + 20)
         resolver.close()
+
+
+def test_a_source_that_is_broken_for_every_want_uses_up_no_attempts(queue: Queue) -> None:
+    class Broken(Poisoned):
+        def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:  # noqa: ARG002
+            raise TransientError("no JSON")
+
+    resolver = Resolver([Broken(None)], accept=0.85, margin=0.05, languages=(), formats=("epub",))
+    search = Search(queue.store, resolver, NOTHING)
+    (number,) = queue.add(want("Emma"))
+    for _ in range(3):
+        job = queue.store.claim(State.WANTED)
+        assert job is not None
+        with pytest.raises(TransientError):  # a moment's fault is over a second later
+            search(job, Ticket(number))
+        move = search(replace(job, attempts=1), Ticket(number))
+        assert move is not None
+        assert (move.after, move.attempts, move.looks) == (State.MISSING, 0, None)
+        assert move.not_before is not None
+        assert abs(move.not_before - time.time() - 3600) < 60
+        assert queue.store.move(move).error == "source shelf cannot be asked: no JSON"
+        queue.store.retry(number)
+    resolver.close()
 
 
 class Found:

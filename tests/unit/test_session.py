@@ -212,6 +212,17 @@ def test_a_pause_for_a_second_file_is_the_host_s(web: Web, session: Session, hos
     assert held.value.scope == "host"
 
 
+def test_the_same_file_s_pause_does_not_hold_the_host_again(web: Web, session: Session) -> None:
+    now = 100.0
+    hosts = Hosts(local=LOCAL, jitter=float, clock=lambda: now)
+    for scope in ("host", "job"):
+        with pytest.raises(HeldError) as held:
+            get(session, hosts, f"{web.url}/status/503?after=60")
+        assert held.value.scope == scope
+        now += 61.0
+        assert hosts.held() == {}
+
+
 def test_statuses_that_the_caller_wants_to_see_are_given(web: Web, session: Session, hosts: Hosts) -> None:
     with open_stream(
         session, f"{web.url}/status/416", hosts=hosts, ticket=Ticket(1), statuses={416}

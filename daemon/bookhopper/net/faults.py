@@ -70,18 +70,15 @@ def refuse_status(
     `own` are the origins that the source names: only for those a solver is of any use.
 
     429 holds the whole host for as long as it asks, 503 with a Retry-After too, unless the host serves other
-    files: then only this one is left alone for that time.  A 5xx is a TransientError while the host serves
-    other files, else a HeldError; everything else is an AnswerError: permanent.
+    files or says so of this one again: then only that is left alone for that time.  A 5xx is a TransientError
+    while the host serves other files, else a HeldError; everything else is an AnswerError: permanent.
     """
     status = response.status_code
     wanted = retry_after(response.headers.get("Retry-After"), time.time())
     if status == _TOO_MANY:
         raise _pause(url, wanted, status, hosts)
     if status == _UNAVAILABLE and wanted is not None:
-        if hosts.troubled(url) or not hosts.served_lately(url):
-            raise _pause(url, wanted, status, hosts)
-        hosts.spare(url, wanted)
-        raise TransientError(f"{safe_url(url)}: not now (503), it says: again in {wanted:.0f} s")
+        raise _pause_or_spare(url, wanted, status, hosts)
     if status >= 500:
         raise _server_fault(url, f"the server failed ({status})", hosts)
     hosts.succeeded(url)
@@ -93,6 +90,18 @@ def refuse_status(
             f"{shown}: it wants to see a browser ({status}): {_solver_remedy(url, own)}", status
         )
     raise AnswerError(f"{shown}: {_REFUSALS.get(status, f'the server answered {status}')}", status)
+
+
+def _pause_or_spare(url: str, wanted: float, status: int, hosts: Hosts) -> BookhopperError:
+    """Leave the host alone, or just this URL: where others are served, or it would hold them for ever."""
+    trouble, serves = hosts.troubled(url), hosts.served_lately(url)
+    if not trouble.again and (trouble.elsewhere or not serves):
+        return _pause(url, wanted, status, hosts)
+    hosts.spare(url, wanted)
+    message = f"{safe_url(url)}: not now ({status}), it says: again in {wanted:.0f} s"
+    if serves and not trouble.elsewhere:
+        return TransientError(message)
+    return HeldError(message, scope="job", seconds=wanted)
 
 
 def _pause(url: str, wanted: float | None, status: int, hosts: Hosts) -> HeldError:
@@ -144,11 +153,15 @@ def _fault(error: Exception, url: str, hosts: Hosts) -> BookhopperError:
 
 
 def _server_fault(url: str, what: str, hosts: Hosts) -> BookhopperError:
-    """Blame the file while its host serves others, else the host, which costs no attempt."""
+    """Blame the file while its host serves others, else the host, which costs no attempt.
+
+    Others have to wait only once so many different files failed that the host must be down.
+    """
     message = f"{safe_url(url)}: {what}"
-    if not hosts.troubled(url):
+    trouble = hosts.troubled(url)
+    if not trouble.elsewhere:
         return TransientError(message)
-    return HeldError(message, scope="host", seconds=hosts.failed(url))
+    return HeldError(message, scope="host" if trouble.down else "job", seconds=trouble.seconds)
 
 
 def _tls_word(error: Exception) -> str:

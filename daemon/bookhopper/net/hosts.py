@@ -33,7 +33,7 @@ _KEPT_SPARED = 64
 _SLOT_POLL_SECONDS = 0.05
 _TRIAL_SECONDS = 5.0
 _KEPT_HOSTS = 1000
-_KEPT_TROUBLES = 8
+_KEPT_TROUBLES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,20 @@ UNPACED = Pace(delay=0.0, connections=None)
 """For loopback and private hosts that the configuration names: they are the person's own."""
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What a server's fault at one URL says of its host.
+
+    `elsewhere`: other URLs fail, too; `again`: this one did before; `down`: the host is not to be visited
+    now.  After `seconds` another try of this URL makes sense.
+    """
+
+    elsewhere: bool
+    again: bool
+    down: bool
+    seconds: float
+
+
 @dataclass(slots=True)
 class _Host:
     """What is known of one host: until when it is down (the breaker's word) or wants quiet (its own)."""
@@ -58,7 +72,7 @@ class _Host:
     failures: int = 0
     down_until: float = 0.0
     trial: Ticket | None = None
-    troubled: set[int] = field(default_factory=set)
+    troubled: dict[int, int] = field(default_factory=dict)
     throttles: int = 0
     quiet_until: float = 0.0
     quiet_reason: str = ""
@@ -148,18 +162,26 @@ class Hosts:
             host.quiet_reason = reason
             return host.quiet_until - now
 
-    def troubled(self, url: str) -> bool:
-        """Note a fault of the server at a URL; whether the host as a whole must be at fault.
+    def troubled(self, url: str) -> Trouble:
+        """Note a fault of the server at a URL, and tell what it says of the host.
 
-        One that fails at two URLs, nothing having gone well in between, is down; one that fails at the same
-        URL again and again has a fault there, which must not keep the others from their files.
+        One that fails at several URLs, nothing having gone well in between, is soon down; one that fails at
+        the same URL again and again has a fault there, which must not keep others from what they ask for.
         """
         with self._lock:
-            host = self._host(host_and_port(url))
-            elsewhere = bool(host.troubled - {hash(url)})
-            if len(host.troubled) < _KEPT_TROUBLES:
-                host.troubled.add(hash(url))
-            return elsewhere
+            name = host_and_port(url)
+            host, now = self._host(name), self._clock()
+            times = host.troubled.pop(hash(url), 0) + 1
+            host.troubled[hash(url)] = times
+            if len(host.troubled) > _KEPT_TROUBLES:
+                del host.troubled[next(iter(host.troubled))]
+            elsewhere = len(host.troubled) > 1
+            if times == 1 and elsewhere:
+                seconds = self._count_failure(name, host, now)
+            else:
+                pause = _TRIAL_SECONDS * 2.0 ** min(times - 1, 16)
+                seconds = self._jitter(min(pause, BREAKER_MAX_SECONDS))
+            return Trouble(elsewhere, times > 1, host.down_until > now, seconds)
 
     def spare(self, url: str, seconds: float) -> None:
         """Leave one URL alone, because the server said so of it; its host serves others meanwhile."""
@@ -179,17 +201,8 @@ class Hosts:
     def failed(self, url: str) -> float:
         """Count a failed connection; returns the seconds after which another try makes sense."""
         with self._lock:
-            host, now = self._host(host_and_port(url)), self._clock()
-            if host.down_until > now:  # it began before the breaker opened
-                return host.down_until - now
-            host.failures = min(host.failures + 1, 16)
-            if host.failures < BREAKER_FAILURES:
-                return _TRIAL_SECONDS
-            seconds = self._jitter(_pause_of(host))
-            host.down_until = now + seconds
-            if host.failures == BREAKER_FAILURES:
-                log.warning("%s does not answer; its jobs wait, and it is tried again", host_and_port(url))
-            return seconds
+            name = host_and_port(url)
+            return self._count_failure(name, self._host(name), self._clock())
 
     def succeeded(self, url: str) -> None:
         """Note that the host answered: its breaker closes."""
@@ -217,6 +230,18 @@ class Hosts:
         """Tell how many seconds were waited so far so as not to ask these hosts too hard."""
         with self._lock:
             return sum(self._waited.get(name, 0.0) for name in names)
+
+    def _count_failure(self, name: str, host: _Host, now: float) -> float:
+        if host.down_until > now:  # it began before the breaker opened
+            return host.down_until - now
+        host.failures = min(host.failures + 1, 16)
+        if host.failures < BREAKER_FAILURES:
+            return _TRIAL_SECONDS
+        seconds = self._jitter(_pause_of(host))
+        host.down_until = now + seconds
+        if host.failures == BREAKER_FAILURES:
+            log.warning("%s does not answer; its jobs wait, and it is tried again", name)
+        return seconds
 
     def _enter(self, name: str, ticket: Ticket) -> float:
         """Take a connection of the host and return 0, or return the seconds to wait before asking again."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from bookhopper.errors import BookhopperError, HeldError, PermanentError, Scope, TransientError
+from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.ticket import Interrupted, Reason, Ticket
 
 Value = TypeVar("Value")
@@ -23,7 +23,7 @@ _AT_ONCE = 8
 """How many questions one source may have before it; further ones wait for their turn."""
 
 _AGAIN_SECONDS = 30.0
-_FAULTS = (TransientError, PermanentError)
+_FAULTS = (HeldError, TransientError, PermanentError)
 _LOG = logging.getLogger(__name__)
 
 
@@ -46,8 +46,9 @@ class Answers(Generic[Value]):
 def unanswered(faults: Sequence[Fault]) -> HeldError | TransientError:
     """Say what is to become of a job whose question nobody answered.
 
-    Only sources that are out of reach for every question hold the queue.  An answer that cannot be understood
-    may be due to the question, so that it counts as an attempt; one that takes too long holds just this job.
+    Only sources that are out of reach for every question hold the queue.  An answer that takes too long, or
+    whose very address is to be left alone, holds just this job; one that cannot be understood may be due to
+    the question or to the source, and is a TransientError.
     """
     reasons = "; ".join(f"source {fault.source} cannot be asked: {fault.error}" for fault in faults)
     held = [fault.error for fault in faults if isinstance(fault.error, HeldError)]
@@ -117,10 +118,6 @@ class _Question(Generic[Value]):
         try:
             self._slip.check()
             self.values.append(self._call(self._slip))
-        except HeldError as error:
-            # a source's surroundings are the same for every question, and only ours can be the job's matter
-            scope: Scope = "host" if error.scope == "job" else error.scope
-            self.fault = HeldError(str(error), scope=scope, seconds=error.seconds)
         except _FAULTS as error:
             self.fault = error
         except Interrupted:

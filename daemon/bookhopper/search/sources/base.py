@@ -53,9 +53,11 @@ class Credentials:
 class Source(Protocol):
     """A place where books are found.
 
-    Every method may be called from several threads at once.  A fault of the surroundings (host down, index
-    not there yet) raises HeldError, an answer that cannot be understood TransientError; a long call looks at
-    its ticket.  Candidates come back unscored, at most a few dozen, the likeliest first.
+    Every method may be called from several threads at once.  A fault of the surroundings raises HeldError:
+    with scope `host` where it is the same for every question (host down, index not there yet), with scope
+    `job` where it is this one's (an address that is to be left alone).  An answer that cannot be understood
+    raises TransientError; a long call looks at its ticket.  Candidates come back unscored, at most a few
+    dozen, the likeliest first.
     """
 
     name: str

@@ -104,7 +104,7 @@ class FolderSource:
         except OSError as error:
             reason = f"folder {self.path} cannot be read ({error.strerror})"
             raise HeldError(
-                f"{reason}: mount it, or mend its path or rights", seconds=_AWAY_SECONDS
+                f"{reason}: mount it, or mend its path or rights", scope="host", seconds=_AWAY_SECONDS
             ) from error
 
     def _offers(self, book: Book, formats: Sequence[str]) -> tuple[Candidate, ...]:

@@ -185,7 +185,8 @@ class GutenbergIndex:
             yield self._connection()
         except sqlite3.DatabaseError as error:
             raise HeldError(
-                f"the catalogue's index {self.path} is damaged ({error}): delete it, and it is built anew"
+                f"the catalogue's index {self.path} is damaged ({error}): delete it, and it is built anew",
+                scope="host",
             ) from error
 
     def _connection(self) -> sqlite3.Connection:
@@ -194,7 +195,7 @@ class GutenbergIndex:
             status = self.path.stat()
         except FileNotFoundError:
             raise HeldError(
-                "the Gutenberg catalogue is still being indexed: the search waits for it"
+                "the Gutenberg catalogue is still being indexed: the search waits for it", scope="host"
             ) from None
         identity = (status.st_ino, status.st_mtime_ns)
         reader: _Reader | None = getattr(self._local, "reader", None)
@@ -208,7 +209,8 @@ class GutenbergIndex:
         if built_as != INDEX_FORMAT:
             reader.close()
             raise HeldError(
-                "the Gutenberg catalogue is being indexed anew for this version: the search waits"
+                "the Gutenberg catalogue is being indexed anew for this version: the search waits",
+                scope="host",
             )
         with self._lock:
             self._readers.add(reader)

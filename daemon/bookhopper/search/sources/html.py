@@ -313,6 +313,6 @@ class HtmlSource:
             self._quiet_until = time.monotonic() + REFUSED_SECONDS
             raise HeldError(self._refusal, scope="host", seconds=REFUSED_SECONDS) from error
         except HeldError as error:
-            if error.seconds >= REFUSED_SECONDS:
+            if error.scope == "host" and error.seconds >= REFUSED_SECONDS:
                 self._refusal, self._quiet_until = str(error), time.monotonic() + error.seconds
             raise
