@@ -25,6 +25,8 @@ from bookhopper.net.faults import AnswerError
 from bookhopper.net.hosts import Hosts
 from bookhopper.net.session import Fetched, Session, SignIn, _redirected, fetch, new_session, open_stream
 from bookhopper.ticket import Interrupted, Reason, Ticket
+from tests.fakes.dripping import HANDSHAKE, TUNNEL, dripping
+from tests.fakes.proxies import http_proxy
 from tests.fakes.server import answering, free_port, serving
 
 LOCAL = frozenset({"127.0.0.1", "localhost"})
@@ -524,6 +526,35 @@ class TestFaults:
             with (
                 pytest.raises(Interrupted),
                 open_stream(session, url, hosts=hosts, ticket=ticket),
+            ):
+                pass
+            interruption.join(10)
+
+    @pytest.mark.parametrize("way", ["server", "proxy", "behind the proxy"])
+    def test_connecting_that_drips(self, hosts: Hosts, way: str) -> None:
+        with ExitStack() as stack:
+            port = stack.enter_context(dripping(HANDSHAKE if way != "proxy" else TUNNEL))
+            proxy, goal = "", f"https://127.0.0.1:{port}/"
+            if way == "proxy":
+                proxy, goal = f"http://127.0.0.1:{port}", "https://books.example/"
+            elif way == "behind the proxy":
+                proxy = stack.enter_context(http_proxy()).url
+            session = stack.enter_context(new_session(route.Route(LOCAL, proxy=proxy)))
+            with (
+                pytest.raises(HeldError, match=r"no connection in time|does not get done") as held,
+                open_stream(session, goal, hosts=hosts, ticket=Ticket(1), head_seconds=0.1),
+            ):
+                pass
+        assert held.value.scope == "host"
+
+    def test_an_interruption_breaks_off_connecting(self, session: Session, hosts: Hosts) -> None:
+        ticket = Ticket(1)
+        with dripping(HANDSHAKE) as port:
+            interruption = threading.Timer(0.1, ticket.interrupt, [Reason.SHUTDOWN])
+            interruption.start()
+            with (
+                pytest.raises(Interrupted),
+                open_stream(session, f"https://127.0.0.1:{port}/", hosts=hosts, ticket=ticket),
             ):
                 pass
             interruption.join(10)

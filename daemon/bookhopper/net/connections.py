@@ -16,7 +16,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.util.connection import create_connection
 
 from bookhopper.net.addresses import port_of
-from bookhopper.net.heads import watched
+from bookhopper.net.heads import connected, connecting, late, watched
 from bookhopper.net.resolver import UnknownNameError
 from bookhopper.net.route import Route
 
@@ -25,7 +25,21 @@ _FALLBACK_SECONDS = 3.0
 """How long an address may take to answer while there are others to try."""
 
 
-class _Connection(HTTPConnection):
+class WatchedConnection(HTTPConnection):
+    """A connection whose making, TLS and a proxy's answer included, and wait for a head end as awaited."""
+
+    def connect(self) -> None:
+        """Connect; raises ConnectTimeoutError when that takes longer than is waited for a head."""
+        with connecting(ConnectTimeoutError(self, f"{self.host} does not get done with connecting")):
+            super().connect()
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override] # as urllib3 has it
+        """Give the answer once its head has come."""
+        with watched(self.sock):
+            return super().getresponse()
+
+
+class _Connection(WatchedConnection):
     """A connection whose address is resolved once, judged, and then connected to."""
 
     def __init__(self, *args: Any, route: Route, **kwargs: Any) -> None:
@@ -34,12 +48,15 @@ class _Connection(HTTPConnection):
 
     def _new_conn(self) -> Any:
         if self.proxy is not None:  # the host is the proxy's, which the person has named
-            return super()._new_conn()
+            sock = super()._new_conn()
+            connected(sock)
+            return sock
         try:
             addresses = list(self._route.addresses(self.host, self.port))
         except UnknownNameError as fault:
             raise NameResolutionError(self.host, self, fault) from fault  # type: ignore[arg-type]
         sock = self._dialled(addresses)
+        connected(sock)
         sys.audit("http.client.connect", self, self.host, self.port)  # as urllib3 does
         return sock
 
@@ -53,7 +70,8 @@ class _Connection(HTTPConnection):
             try:
                 return self._connected(address, patience)
             except OSError:
-                continue
+                if late():
+                    raise ConnectTimeoutError(self, f"{self.host} does not answer") from None
         try:
             return self._connected(last, self.timeout)
         except TimeoutError as error:
@@ -68,10 +86,6 @@ class _Connection(HTTPConnection):
             source_address=self.source_address,
             socket_options=self.socket_options,
         )
-
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override] # as urllib3 has it
-        with watched(self.sock):
-            return super().getresponse()
 
 
 class _SecureConnection(_Connection, HTTPSConnection):

@@ -1,8 +1,8 @@
 """The wait for an answer's head, which no timeout of single reads bounds: it ends in time or on interruption.
 
-A server that drips its head byte by byte keeps each read short.  requests gives nothing to hold on to before
-the head is whole, so the connections themselves tell whose wait it is (`awaited`).  A TLS handshake that
-drips is not covered: its socket cannot be reached before it is done.
+A server that drips its head byte by byte keeps each read short, and so does one that drips its part of the
+TLS handshake, or a proxy its answer to CONNECT.  requests gives nothing to hold on to before the head is
+whole, so the connections themselves tell whose wait it is (`awaited`).
 """
 
 from __future__ import annotations
@@ -66,6 +66,58 @@ def watched(sock: object) -> Iterator[None]:
         yield
         return
     wait.sock = sock
+    try:
+        with _swept(wait):
+            yield
+    finally:
+        if wait.late:  # whatever was read: a head that was cut off can look like a whole one
+            wait.ticket.check()
+            raise TransientError(
+                f"{safe_url(wait.url)}: the answer's head took longer than {wait.seconds:g} s"
+            )
+
+
+@contextmanager
+def connecting(fault: Exception) -> Iterator[None]:
+    """Let what comes before a request inside the block end as `awaited` says; raises `fault` if it is late.
+
+    `connected` names the socket, once there is one.
+    """
+    wait = _current.get()
+    if wait is None:
+        yield
+        return
+    try:
+        with _swept(wait):
+            yield
+    finally:
+        if isinstance(wait.sock, socket.socket):
+            wait.sock.close()
+        wait.sock = None
+        if wait.late:
+            wait.ticket.check()
+            raise fault
+
+
+def connected(sock: object) -> None:
+    """Note the socket of a connection that is being made, for `connecting` to end what waits on it.
+
+    What it notes is a second handle: TLS takes the first one's number over, so that it would reach nothing.
+    """
+    wait = _current.get()
+    if wait is not None and isinstance(sock, socket.socket):
+        wait.sock = sock.dup()
+
+
+def late() -> bool:
+    """Whether the time for the wait is over, so that another address is not to be tried."""
+    wait = _current.get()
+    return wait is not None and wait.deadline <= time.monotonic()
+
+
+@contextmanager
+def _swept(wait: _Wait) -> Iterator[None]:
+    """Have a wait ended in time, or when its ticket is interrupted, for the block."""
     with _lock:
         _waits.add(wait)
         _see_to_sweeper()
@@ -75,11 +127,6 @@ def watched(sock: object) -> Iterator[None]:
     finally:
         with _lock:
             _waits.discard(wait)
-        if wait.late:  # whatever was read: a head that was cut off can look like a whole one
-            wait.ticket.check()
-            raise TransientError(
-                f"{safe_url(wait.url)}: the answer's head took longer than {wait.seconds:g} s"
-            )
 
 
 def _see_to_sweeper() -> None:

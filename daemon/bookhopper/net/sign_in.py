@@ -1,4 +1,4 @@
-"""Basic sign-in: to one origin only, and with the password as it is now."""
+"""Basic and Digest sign-in: to one origin only, as its server asks, and with the password as it is now."""
 
 from __future__ import annotations
 

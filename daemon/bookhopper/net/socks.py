@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import socks
-from urllib3 import HTTPResponse
 from urllib3.contrib.socks import (
     SOCKSConnection,
     SOCKSHTTPConnectionPool,
@@ -14,24 +13,23 @@ from urllib3.contrib.socks import (
 )
 from urllib3.exceptions import NewConnectionError, ProxyError
 
-from bookhopper.net.heads import watched
+from bookhopper.net.connections import WatchedConnection
+from bookhopper.net.heads import connected
 
 
-class _Connection(SOCKSConnection):
+class _Connection(WatchedConnection, SOCKSConnection):
     def _new_conn(self) -> Any:
         """Connect; tells the proxy's own faults from those of the server behind it."""
         try:
-            return super()._new_conn()
+            sock = super()._new_conn()
         except NewConnectionError as error:
             cause = error.__cause__ or error.__context__
             fault = getattr(cause, "socket_err", None) or cause
             if isinstance(fault, socks.SOCKS5Error | socks.SOCKS4Error):
                 raise  # the proxy serves, and says what is wrong with the way from it
             raise ProxyError("the SOCKS proxy does not serve", fault or error) from error  # type: ignore[arg-type]
-
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override] # as urllib3 has it
-        with watched(self.sock):
-            return super().getresponse()
+        connected(sock)
+        return sock
 
 
 class _SecureConnection(_Connection, SOCKSHTTPSConnection):
