@@ -119,6 +119,15 @@ class BadLine:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Entries of a request that were passed over without a fault: the first one's line, how many, and why."""
+
+    line: int
+    raw: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A request file that was taken: `digest` is the sha256 of its bytes, `report` its report's file name."""
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bookhopper.intake.base import EmptyRequestError, Limits, UnreadableRequestError
 from bookhopper.intake.parse import parse
-from bookhopper.model import BadLine, Collection, Pick, Want
+from bookhopper.model import BadLine, Collection, LeftOut, Pick, Want
 
 GOODREADS = (
     "Book Id,Title,Author,Author l-f,Additional Authors,ISBN,ISBN13,My Rating,Average Rating,Publisher,"
@@ -323,7 +323,7 @@ SHELVES = GOODREADS + "".join(
     ],
 )
 def test_only_the_named_shelves_are_taken(shelves: tuple[str, ...], titles: str) -> None:
-    said: list[str] = []
+    said: list[LeftOut] = []
     entries = list(parse("a.csv", SHELVES.encode(), Limits(shelves=shelves), said.append))
     assert "".join(entry.title for entry in entries if isinstance(entry, Want)) == titles
     assert len(entries) == len(titles)
@@ -331,14 +331,17 @@ def test_only_the_named_shelves_are_taken(shelves: tuple[str, ...], titles: str)
 
 
 def test_what_is_left_out_is_counted_in_one_line() -> None:
-    said: list[str] = []
+    said: list[LeftOut] = []
     assert len(list(parse("a.csv", SHELVES.encode(), None, said.append))) == 2
-    (reason,) = said
-    assert reason == (
-        "4 of 6 rows left out: they are not on to-read but on read (2), currently-reading (1), no shelf (1); "
-        "`intake.shelves` says which are taken"
+    (left_out,) = said
+    assert (left_out.line, left_out.raw) == (3, "4 of 6 rows")
+    assert left_out.reason == (
+        "they are not on to-read (`intake.shelves` says what is taken) but on "
+        "read (2: lines 3, 5); currently-reading (1: line 4); no shelf (1: line 7)"
     )
-    with pytest.raises(EmptyRequestError, match="1 of 1 rows left out: they are not on to-read but on read"):
+    with pytest.raises(
+        EmptyRequestError, match=r"1 of 1 rows left out: they are not on to-read .* but on read"
+    ):
         read(GOODREADS + goodreads(Title="A", Exclusive_Shelf="read"))
 
 

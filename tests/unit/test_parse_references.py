@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from bookhopper.intake.base import EmptyRequestError, Limits, UnreadableRequestError
 from bookhopper.intake.latex import decode_latex
 from bookhopper.intake.parse import parse
-from bookhopper.model import BadLine, Want
+from bookhopper.model import BadLine, LeftOut, Want
 
 BIB = r"""
 % my reading list
@@ -46,7 +47,7 @@ def read(text: str, name: str = "list.bib", limits: Limits | None = None) -> lis
 
 
 def test_a_bibtex_file() -> None:
-    said: list[str] = []
+    said: list[LeftOut] = []
     bronte, goethe, omens, conference = parse("list.bib", BIB.encode(), None, said.append)
     assert bronte == Want(
         title="Jane Eyre: An Autobiography",
@@ -67,7 +68,11 @@ def test_a_bibtex_file() -> None:
     assert omens.line == 19
     assert isinstance(conference, Want)
     assert conference.title == "The Conference ofjan"
-    assert said == ["2 of 6 entries left out: they are no books but @article (1), @phdthesis (1)"]
+    (left_out,) = said
+    assert left_out.raw == "2 of 6 entries"
+    assert re.fullmatch(
+        r"they are no books but @article \(1: line \d+\); @phdthesis \(1: line \d+\)", left_out.reason
+    )
 
 
 @pytest.mark.parametrize(
@@ -160,7 +165,7 @@ T1  - Walden
 
 
 def test_a_ris_file() -> None:
-    said: list[str] = []
+    said: list[LeftOut] = []
     austen, chapter, walden = parse("list.ris", RIS.encode(), None, said.append)
     assert austen == Want(
         title="Pride and Prejudice",
@@ -180,7 +185,7 @@ def test_a_ris_file() -> None:
     )
     assert isinstance(walden, Want)
     assert (walden.title, walden.line) == ("Walden", 22)
-    assert said == ["1 of 4 entries left out: they are no books but JOUR (1)"]
+    assert said == [LeftOut(13, "1 of 4 entries", "they are no books but JOUR (1: line 13)")]
 
 
 def test_bad_records() -> None:

@@ -65,6 +65,15 @@ def test_header_counts_every_line() -> None:
     assert tally.unsettled == 5
 
 
+def test_what_was_left_out_is_a_remark_and_no_line() -> None:
+    remark = Line(2, 3, 1, "4 of 6 rows", LineNote.LEFT_OUT, None, "they are not on to-read but on read (4)")
+    report = text((line(), job(State.DONE)), (remark, None))
+    assert "1 lines: 1 delivered, 0 waiting\n" in report
+    assert report.endswith(
+        "       left out     4 of 6 rows\n                    they are not on to-read but on read (4)"
+    )
+
+
 def test_delivered_line_names_its_file() -> None:
     assert "-> Emma - Jane Austen.epub" in text(
         (line(), job(State.DONE)), names={1: "Emma - Jane Austen.epub"}

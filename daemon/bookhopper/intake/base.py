@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bookhopper.errors import BookhopperError
-from bookhopper.model import BadLine, Want
+from bookhopper.model import BadLine, LeftOut, Want
 
 Entry = Want | BadLine
 
@@ -36,13 +36,6 @@ class Limits:
     shelves: tuple[str, ...] = (TO_READ,)
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """Why entries that are no fault were passed over, and how many; it is the last that a parser gives."""
-
-    reason: str
-
-
 class UnreadableRequestError(BookhopperError):
     """The whole file cannot be read as what it says it is; `line` and `column` count from 1."""
 
@@ -62,7 +55,13 @@ class WantError(ValueError):
 
 
 Parser = Callable[[str, Limits], Iterator[Entry | LeftOut]]
-"""Reads the text of one format (no byte-order mark, no NUL), lazily; raises UnreadableRequestError."""
+"""Reads the text of one format (no byte-order mark, no NUL), lazily; raises UnreadableRequestError.
+
+What was left out is the last that it gives.
+"""
+
+_MOST_KINDS = 5
+_MOST_RUNS = 20
 
 
 def plain(text: str) -> str:
@@ -77,3 +76,30 @@ def shown(text: str) -> str:
     # Cut first: a line may be many megabytes long.
     start = plain(text[: 4 * _SHOWN])
     return start if len(start) <= _SHOWN and len(text) <= 4 * _SHOWN else start[:_SHOWN].rstrip() + "…"
+
+
+def left_out(kinds: Mapping[str, Sequence[int]], total: int, what: str, why: str) -> LeftOut:
+    """Say which of `total` entries were left out, from the lines of each kind: the most frequent kinds first.
+
+    `what` the entries are called, and `why` begins the sentence that the kinds end.
+    """
+    frequent = sorted(kinds.items(), key=lambda kind: -len(kind[1]))
+    named = [f"{kind} ({len(lines):,}: {_runs(lines)})" for kind, lines in frequent[:_MOST_KINDS]]
+    if len(frequent) > _MOST_KINDS:
+        named.append("…")
+    number = sum(map(len, kinds.values()))
+    first = min(lines[0] for lines in kinds.values())
+    return LeftOut(first, f"{number:,} of {total:,} {what}", f"{why} {'; '.join(named)}")
+
+
+def _runs(lines: Sequence[int]) -> str:
+    """Name lines, given in order, in short: `lines 3, 5-9`; of very many the first."""
+    found: list[list[int]] = []
+    for line in lines:
+        if found and found[-1][1] == line - 1:
+            found[-1][1] = line
+        else:
+            found.append([line, line])
+    named = [str(first) if first == last else f"{first}-{last}" for first, last in found[:_MOST_RUNS]]
+    more = ", …" if len(found) > _MOST_RUNS else ""
+    return f"{'line' if len(lines) == 1 else 'lines'} {', '.join(named)}{more}"

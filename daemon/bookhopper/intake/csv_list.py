@@ -7,24 +7,23 @@ the number of its cell.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bookhopper.intake.base import Entry, LeftOut, Limits, UnreadableRequestError, WantError, plain, shown
+from bookhopper.intake.base import Entry, Limits, UnreadableRequestError, WantError, left_out, plain, shown
 from bookhopper.intake.collections import as_line
 from bookhopper.intake.csv_exports import EXPORTS, Export, column_name
 from bookhopper.intake.csv_rows import Row, read_rows
 from bookhopper.intake.yaml_events import Place, Scalar
 from bookhopper.intake.yaml_fields import WANT_KEYS, EntryError, fit_collection, unknown_key
-from bookhopper.model import BadLine, Want
+from bookhopper.model import BadLine, LeftOut, Want
 
 _DELIMITERS = ",;\t|"
 _SEPARATOR = re.compile(rf"sep=([{_DELIMITERS}])[^\S\n]*\n", re.IGNORECASE)
 _SHELF_SIGNS = re.compile(r"[\W_]+")
 _NAMING = frozenset(("title", "isbn", "pick", "works_of", "whole_series", "feed"))
-_MOST_NAMED = 5
 _MOST_SHELVES = 1000
 
 
@@ -88,7 +87,7 @@ def _exported(
 ) -> Iterator[Entry | LeftOut]:
     """Read the rows of an export that stand on the shelves which are taken."""
     wanted = {_shelf_key(shelf) for shelf in limits.shelves}
-    elsewhere: Counter[str] = Counter()
+    elsewhere: defaultdict[str, list[int]] = defaultdict(list)
     total = 0
     for row in rows:
         total += 1
@@ -101,23 +100,16 @@ def _exported(
             shelves = [shelf for shelf in export.shelves(cells) if shelf.strip()]
             if wanted.isdisjoint(map(_shelf_key, shelves)):
                 shelf = shown(shelves[0]) if shelves else "no shelf"
-                elsewhere[shelf if shelf in elsewhere or len(elsewhere) < _MOST_SHELVES else "others"] += 1
+                known = shelf in elsewhere or len(elsewhere) < _MOST_SHELVES
+                elsewhere[shelf if known else "others"].append(row.line)
                 continue
         try:
             yield export.read(cells, row.line, limits)
         except WantError as fault:
             yield BadLine(row.line, 1, _summary(row), str(fault))
     if elsewhere:
-        yield LeftOut(_left_out(elsewhere, total, limits))
-
-
-def _left_out(elsewhere: Counter[str], total: int, limits: Limits) -> str:
-    named = ", ".join(f"{shelf} ({number:,})" for shelf, number in elsewhere.most_common(_MOST_NAMED))
-    more = ", …" if len(elsewhere) > _MOST_NAMED else ""
-    return (
-        f"{elsewhere.total():,} of {total:,} rows left out: they are not on {' or '.join(limits.shelves)} "
-        f"but on {named}{more}; `intake.shelves` says which are taken"
-    )
+        why = f"they are not on {' or '.join(limits.shelves)} (`intake.shelves` says what is taken) but on"
+        yield left_out(elsewhere, total, "rows", why)
 
 
 def _shelf_key(shelf: str) -> str:

@@ -11,12 +11,12 @@ from dataclasses import replace
 from lxml import etree
 
 from bookhopper.hostile_xml import MAX_BYTES, XmlError, parse_xml
-from bookhopper.intake.base import Entry, LeftOut, Limits, UnreadableRequestError, WantError, plain, shown
+from bookhopper.intake.base import Entry, Limits, UnreadableRequestError, WantError, plain, shown
 from bookhopper.intake.csv_exports import own_shelves
 from bookhopper.intake.readings import title_and_authors
 from bookhopper.intake.records import first_isbn, split_series, want_of
 from bookhopper.intake.text import read_line
-from bookhopper.model import BadLine, Reading, Want
+from bookhopper.model import BadLine, LeftOut, Reading, Want
 
 A_FEED = "this is a feed of its own; name its address under `lists:` in the configuration"
 """Why an outline that names a feed is no want."""

@@ -6,11 +6,12 @@ import codecs
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
 
-from bookhopper.intake.base import EmptyRequestError, Entry, LeftOut, Limits, Parser, UnreadableRequestError
+from bookhopper.intake.base import EmptyRequestError, Entry, Limits, Parser, UnreadableRequestError
 from bookhopper.intake.csv_list import parse_csv
 from bookhopper.intake.references import parse_bib, parse_ris
 from bookhopper.intake.text import parse_text
 from bookhopper.intake.yaml_list import parse_yaml
+from bookhopper.model import LeftOut
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -56,7 +57,7 @@ def is_request(name: str) -> bool:
 
 
 def parse(
-    name: str, data: bytes, limits: Limits | None = None, left_out: Callable[[str], None] = lambda _: None
+    name: str, data: bytes, limits: Limits | None = None, left_out: Callable[[LeftOut], None] = lambda _: None
 ) -> Iterator[Entry]:
     """Read a request file, entry by entry; every want and every bad line of it comes out.
 
@@ -70,13 +71,15 @@ def parse(
     return _all_or_nothing(read(data, limits), left_out)
 
 
-def _all_or_nothing(entries: Iterator[Entry | LeftOut], left_out: Callable[[str], None]) -> Iterator[Entry]:
+def _all_or_nothing(
+    entries: Iterator[Entry | LeftOut], left_out: Callable[[LeftOut], None]
+) -> Iterator[Entry]:
     reason = "there is no want in it; write one book a line"
     empty = True
     for entry in entries:
         if isinstance(entry, LeftOut):
-            reason = entry.reason
-            left_out(reason)
+            reason = f"{entry.raw} left out: {entry.reason}"
+            left_out(entry)
         else:
             empty = False
             yield entry

@@ -6,15 +6,15 @@ Of a chapter the book that it stands in is wanted.  Articles, theses and web pag
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from bookhopper.intake.base import Entry, LeftOut, Limits, UnreadableRequestError, WantError, shown
+from bookhopper.intake.base import Entry, Limits, UnreadableRequestError, WantError, left_out, shown
 from bookhopper.intake.bibtex import BibEntry, read_bibtex
 from bookhopper.intake.latex import decode_latex
 from bookhopper.intake.records import natural_name, want_of
 from bookhopper.intake.ris import RisRecord, read_ris
-from bookhopper.model import BadLine, Want
+from bookhopper.model import BadLine, LeftOut, Want
 
 _BIB_BOOKS = frozenset(
     (
@@ -27,47 +27,44 @@ _RIS_BOOKS = frozenset(
     ("BOOK", "EBOOK", "EDBOOK", "CHAP", "ECHAP", "CONF", "CLSWK", "ANCIENT", "ENCYC", "DICT")
 )
 _RIS_CHAPTERS = frozenset(("CHAP", "ECHAP"))
-_MOST_NAMED = 5
 _AND = re.compile(r"[{}\\]|\s+and\s+", re.IGNORECASE)
 _KEYWORDS = re.compile(r"[,;]")
 
 
 def parse_bib(text: str, limits: Limits) -> Iterator[Entry | LeftOut]:
     """Read the books of a BibTeX file."""
-    others: Counter[str] = Counter()
-    books = 0
+    others: defaultdict[str, list[int]] = defaultdict(list)
     for number, entry in enumerate(read_bibtex(text), start=1):
         _check_number(number, entry.line, limits)
         if entry.fault:
             yield BadLine(entry.line, entry.column, shown(entry.raw), entry.fault)
         elif entry.kind not in _BIB_BOOKS:
-            others[f"@{shown(entry.kind)}"] += 1
+            others[f"@{shown(entry.kind)}"].append(entry.line)
         else:
-            books += 1
             try:
                 yield _of_bib(entry, limits)
             except WantError as fault:
                 yield BadLine(entry.line, entry.column, f"@{entry.kind}", str(fault))
-    yield from _left_out(others, books)
+    if others:
+        yield left_out(others, number, "entries", "they are no books but")
 
 
 def parse_ris(text: str, limits: Limits) -> Iterator[Entry | LeftOut]:
     """Read the books of a RIS file."""
-    others: Counter[str] = Counter()
-    books = 0
+    others: defaultdict[str, list[int]] = defaultdict(list)
     for number, record in enumerate(read_ris(text), start=1):
         _check_number(number, record.line, limits)
         if record.fault:
             yield BadLine(record.line, 1, shown(record.raw), record.fault)
         elif record.kind not in _RIS_BOOKS:
-            others[shown(record.kind) or "no type"] += 1
+            others[shown(record.kind) or "no type"].append(record.line)
         else:
-            books += 1
             try:
                 yield _of_ris(record, limits)
             except WantError as fault:
                 yield BadLine(record.line, 1, f"TY  - {record.kind}", str(fault))
-    yield from _left_out(others, books)
+    if others:
+        yield left_out(others, number, "entries", "they are no books but")
 
 
 def _check_number(number: int, line: int, limits: Limits) -> None:
@@ -75,14 +72,6 @@ def _check_number(number: int, line: int, limits: Limits) -> None:
         raise UnreadableRequestError(
             line, 1, f"more than {limits.lines:,} entries; split the list into several files"
         )
-
-
-def _left_out(others: Counter[str], books: int) -> Iterator[LeftOut]:
-    if others:
-        named = ", ".join(f"{kind} ({number:,})" for kind, number in others.most_common(_MOST_NAMED))
-        more = ", …" if len(others) > _MOST_NAMED else ""
-        total = others.total()
-        yield LeftOut(f"{total:,} of {total + books:,} entries left out: they are no books but {named}{more}")
 
 
 def _of_bib(entry: BibEntry, limits: Limits) -> Want:

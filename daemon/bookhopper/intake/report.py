@@ -127,8 +127,12 @@ def _entry(
     line: Line, job: Job | None, names: Mapping[int, str], books_of: BooksOf, tally: Tally
 ) -> Iterator[str]:
     """Show a line, and the books of its collection, and count them."""
-    tally.lines += 1
     raw = _cut(line.raw)
+    if line.note is LineNote.LEFT_OUT:
+        yield f"{'':<7}{'left out':<13}{raw}"
+        yield from _wrapped(line.reason)
+        return
+    tally.lines += 1
     if job is None or line.note is LineNote.BAD:
         tally.bad += 1
         yield f"{line.number:>5}  {'bad':<13}{raw}"

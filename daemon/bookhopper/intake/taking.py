@@ -12,14 +12,14 @@ import logging
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from itertools import chain
 
 from bookhopper.errors import BookhopperError, HeldError
 from bookhopper.intake import base, names
 from bookhopper.intake.base import Limits, UnreadableRequestError
 from bookhopper.intake.folder import RequestFolder, Signature
 from bookhopper.intake.parse import is_request, parse, suffixes, too_large
-from bookhopper.model import BadLine
+from bookhopper.model import BadLine, LeftOut
 from bookhopper.search.normalise import identity
 from bookhopper.store.base import Entry, Intake, NewRequest, Store, Wish
 
@@ -225,10 +225,11 @@ def store_request(folder: RequestFolder, store: Store, limits: Limits, new: NewL
     cannot be made; nothing is left then.
     """
     shown = _shown(new.name)
-    parsed = parse(
-        f"list{new.kind}" if new.kind else new.name, new.data, limits, partial(_say_left_out, shown)
-    )
-    entries = _with_identities(parsed if new.sift is None else filter(None, map(new.sift, parsed)))
+    left_out: list[LeftOut] = []
+    parsed = parse(f"list{new.kind}" if new.kind else new.name, new.data, limits, left_out.append)
+    if new.sift is not None:
+        parsed = filter(None, map(new.sift, parsed))
+    entries = chain(_with_identities(parsed), left_out)  # which is known once all was read
     notice = f"{shown}: bookhopper is reading this list ({new.token})\n"
     report = folder.reserve(names.REPORTS, shown.replace("/", "_"), names.REPORT_SUFFIX, notice)
     digest = hashlib.sha256(new.data).hexdigest()
@@ -241,10 +242,6 @@ def store_request(folder: RequestFolder, store: Store, limits: Limits, new: NewL
     if intake.request.report != report:  # stored by an earlier try, whose report has another name
         folder.remove(names.REPORTS, report)
     return intake
-
-
-def _say_left_out(name: str, reason: str) -> None:
-    _log.info("%s: %s", name, reason, extra={"request": name})
 
 
 def taken(intake: Intake) -> Taken:

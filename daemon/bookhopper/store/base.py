@@ -13,7 +13,19 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bookhopper.errors import BookhopperError
-from bookhopper.model import BadLine, Candidate, Change, Delivery, Job, Pick, Request, Resume, State, Want
+from bookhopper.model import (
+    BadLine,
+    Candidate,
+    Change,
+    Delivery,
+    Job,
+    LeftOut,
+    Pick,
+    Request,
+    Resume,
+    State,
+    Want,
+)
 from bookhopper.store.queries import Queries
 
 Publish = Callable[[Change], None]
@@ -80,7 +92,7 @@ class Wish:
     identity: bytes
 
 
-Entry = Wish | BadLine
+Entry = Wish | BadLine | LeftOut
 
 
 @dataclass(frozen=True, slots=True)

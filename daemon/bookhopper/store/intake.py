@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import count, islice
 from typing import Any
 
-from bookhopper.model import BadLine, Pick, State, Want
+from bookhopper.model import BadLine, LeftOut, Pick, State, Want
 from bookhopper.store import control, rows
 from bookhopper.store.base import Entry, Intake, NewRequest, UnfitError, UnknownJobError, Wish
 from bookhopper.store.codec import want_to_json
@@ -105,7 +105,7 @@ class _Filing:
         jobs: list[tuple[Any, ...]] = []
         lines: list[tuple[Any, ...]] = []
         for entry, ordinal in zip(entries, self._ordinals, strict=False):
-            if isinstance(entry, BadLine) or not self._is_new(entry):
+            if not isinstance(entry, Wish) or not self._is_new(entry):
                 lines.append((request, ordinal, *self._line(entry)))
                 continue
             number, identity, want = next(self._numbers), entry.identity, entry.want
@@ -134,6 +134,8 @@ class _Filing:
         if isinstance(entry, BadLine):
             self.counts[LineNote.BAD] += 1
             return (entry.line, entry.column, entry.raw, LineNote.BAD, None, entry.reason)
+        if isinstance(entry, LeftOut):
+            return (entry.line, 1, entry.raw, LineNote.LEFT_OUT, None, entry.reason)
         want = entry.want
         if want.pick is not None and want.pick.job is not None:
             note, job, reason = self._pick(want, want.pick, want.pick.job)

@@ -21,11 +21,12 @@ class LineNote(StrEnum):
     KNOWN = "known"
     PICKED = "picked"
     BAD = "bad"
+    LEFT_OUT = "left_out"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One entry of a request: `ordinal` counts from 1; `reason` is set for a bad line."""
+    """One entry of a request: `ordinal` counts from 1; `reason` is set where it is bad or left out."""
 
     ordinal: int
     number: int

@@ -11,7 +11,7 @@ const FEW = 20;
 const MOST = 200;
 const UNSCROLLED = 6; // lines that are seen at once: a longer list can be scrolled by keys
 const UNFIT = new Set([400, 413]);
-const NOTES = { new: "new", known: "known already", picked: "picked", bad: "not understood" };
+const NOTES = { new: "new", known: "known already", picked: "picked", bad: "not understood", left_out: "left out" };
 
 export class Add {
   constructor() {
