@@ -178,6 +178,9 @@ def test_books_are_counted_by_state(bench: Bench) -> None:
     bench.store.cancel(books(bench, job)[0].id)
     assert bench.store.books_of([job, 99]) == {job: {State.CANCELLED: 1, State.WANTED: 2}, 99: {}}
     assert bench.store.books_of([]) == {}
+    assert bench.store.paused_books_of([job, 99]) == {job: 0, 99: 0}
+    bench.store.pause(job)
+    assert bench.store.paused_books_of([job]) == {job: 2}
 
 
 def test_a_collection_is_not_history_and_its_list_taken_twice_is_the_same(bench: Bench) -> None:

@@ -17,7 +17,7 @@ from bookhopper.ticket import Ticket
 from tests.queues import candidate, want
 from tests.site import Site
 
-LISTS = ("running", "queue", "aside", "history")
+LISTS = ("running", "collections", "queue", "aside", "history")
 
 
 @pytest.fixture

@@ -13,13 +13,14 @@ from bookhopper.api.routes.history import history, with_deliveries
 from bookhopper.api.routes.queue_status import queue_status
 from bookhopper.api.routes.statistics import statistics
 from bookhopper.api.states import ASIDE, RUNNING, WAITING
-from bookhopper.api.view import View, downloads, progress
+from bookhopper.api.view import View, downloads, is_open, progress
 from bookhopper.model import Job, State
 from bookhopper.store.queries import JobFilter
 from bookhopper.ticket import Ticket
 
 _MOST_LISTED = 200
 _MOST_HISTORY = 50
+_MOST_COLLECTIONS = 50
 _LOOK_SECONDS = 2.0  # after which figures that no change tells of are looked at again
 
 Tickets = Mapping[int, Ticket]
@@ -87,7 +88,8 @@ class Messages:
         if anew:
             return Told(snapshot, snapshot)
         if noted.jobs:
-            change["downloads"] = self._downloads(noted.jobs.values(), tickets)
+            changed = {**self._collections_of(noted.jobs.values()), **noted.jobs}
+            change["downloads"] = self._downloads(changed.values(), tickets)
         if told := [{"id": job, **how} for job, how in moved.items() if job not in noted.jobs]:
             change["progress"] = told
         return Told(_json({"type": "change", **change}) if change else None, snapshot)
@@ -119,6 +121,19 @@ class Messages:
         others = downloads(self._view, [job for job in jobs if job.state is not State.DONE], tickets)
         return others + with_deliveries(self._view, done)
 
+    def _collections_of(self, jobs: Collection[Job]) -> dict[int, Job]:
+        """Read the collections of books that changed: how far these are has changed with them."""
+        parents = {job.parent for job in jobs if job.parent is not None}
+        found = map(self._view.store.job, parents)
+        return {job.id: job for job in found if job is not None}
+
+    def _open_collections(self) -> list[Job]:
+        """List the collections of which books are on the way, the latest first."""
+        expanded = JobFilter(frozenset((State.EXPANDED,)))
+        jobs = self._view.store.jobs(expanded, limit=_MOST_COLLECTIONS)
+        books = self._view.store.books_of([job.id for job in jobs]) if jobs else {}
+        return [job for job in jobs if is_open(books[job.id])]
+
     def _lists_changed(self) -> bool:
         """Tell whether there are jobs that no change told of, or lists were cleared."""
         return self._known != (self._status["total"], self._view.control.cleared)
@@ -132,6 +147,7 @@ class Messages:
         self._known = (self._status["total"], cleared)
         lists = {
             "running": store.jobs(JobFilter(RUNNING), limit=_MOST_LISTED),
+            "collections": self._open_collections(),
             "queue": queue,
             "aside": aside,
         }

@@ -11,7 +11,7 @@ from bookhopper.api.books import best_of, book_id
 from bookhopper.control import Control
 from bookhopper.copies import Copies
 from bookhopper.intake.desk import Desk
-from bookhopper.model import Candidate, Delivery, Job, Resume, State
+from bookhopper.model import UNSETTLED, Candidate, Delivery, Job, Resume, State
 from bookhopper.search.resolve import Resolver
 from bookhopper.store.base import Store
 from bookhopper.ticket import Ticket
@@ -49,14 +49,28 @@ class View:
 def downloads(view: View, jobs: Sequence[Job], tickets: Mapping[int, Ticket]) -> list[dict[str, Any]]:
     """Show jobs as the API does; `tickets` are those of the running ones, by job."""
     collections = [job.id for job in jobs if job.want.collection is not None]
-    books = view.store.books_of(collections) if collections else {}
-    return [download(job, tickets.get(job.id), books.get(job.id)) for job in jobs]
+    if not collections:
+        return [download(job, tickets.get(job.id)) for job in jobs]
+    books, paused = view.store.books_of(collections), view.store.paused_books_of(collections)
+    return [download(job, tickets.get(job.id), books.get(job.id), paused.get(job.id, 0)) for job in jobs]
 
 
-def download(job: Job, ticket: Ticket | None, books: Mapping[State, int] | None = None) -> dict[str, Any]:
+def is_open(books: Mapping[State, int]) -> bool:
+    """Tell of a collection whether any of its books is still on the way."""
+    return any(books.get(state) for state in UNSETTLED)
+
+
+def _is_held(books: Mapping[State, int], paused: int) -> bool:
+    """Tell of a collection whether all of its books that are on the way are paused."""
+    return paused > 0 and paused >= sum(books.get(state, 0) for state in UNSETTLED)
+
+
+def download(
+    job: Job, ticket: Ticket | None, books: Mapping[State, int] | None = None, paused: int = 0
+) -> dict[str, Any]:
     """Show a job as the API does: what was wished, what it became, and how far it is.
 
-    `books` counts a collection's books by state.
+    `books` counts a collection's books by state, and `paused` those that are.
 
     `received` and `total` are bytes, `speed` bytes a second, `eta` seconds, moments seconds since the epoch;
     what is not known is null.  A want that names no title (an ISBN, a pick) is shown by its book's.
@@ -70,7 +84,7 @@ def download(job: Job, ticket: Ticket | None, books: Mapping[State, int] | None 
         "children": None if books is None else {state.value: number for state, number in books.items()},
         "owner": job.owner,
         "state": job.state.value,
-        "paused": job.paused,
+        "paused": job.paused or (books is not None and _is_held(books, paused)),
         "asked": job.asked or None,
         "title": job.want.title or (named.title if named else "") or job.want.isbn or job.want.raw,
         "authors": list(job.want.authors or (named.authors if named else ())),

@@ -112,6 +112,10 @@ class Queries(Protocol):
         """Count the books of some collections by state; at most a thousand collections at once."""
         ...
 
+    def paused_books_of(self, collections: Collection[int]) -> Mapping[int, int]:
+        """Count the books of some collections that are paused; at most a thousand collections at once."""
+        ...
+
     def oldest(self) -> float | None:
         """Tell since when (epoch seconds) the longest waiting WANTED or QUEUED job waits."""
         ...

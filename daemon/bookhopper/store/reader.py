@@ -135,6 +135,16 @@ class Reader(Queries):
             counted[collection][State(state)] = number
         return counted
 
+    def paused_books_of(self, collections: Collection[int]) -> Mapping[int, int]:
+        """Count the books of some collections that are paused."""
+        marks = ", ".join("?" * len(collections))
+        found = self._read.all(
+            "SELECT collection, count(*) FROM books JOIN jobs ON jobs.id = books.job "
+            f"WHERE collection IN ({marks}) AND paused = 1 GROUP BY collection",
+            tuple(collections),
+        )
+        return dict.fromkeys(collections, 0) | dict(found)
+
     def oldest(self) -> float | None:
         """Tell since when the longest waiting job waits."""
         row = self._read.one(

@@ -4,6 +4,7 @@ import { sharedActions } from "./actions.js";
 import { Add, takeDrops } from "./add.js";
 import { onRefused } from "./api.js";
 import { Aside } from "./aside.js";
+import { Collections } from "./collections.js";
 import { byId, icon } from "./dom.js";
 import { renderFigures } from "./figures.js";
 import { Header } from "./header.js";
@@ -30,7 +31,7 @@ const signIn = new SignIn((session) => {
 const mayChange = (download) => signIn.session.admin || download.owner === signIn.session.name;
 const parts = { state, told, mayChange, actions: sharedActions(told) };
 const header = new Header(parts);
-const sections = [Running, Aside, Queue, History].map((Section) => new Section(parts));
+const sections = [Running, Collections, Aside, Queue, History].map((Section) => new Section(parts));
 takeDrops(new Add());
 
 /** Draw what is known; `afresh` also what has changed only by the passing of time. */

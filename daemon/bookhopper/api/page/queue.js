@@ -8,6 +8,7 @@ import * as format from "./format.js";
 import { RowList } from "./list.js";
 import { announce, attempt } from "./notices.js";
 import { Order } from "./order.js";
+import { priorityForm } from "./priority.js";
 import { Row } from "./row.js";
 import { PAGE, shortage } from "./state.js";
 import { isHeld, titleOf, waiting } from "./words.js";
@@ -134,7 +135,7 @@ export class Queue {
   }
 
   moves(download) {
-    const { id, priority } = download;
+    const { id } = download;
     const title = titleOf(download);
     const move = (way, word) => {
       const button = el("button", { type: "button", class: "spelled", "aria-label": `${word}: ${title}` });
@@ -144,24 +145,6 @@ export class Queue {
       return button;
     };
     const buttons = [move("top", "To the top"), move("up", "Up"), move("down", "Down")];
-    return el("div", { class: "moves" }, ...buttons, this.priority(id, priority, title));
-  }
-
-  priority(id, priority, title) {
-    const number = el("input", { type: "number", step: 1, value: priority, name: "priority", class: "small" });
-    const hint = el("span", { class: "hint", id: `priority-hint-${id}` }, "lower goes first; 0 is urgent");
-    number.setAttribute("aria-describedby", hint.id);
-    const set = el("button", { type: "submit", class: "spelled", "aria-label": `Set priority: ${title}` }, "Set");
-    const form = el("form", { class: "priority" }, el("label", {}, "Priority ", number), set, hint);
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      attempt(() => this.prioritise(id, Number(number.value), title));
-    });
-    return form;
-  }
-
-  async prioritise(id, priority, title) {
-    this.told(await api.setPriority(id, priority));
-    announce(`${title} has priority ${priority}`);
+    return el("div", { class: "moves" }, ...buttons, priorityForm(download, this.told));
   }
 }

@@ -11,6 +11,7 @@ const PAGE = 200;
 const WAITING = new Set(["wanted", "searching", "queued"]);
 const RUNNING = new Set(["downloading", "placed"]);
 const ASIDE = new Set(["ambiguous", "missing", "failed"]);
+const EXPANDED = new Set(["expanded"]);
 const ENDED = new Set(["done", "owned", "duplicate", "failed", "cancelled"]);
 
 const byUrgency = (a, b) => a.priority - b.priority || a.position - b.position || a.id - b.id;
@@ -19,9 +20,13 @@ const byStart = (a, b) => a.changed - b.changed || a.id - b.id;
 const byEnd = (a, b) => b.changed - a.changed || b.id - a.id;
 const byNeed = (a, b) => (b.state === "ambiguous") - (a.state === "ambiguous") || byEnd(a, b);
 
-/** The lists of the page: which states each shows, in which order. */
+const ON_THE_WAY = [...WAITING, ...RUNNING];
+const isOpen = ({ children }) => ON_THE_WAY.some((state) => children?.[state] > 0);
+
+/** The lists of the page: which states each shows, in which order, and of those which. */
 const LISTS = {
   running: { states: RUNNING, order: byStart },
+  collections: { states: EXPANDED, order: byArrival, fits: isOpen },
   queue: { states: WAITING, order: byUrgency },
   aside: { states: ASIDE, order: byNeed },
   history: { states: ENDED, order: byEnd },
@@ -116,10 +121,11 @@ export class State {
   }
 
   put(download) {
-    for (const [name, { states }] of Object.entries(LISTS)) {
+    for (const [name, { states, fits = () => true }] of Object.entries(LISTS)) {
       const map = this.maps[name];
       const known = map.get(download.id);
-      const shown = states.has(download.state) && (name !== "queue" || known || this.reaches(download));
+      const near = name !== "queue" || known || this.reaches(download);
+      const shown = states.has(download.state) && fits(download) && near;
       if (!shown && !known) continue;
       if (shown) map.set(download.id, { ...known, ...download });
       else map.delete(download.id);

@@ -2,7 +2,13 @@
 
 import * as format from "./format.js";
 
-const STAGES = { search: "searching", download: "downloading", verify: "checking", deliver: "delivering" };
+const STAGES = {
+  search: "searching",
+  locate: "looking for its file",
+  download: "downloading",
+  verify: "checking",
+  deliver: "delivering",
+};
 const OUTCOMES = {
   done: "delivered",
   owned: "there already",
@@ -76,6 +82,29 @@ export function progress(download) {
       facts.push(`${format.duration(download.eta)} left`);
     }
   }
+  return facts.join(" · ");
+}
+
+/** How many books a collection has, how many of them are there, are on their way or need somebody. */
+export function books({ children }) {
+  const sum = (...states) => states.reduce((total, state) => total + (children[state] ?? 0), 0);
+  return {
+    all: sum(...Object.keys(children)),
+    there: sum("done", "owned", "duplicate"),
+    running: sum("downloading", "placed"),
+    aside: sum("ambiguous", "missing", "failed"),
+    cancelled: sum("cancelled"),
+  };
+}
+
+/** How far a collection is: "12 of 40 books · 2 running · 1 needs you". */
+export function booksSoFar(download) {
+  const { all, there, running, aside, cancelled } = books(download);
+  const facts = [`${format.count(there)} of ${format.plural(all, "book")}`];
+  if (download.paused) facts.push("paused");
+  if (running) facts.push(`${format.count(running)} running`);
+  if (aside) facts.push(aside === 1 ? "1 needs you" : `${format.count(aside)} need you`);
+  if (cancelled) facts.push(`${format.count(cancelled)} cancelled`);
   return facts.join(" · ");
 }
 
