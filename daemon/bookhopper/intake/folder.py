@@ -155,8 +155,12 @@ class RequestFolder:
                     if _begins_with(inner, name, data):
                         return name
                     continue
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
+                try:
+                    with os.fdopen(handle, "wb") as file:
+                        file.write(data)
+                except OSError:  # a full disk: the next try is to find the name free
+                    os.unlink(name, dir_fd=inner)
+                    raise
                 return name
         raise FileExistsError(f"{sub}/ holds ten thousand files named {names.display(wanted)}")
 
