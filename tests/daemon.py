@@ -16,6 +16,7 @@ from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
 
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.waiting import DEADLINE, until
 
@@ -184,6 +185,19 @@ class Daemon:
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Call its HTTP server, with its own token: JSON there, where `body` is given, and back."""
+        return json.loads(self._call(method, path, body))
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Read a metric of its own, summed over what these labels leave open."""
+        families = text_string_to_metric_families(self._call("GET", "/metrics"))
+        return sum(
+            sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == f"bookhopper_{name}" and labels.items() <= sample.labels.items()
+        )
+
+    def _call(self, method: str, path: str, body: Any = None) -> str:
         address = json.loads((self.state / "server.json").read_text(encoding="utf-8"))
         headers = {"Authorization": f"Bearer {address['token']}"}
         data = None
@@ -192,7 +206,8 @@ class Daemon:
             data = json.dumps(body).encode()
         request = Request(address["url"] + path, data, headers, method=method)
         with _opener.open(request, timeout=DEADLINE) as answer:
-            return json.load(answer)
+            text: str = answer.read().decode()
+            return text
 
     def counts(self) -> dict[str, int]:
         """Count its jobs by state, those states only that have any."""
