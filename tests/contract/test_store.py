@@ -352,6 +352,19 @@ def test_a_list_of_known_wants_is_unsettled_until_they_are(bench: Bench) -> None
     assert bench.store.names(1) == bench.store.names(2) == {job: f"{job}.epub"}
 
 
+def test_requests_are_changed_by_their_taking_and_by_every_line_that_goes_on(bench: Bench) -> None:
+    job = bench.downloading()
+    before = time.time()
+    bench.drop(want("Dune"))
+    assert bench.store.requests_changed(before) == [2]
+    assert bench.drop(want("Emma")) == [job]
+    later = time.time()
+    assert bench.store.requests_changed(later) == []
+    bench.store.place(delivery(job))
+    assert sorted(bench.store.requests_changed(later)) == [1, 3]
+    assert sorted(bench.store.requests_changed(0.0)) == [1, 2, 3]
+
+
 def test_a_closed_store_says_so(bench: Bench) -> None:
     bench.store.close()
     with pytest.raises(StoreError):

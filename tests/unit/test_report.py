@@ -220,6 +220,32 @@ def test_reports_of_unsettled_requests_are_written_at_the_start(place: Place) ->
     until(lambda: "1 waiting" in place.report())
 
 
+def test_a_report_that_a_crash_kept_from_its_last_line_is_written_at_the_start(place: Place) -> None:
+    completed: list[int] = []
+    place.add("a.txt", "Emma\n")
+    place.settle()  # and no reporter hears of it
+    start(place, completed=completed)
+    until(lambda: "1 missing" in place.report())
+    assert completed == []
+
+
+def test_what_is_known_to_be_written_is_not_written_again(place: Place) -> None:
+    place.add("a.txt", "Emma\n")
+    place.settle()
+    start(place)
+    until(lambda: place.store.setting("reports written until"))
+    place.reporter, earlier = None, place.reporter
+    assert earlier is not None
+    earlier.stop()
+    assert earlier.join(time.monotonic() + DEADLINE)
+    place.store.set_setting("reports written until", repr(time.time()))
+    (place.path / "reports" / "a.txt.report.txt").unlink()
+    place.add("b.txt", "Dune\n")
+    start(place)
+    until(lambda: "1 waiting" in place.report("b.txt"))
+    assert [path.name for path in (place.path / "reports").iterdir()] == ["b.txt.report.txt"]
+
+
 def test_changes_reach_every_report_that_holds_the_job(place: Place) -> None:
     place.add("a.txt", "Emma\n")
     place.add("b.txt", "Emma\nDune\n")

@@ -24,6 +24,12 @@ _SHARE = 20
 
 _RETRY_SECONDS = 30.0
 _LOOK_SECONDS = 60.0
+_WRITTEN = "reports written until"
+"""The setting that tells up to which moment every change stands in its report, on the disk."""
+
+_MARK_SECONDS = 600.0
+_MARGIN_SECONDS = 3600.0
+"""Far more than lies between a change's moment and its commit, clocks that are put right included."""
 
 Completed = Callable[[int, float], None]
 """Hears of a request whose last want is settled, and how many seconds after it was taken; once each."""
@@ -59,6 +65,7 @@ class Reporter:
         self._changes: list[tuple[int, int, int]] = []
         self._reports: dict[int, _Report] = {}
         self._complaint = ""
+        self._mark_due = 0.0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
 
@@ -68,7 +75,7 @@ class Reporter:
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin, with the reports of all requests that are not settled."""
+        """Begin, with the reports of what is not settled, and of what a crash may have kept them from."""
         self._thread.start()
 
     def changed(self, change: Change) -> None:
@@ -109,18 +116,38 @@ class Reporter:
                     self._wake.wait(self._patience())
             self._note_changes()
             self._write_due()
+            if time.monotonic() >= self._mark_due:
+                self._mark()
         self._note_changes()
         for request, report in self._dirty():
             self._write_safely(request, report)
+        self._mark()
 
     def _begin(self) -> None:
         try:
-            unsettled = self._store.unsettled_requests()
+            unsettled = set(self._store.unsettled_requests())
+            changed = set(self._store.requests_changed(self._written_until()))
         except BookhopperError as fault:
             self._complain(str(fault))
             return
-        for request in unsettled:
+        self._finished |= changed - unsettled  # that these have ended is no news
+        for request in unsettled | changed:
             self._report(request).dirty = True
+
+    def _written_until(self) -> float:
+        """Tell up to which moment (epoch seconds) every change is known to stand in its report."""
+        until = float(self._store.setting(_WRITTEN) or 0.0)
+        return until if until <= time.time() else 0.0
+
+    def _mark(self) -> None:
+        """Note that all reports are written, so that the next start need not look at the older ones."""
+        if self._dirty():
+            return
+        try:
+            self._store.set_setting(_WRITTEN, repr(time.time() - _MARGIN_SECONDS))
+        except BookhopperError as fault:
+            self._complain(str(fault))
+        self._mark_due = time.monotonic() + _MARK_SECONDS
 
     def _patience(self) -> float:
         if self._stopping:

@@ -138,6 +138,10 @@ class Queries(Protocol):
         """List the requests that have a line without a book or a reason yet."""
         ...
 
+    def requests_changed(self, since: float) -> Sequence[int]:
+        """List the requests that were stored, or had a line change its state, at a moment or after it."""
+        ...
+
     # the ledger
 
     def delivered(self, source: str, key: str, format_: str) -> int | None:

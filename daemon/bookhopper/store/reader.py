@@ -209,6 +209,15 @@ class Reader(Queries):
         )
         return [row[0] for row in found]
 
+    def requests_changed(self, since: float) -> list[int]:
+        """List the requests that were stored, or had a line change its state, at a moment or after it."""
+        found = self._read.all(
+            "SELECT id FROM requests WHERE created >= ?1 UNION SELECT request_jobs.request FROM request_jobs "
+            "JOIN jobs ON jobs.id = request_jobs.job WHERE jobs.changed >= ?1",
+            (since,),
+        )
+        return [row[0] for row in found]
+
     # the ledger
 
     def delivered(self, source: str, key: str, format_: str) -> int | None:
