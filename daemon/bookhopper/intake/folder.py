@@ -6,8 +6,10 @@ somebody puts into the folder leads out of it, and nothing blocks (a FIFO is nev
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +20,7 @@ from bookhopper.intake import names
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILL_FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CHUNK = 1 << 20
 
 
@@ -46,6 +49,7 @@ class RequestFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._alone = threading.Lock()  # an empty file is somebody's for the moment until it is filled
 
     def identity(self) -> tuple[int, int] | None:
         """Tell which folder lies at the path now (device and inode); None when there is none."""
@@ -106,21 +110,24 @@ class RequestFolder:
     def sync(self) -> None:
         """Put the folder's entries on the disk."""
         with self._open() as folder:
-            os.fsync(folder)
+            _sync(folder)
 
     def file_away(self, name: str, sub: str, wanted: str) -> str:
-        """Move a file into a sub-folder under the first free variant of a name; returns that."""
-        with self._open() as folder, self._open_sub(folder, sub) as inner:
+        """Move a file into a sub-folder under the first free variant of a name; returns that.
+
+        A rename replaces, so the name is taken by an empty file of our own first.  One that is empty already
+        counts as free: it is from a try that a crash cut short, and there is nothing in it to be lost.
+        """
+        with self._alone, self._open() as folder, self._open_sub(folder, sub) as inner:
             for variant in names.numbered(wanted):
-                # A rename replaces, so the name is taken by an empty file of our own first.
-                with suppress(FileExistsError):
-                    os.close(os.open(variant, _NEW_FLAGS, 0o666, dir_fd=inner))
-                    try:
-                        os.rename(name, variant, src_dir_fd=folder, dst_dir_fd=inner)
-                    except OSError:
-                        os.unlink(variant, dir_fd=inner)
-                        raise
-                    return variant
+                if not _reserved(inner, variant):
+                    continue
+                try:
+                    os.rename(name, variant, src_dir_fd=folder, dst_dir_fd=inner)
+                except OSError:
+                    os.unlink(variant, dir_fd=inner)
+                    raise
+                return variant
         raise FileExistsError(f"{sub}/ holds ten thousand files named {names.display(wanted)}")
 
     def look_in(self, sub: str, wanted: Iterable[str]) -> dict[str, Signature]:
@@ -140,32 +147,28 @@ class RequestFolder:
     def reserve(self, sub: str, wanted: str, suffix: str, content: str, *, beside: bool = False) -> str:
         """Make a new file with this content under the first free variant and suffix; returns its name.
 
-        One that begins with the same content counts as free: it is from a try that a crash cut short.  With
-        `beside` the variant without the suffix must be free as well, for a file that will lie beside it.
+        One that is empty or begins with the same content counts as free: it is from a try that a crash cut
+        short.  With `beside` the variant without the suffix must be free as well, for a file that will lie
+        beside it.
         """
         data = content.encode()
-        with self._open() as folder, self._open_sub(folder, sub) as inner:
+        with self._alone, self._open() as folder, self._open_sub(folder, sub) as inner:
             for variant in names.numbered(wanted):
                 name = variant + suffix
                 if beside and _is_there(inner, variant):
                     continue
-                try:
-                    handle = os.open(name, _NEW_FLAGS, 0o666, dir_fd=inner)
-                except FileExistsError:
-                    if _begins_with(inner, name, data):
-                        return name
-                    continue
-                try:
-                    with os.fdopen(handle, "wb") as file:
-                        file.write(data)
-                except OSError:  # a full disk: the next try is to find the name free
-                    os.unlink(name, dir_fd=inner)
-                    raise
-                return name
+                if _reserved(inner, name):
+                    _fill(inner, name, data)
+                    return name
+                if _begins_with(inner, name, data):
+                    return name
         raise FileExistsError(f"{sub}/ holds ten thousand files named {names.display(wanted)}")
 
     def write(self, sub: str, name: str, lines: Iterable[str]) -> None:
-        """Write a text file so that a reader sees the old one or the new one, never half of it."""
+        """Write a text file so that a reader sees the old one or the new one, never half of it.
+
+        When this returns, the new one is on the disk.
+        """
         temporary = f".{names.fitting(name)}.tmp"
         with self._open() as folder, self._open_sub(folder, sub) as inner:
             with suppress(FileNotFoundError):
@@ -174,7 +177,10 @@ class RequestFolder:
             try:
                 with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="\n") as file:
                     file.writelines(f"{line}\n" for line in lines)
+                    file.flush()
+                    os.fsync(file.fileno())
                 os.rename(temporary, name, src_dir_fd=inner, dst_dir_fd=inner)
+                _sync(inner)
             except BaseException:
                 with suppress(OSError):
                     os.unlink(temporary, dir_fd=inner)
@@ -219,6 +225,36 @@ def _is_there(folder: int, name: str) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _reserved(folder: int, name: str) -> bool:
+    """Make an empty file unless there is one; False where the name is another file's."""
+    try:
+        os.close(os.open(name, _NEW_FLAGS, 0o666, dir_fd=folder))
+    except FileExistsError:
+        with suppress(FileNotFoundError):
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            return stat.S_ISREG(found.st_mode) and found.st_size == 0
+        return False
+    return True
+
+
+def _fill(folder: int, name: str, data: bytes) -> None:
+    try:
+        with os.fdopen(os.open(name, _FILL_FLAGS, dir_fd=folder), "wb") as file:
+            file.write(data)
+    except OSError:  # a full disk: the next try is to find the name free
+        os.unlink(name, dir_fd=folder)
+        raise
+
+
+def _sync(folder: int) -> None:
+    """Put a folder's entries on the disk; some network file systems know no such thing."""
+    try:
+        os.fsync(folder)
+    except OSError as fault:
+        if fault.errno != errno.EINVAL:
+            raise
 
 
 def _begins_with(folder: int, name: str, data: bytes) -> bool:
