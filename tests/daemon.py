@@ -30,14 +30,13 @@ _opener = build_opener(ProxyHandler({}))
 class Daemon:
     """One set of folders and the daemon that works in them; it may be started again and again.
 
-    `settings` adds sections to the configuration or replaces them; `module` is what is run, and `environment`
-    is added to the process's own; both may change between two lives.
+    `settings` adds sections to the configuration or replaces them; `environment` is added to the process's
+    own; it, `under` and `program` may change between two lives.
     """
 
     def __init__(
         self, folder: Path, settings: Mapping[str, Any], *, ingest: Path | None = None, name: str = "daemon"
     ) -> None:
-        self.module = "bookhopper"
         self.environment: dict[str, str] = {}
         folder.mkdir(exist_ok=True)
         self.requests = folder / "requests"
@@ -46,6 +45,8 @@ class Daemon:
         self.notices: list[str] = []
         self.under: Sequence[str] = ()
         """The command that runs it, with its arguments, where it is to have other limits or mounts."""
+        self.program: Sequence[str] = ("-m", "bookhopper")
+        """What Python runs; the daemon's own command line follows."""
         self._config = folder / f"{name}.yaml"
         self._log = folder / f"{name}.log"
         self._notify = f"bookhopper-test-{os.getpid()}-{next(_numbers)}"
@@ -83,7 +84,7 @@ class Daemon:
         path = os.pathsep.join(filter(None, (str(ROOT / "daemon"), str(ROOT), os.environ.get("PYTHONPATH"))))
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self.under, sys.executable, "-m", self.module, "run", "--config", str(self._config)],
+                [*self.under, sys.executable, *self.program, "run", "--config", str(self._config)],
                 env={
                     **os.environ,
                     "PYTHONPATH": path,

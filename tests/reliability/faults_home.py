@@ -46,7 +46,7 @@ class Home:
         download = {"keep_free": 0, "workers": 2, "timeout": "5 s"}
         folder.mkdir(exist_ok=True)
         self.daemon = Daemon(folder, {"sources": [source], "download": download, **settings})
-        self.daemon.module = MODULE
+        self.daemon.program = ("-m", MODULE)
         self.wished: list[str] = []
         stack.callback(self.daemon.close)
 

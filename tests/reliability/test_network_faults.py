@@ -50,7 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
             "match": {"searchers": 4},
         }
         daemon = Daemon(folder / "home", settings)
-        daemon.module = MODULE
+        daemon.program = ("-m", MODULE)
         daemon.environment["REQUESTS_CA_BUNDLE"] = str(authority.bundle)
         stack.callback(daemon.close)
         daemon.start()
