@@ -6,21 +6,35 @@ raises the one whose meaning fits and never sleeps or counts by itself.
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Literal
 
 Scope = Literal["job", "host", "queue"]
 
 
+def printable(text: str) -> str:
+    """Make a text that may come from outside fit for one line: what is unseen becomes �, a wide blank ' '."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else " " if unicodedata.category(character) == "Zs" else "�"
+        for character in text
+    )
+
+
 class BookhopperError(Exception):
-    """Anything that a person should read as one line instead of a traceback."""
+    """Anything that a person should read as one line instead of a traceback, whatever it quotes."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class ConfigError(BookhopperError):
     """The configuration cannot be used; each fault names file, line and column."""
 
     def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
+        self.faults = [printable(fault) for fault in faults]
+        Exception.__init__(self, "\n".join(self.faults))
 
 
 class TransientError(BookhopperError):

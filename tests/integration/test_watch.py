@@ -159,6 +159,14 @@ def test_long_names_are_cut_before_their_suffix() -> None:
     assert all(len(os.fsencode(name)) <= 255 for name, _ in zip(names.numbered(long), range(3), strict=False))
 
 
+def test_long_names_of_any_bytes_keep_their_beginning() -> None:
+    latin = os.fsdecode(b"\xe8" * 240 + b".txt")
+    taken = names.from_private(names.private_name(latin))
+    assert taken is not None
+    assert latin.startswith(taken.name.removesuffix(".txt"))
+    assert len(taken.name) > 200
+
+
 def test_names_of_any_bytes_can_be_shown() -> None:
     assert names.display(os.fsdecode(b"li\xffst\n.txt")) == "li�st .txt"
 

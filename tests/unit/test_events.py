@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bookhopper.errors import ConfigError, TransientError
 from bookhopper.model import Change, Job, State, Want
 from bookhopper.observe import logs
 from bookhopper.observe.events import Events
@@ -148,3 +149,16 @@ def test_the_log_goes_to_standard_error(
     logging.getLogger("bookhopper").debug("unheard")
     logging.getLogger("urllib3").warning("unheard")
     assert pytest.raises(AssertionError, match=f"^{pattern}$").matches(AssertionError(stream.getvalue()))
+
+
+def test_nothing_adds_a_line_to_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is logged, and by whom: a message is one line, and an error is too."""
+    logs.configure("info")
+    hostile = "x\nERROR bookhopper: forged\r\x1b[2J\u2028y\xa0z"
+    logging.getLogger("bookhopper.test").warning("taken: %s", hostile)
+    logging.getLogger("bookhopper.test").warning(TransientError(hostile))
+    lines = capsys.readouterr().err.split("\n")
+    shown = "x�ERROR bookhopper: forged��[2J�y z"
+    assert lines == [f"WARNING bookhopper.test: taken: {shown}", f"WARNING bookhopper.test: {shown}", ""]
+    assert ConfigError([hostile, "two"]).faults == [shown, "two"]
+    assert str(ConfigError([hostile, "two"])) == f"{shown}\ntwo"

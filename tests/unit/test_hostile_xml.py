@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bookhopper.hostile_xml import MAX_MARKUP, XmlError, parse_xml
+from bookhopper.hostile_xml import MAX_MARKUP, XmlError, local_name, parse_xml
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,29 @@ def test_entities_are_neither_expanded_nor_loaded() -> None:
     root = parse_xml(document)
     assert root.text is None
     assert [reference.text for reference in root] == ["&a;", "&f;"]
+
+
+@pytest.mark.parametrize(
+    "reference", ["&#xD800;", "&#xdfff;", "&#x00dC12;", "&#55296;", "&#057343;", "&#56789;"]
+)
+def test_a_half_character_breaks_no_text(reference: str) -> None:
+    root = parse_xml(f"<r a='x{reference}y'>t{reference}u</r>".encode())
+    assert (root.get("a"), root.text) == ("x\ufffdy", "t\ufffdu")
+
+
+@pytest.mark.parametrize("reference", ["&#xD7FF;", "&#xE000;", "&#55295;", "&#57344;"])
+def test_its_neighbours_are_characters(reference: str) -> None:
+    assert len(parse_xml(f"<r>{reference}</r>".encode()).text or "") == 1
+
+
+def test_half_characters_in_utf_16_are_refused() -> None:
+    with pytest.raises(XmlError, match="no XML"):
+        parse_xml("<r a='&#xD800;'/>".encode("utf-16"))
+
+
+@pytest.mark.parametrize(
+    ("document", "name"), [(b"<a:b/>", "a:b"), (b"<:b/>", ":b"), (b"<b xmlns='u'/>", "b")]
+)
+def test_any_name_that_is_parsed_can_be_told(document: bytes, name: str) -> None:
+    assert local_name(parse_xml(document)) == name
+    assert local_name(parse_xml(b"<r>&x;</r>")[0]) == ""

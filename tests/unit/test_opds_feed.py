@@ -212,3 +212,19 @@ class TestSearchDescription:
     def test_a_description_without_atom(self) -> None:
         document = b'<OpenSearchDescription xmlns="http://a9.com/-/spec/opensearch/1.1/"/>'
         assert parse_search_description(document, URL) == ""
+
+
+@pytest.mark.parametrize(
+    ("document", "name"), [(b"<a:b/>", "<a:b>"), (b"<:b/>", "<:b>"), (b"<html/>", "<html>")]
+)
+def test_what_is_no_feed_is_named_whatever_its_name(document: bytes, name: str) -> None:
+    with pytest.raises(TransientError, match=name):
+        parse_feed(document, "http://catalogue.example/")
+
+
+def test_an_address_with_a_control_character_is_none() -> None:
+    feed = parse_feed(
+        b'<feed xmlns="http://www.w3.org/2005/Atom"><link href="/a&#127;b"/><link href="/c"/></feed>',
+        "http://catalogue.example/",
+    )
+    assert [link.href for link in feed.links] == ["http://catalogue.example/c"]

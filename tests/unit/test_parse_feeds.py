@@ -149,6 +149,15 @@ def test_nothing_is_loaded_or_expanded(tmp_path: Path) -> None:
     assert all(len(entry.raw) < 100 and "secret" not in entry.raw for entry in entries)
 
 
+def test_entities_and_half_characters_are_no_fault_of_the_list() -> None:
+    (want,) = read("<rss><item>&oops;<title>Emma &#xD800;</title></item></rss>", "list.rss")
+    assert isinstance(want, Want)
+    assert want.title == "Emma \ufffd"
+    (want,) = read("<opml><body><outline text='Emma&#xDC00;'/></body></opml>", "list.opml")
+    assert isinstance(want, Want)
+    assert want.title == "Emma\ufffd"
+
+
 def test_other_encodings_and_limits() -> None:
     text = '<?xml version="1.0" encoding="ISO-8859-1"?><rss><item><title>Père Goriot</title></item></rss>'
     (found,) = read(text.encode("latin-1"))

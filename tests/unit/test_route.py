@@ -339,6 +339,11 @@ def test_names_that_are_plainly_local(host: str, local: bool) -> None:
     assert addresses.is_plainly_local(host) is local
 
 
+@pytest.mark.parametrize(("host", "local"), [("a\0b", True), ("books.example\0", False), ("\udc80", True)])
+def test_what_is_no_name_is_no_fault(host: str, local: bool) -> None:
+    assert addresses.is_plainly_local(host) is local
+
+
 def test_behind_a_proxy_a_local_name_must_be_admitted() -> None:
     route = Route(addresses.ports_named("http://nas/opds"), proxy="socks5h://127.0.0.1:9050")
     route.judge("nas", 80)

@@ -448,6 +448,19 @@ class TestFaults:
         with pytest.raises(HeldError, match="proxy cannot be reached"):
             get(session, hosts, "http://books.invalid/")
 
+    def test_a_port_of_407_is_no_refusal(
+        self, session: requests.Session, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with socket.socket() as taken:
+            for port in range(40700, 40800):
+                with suppress(OSError):
+                    taken.bind(("127.0.0.1", port))
+                    break
+            monkeypatch.setenv("http_proxy", "http://{}:{}".format(*taken.getsockname()))
+            monkeypatch.setenv("no_proxy", "")
+            with pytest.raises(HeldError, match="proxy cannot be reached"):
+                get(session, hosts, "http://books.invalid/")
+
     @pytest.mark.parametrize(
         "url", ["ftp://a.example/x", "a.example", "http://", "http://a:b:c/", "file:///etc/x"]
     )

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from lxml import etree
 
-from bookhopper.hostile_xml import MAX_BYTES, XmlError, parse_xml
+from bookhopper.hostile_xml import MAX_BYTES, XmlError, local_name, parse_xml
 from bookhopper.intake.base import Entry, Limits, UnreadableRequestError, WantError, plain, shown
 from bookhopper.intake.csv_exports import own_shelves
 from bookhopper.intake.readings import title_and_authors
@@ -56,7 +56,7 @@ def _feeds(root: etree._Element) -> dict[str, int]:
 
 def _entries(root: etree._Element, limits: Limits) -> Iterator[Entry]:
     """Give a want for each item of a feed, or for each leaf of an outline that is no feed."""
-    name = _name(root)
+    name = local_name(root)
     read = _of_outline if name == "opml" else _of_item
     found = _leaves(root) if name == "opml" else _items(root, _ITEMS[name])
     for number, element in enumerate(found, start=1):
@@ -66,7 +66,7 @@ def _entries(root: etree._Element, limits: Limits) -> Iterator[Entry]:
         try:
             yield read(element, line, limits)
         except WantError as fault:
-            yield BadLine(line, 1, shown(_title_of(element)) or f"<{shown(_name(element))}>", str(fault))
+            yield BadLine(line, 1, shown(_title_of(element)) or f"<{shown(local_name(element))}>", str(fault))
 
 
 def _root(data: bytes, limits: Limits) -> etree._Element:
@@ -74,8 +74,8 @@ def _root(data: bytes, limits: Limits) -> etree._Element:
         root = parse_xml(data, max_bytes=min(limits.size, MAX_BYTES))
     except XmlError as error:
         raise UnreadableRequestError(1, 1, f"this cannot be read as RSS, Atom or OPML: {error}") from error
-    if _name(root) not in {*_ITEMS, "opml"}:
-        reason = f"this is neither RSS nor Atom nor OPML: it begins with <{shown(_name(root))}>"
+    if local_name(root) not in {*_ITEMS, "opml"}:
+        reason = f"this is neither RSS nor Atom nor OPML: it begins with <{shown(local_name(root))}>"
         raise UnreadableRequestError(_line(root), 1, reason)
     return root
 
@@ -85,24 +85,19 @@ def _line(element: etree._Element) -> int:
     return line or 1
 
 
-def _name(element: etree._Element) -> str:
-    # With entities unexpanded, a child may be an entity, whose tag is a function.
-    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
-
-
 def _items(root: etree._Element, name: str) -> Iterator[etree._Element]:
     """Find the items at the two depths where they stand: below the root, or below its channel."""
     for child in root:
-        if _name(child) == name:
+        if local_name(child) == name:
             yield child
-        elif _name(child) == "channel":
-            yield from (item for item in child if _name(item) == name)
+        elif local_name(child) == "channel":
+            yield from (item for item in child if local_name(item) == name)
 
 
 def _outlines(root: etree._Element) -> Iterator[etree._Element]:
     return (
-        (element for element in root.iter() if _name(element) == "outline")
-        if _name(root) == "opml"
+        (element for element in root.iter() if local_name(element) == "outline")
+        if local_name(root) == "opml"
         else iter(())
     )
 
@@ -110,7 +105,7 @@ def _outlines(root: etree._Element) -> Iterator[etree._Element]:
 def _leaves(root: etree._Element) -> Iterator[etree._Element]:
     """Give the outlines that stand for a book: what has outlines below it is a heading."""
     for outline in _outlines(root):
-        if not _attribute(outline, "xmlUrl") and not any(_name(child) == "outline" for child in outline):
+        if not _attribute(outline, "xmlUrl") and not any(local_name(child) == "outline" for child in outline):
             yield outline
 
 
@@ -122,12 +117,12 @@ def _attribute(element: etree._Element, name: str) -> str:
 
 def _text(element: etree._Element) -> str:
     """Give an element's text; of a person, whose address may stand beside it, the name."""
-    element = next((child for child in element if _name(child) == "name"), element)
+    element = next((child for child in element if local_name(child) == "name"), element)
     return plain("".join(str(text) for text in element.itertext()))
 
 
 def _title_of(element: etree._Element) -> str:
-    return next((_text(child) for child in element if _name(child) == "title"), "") or _attribute(
+    return next((_text(child) for child in element if local_name(child) == "title"), "") or _attribute(
         element, "text"
     )
 
@@ -147,8 +142,8 @@ def _of_outline(outline: etree._Element, line: int, limits: Limits) -> Want:
 def _of_item(item: etree._Element, line: int, limits: Limits) -> Want:
     """Read an item by the names that Goodreads, Dublin Core and Atom have for a book's fields."""
     fields: dict[str, list[str]] = {}
-    for child in item:
-        fields.setdefault(_name(child), []).append(_text(child))
+    for child in filter(local_name, item):  # without entities, which have no name and no text of their own
+        fields.setdefault(local_name(child), []).append(_text(child))
     title = next(iter(fields.get("title", ())), "")
     authors = [name for field in _AUTHORS for name in fields.get(field, ()) if name and "@" not in name]
     readings: tuple[Reading, ...] = ()

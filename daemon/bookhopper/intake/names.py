@@ -71,8 +71,9 @@ def fitting(name: str) -> str:
     encoded = os.fsencode(stem)
     if len(encoded) <= room:
         return name
-    # Not through a half character: it would be another name on a share that minds.
-    return encoded[:room].decode("utf-8", "ignore") + suffix
+    # Not through a character: it would be another name on a share that minds.
+    begun = next((place for place in range(room, room - 4, -1) if encoded[place] & 0xC0 != 0x80), room)
+    return os.fsdecode(encoded[:begun]) + suffix
 
 
 def numbered(name: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from bookhopper.errors import PermanentError
+from bookhopper.errors import PermanentError, printable
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -76,8 +76,8 @@ def safe_url(url: str) -> str:
         shown = urlunsplit((parts.scheme, place, path, "…" if parts.query else "", ""))
     except ValueError:
         shown = "(a malformed address)"
-    printable = "".join(character if character.isprintable() else "�" for character in shown)
-    return printable if len(printable) <= _SHOWN_CHARACTERS else printable[: _SHOWN_CHARACTERS - 1] + "…"
+    shown = printable(shown)
+    return shown if len(shown) <= _SHOWN_CHARACTERS else shown[: _SHOWN_CHARACTERS - 1] + "…"
 
 
 def is_token(segment: str) -> bool:
@@ -112,7 +112,7 @@ def is_plainly_local(host: str) -> bool:
         pass
     try:  # 127.1, 0x7f000001 and the other spellings that C libraries take for an IPv4 address
         return is_private(IPv4Address(socket.inet_aton(name)))
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):  # ValueError: a NUL, or what is no ASCII
         return "." not in name or f".{name}".endswith(_LOCAL_ZONES)
 
 

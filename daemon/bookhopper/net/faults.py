@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Collection, Iterator
@@ -200,7 +201,7 @@ def _proxy_word(error: Exception, reason: object) -> str:
     if any(isinstance(cause, ssl.SSLError) for cause in _causes(error)):
         return f"no trusted connection to the proxy: {_tls_word(error)}"
     said = str(reason.original_error) if isinstance(reason, wire.ProxyError) else ""
-    if "407" in said or "authentication" in said.lower():
+    if re.search(r"\b407\b", said) or "authentication" in said.lower():
         return "the proxy refuses the sign-in: check user:password@ in its address"
     if "Tunnel connection failed" in said:
         return f"the proxy does not get there ({said.partition(': ')[2][:40]}): check the address"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
+from bookhopper.errors import printable
 from bookhopper.model import WAITING_OF, Change, Job, State
 
 log = logging.getLogger("bookhopper.jobs")
@@ -22,15 +23,20 @@ _LEVELS = {
 }
 
 
+class OneLine(logging.Formatter):
+    """Writes each message on one line: names, titles and answers from outside cannot add one of their own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        """Give the line, what is not visible in it replaced; a traceback that follows keeps its lines."""
+        return printable(super().formatMessage(record))
+
+
 def configure(level: str) -> None:
     """Send the log to standard error; without the time where the journal stamps each line itself."""
     timed = "%(asctime)s " if sys.stderr.isatty() else ""
-    logging.basicConfig(
-        level=level.upper(),
-        format=f"{timed}%(levelname)s %(name)s: %(message)s",
-        datefmt="%H:%M:%S",
-        force=True,
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLine(f"{timed}%(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for chatty in ("apscheduler", "urllib3", "watchdog", "uvicorn", "pypdf"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
 
@@ -41,7 +47,7 @@ def describe(job: Job) -> str:
     shown = want.title or want.isbn or want.raw
     if want.authors:
         shown += f" — {want.authors[0]}"
-    return "".join(character if character.isprintable() else "�" for character in shown)[:120]
+    return printable(shown)[:120]
 
 
 def log_change(change: Change) -> None:

@@ -133,11 +133,6 @@ def parse_member(document: bytes, name: str, max_bytes: int) -> etree._Element:
         raise RefusedError("structure", f"{name} is unreadable: {error}") from error
 
 
-def local_name(element: etree._Element) -> str:
-    """Give an element's name without its namespace."""
-    return etree.QName(element).localname if isinstance(element.tag, str) else ""
-
-
 def quoted(text: str, limit: int = 60) -> str:
     """Make hostile text fit to stand in a one-line message: printable, short, in double quotes."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())

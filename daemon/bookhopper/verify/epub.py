@@ -19,8 +19,9 @@ from zipfile import ZipInfo
 
 from lxml import etree
 
+from bookhopper.hostile_xml import local_name
 from bookhopper.verify.archive import Archive
-from bookhopper.verify.base import RefusedError, local_name, parse_member, quoted
+from bookhopper.verify.base import RefusedError, parse_member, quoted
 
 CONTAINER = "META-INF/container.xml"
 

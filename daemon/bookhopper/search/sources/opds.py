@@ -18,6 +18,7 @@ from bookhopper.net.addresses import origin, safe_url
 from bookhopper.net.faults import AnswerError
 from bookhopper.net.web import Web
 from bookhopper.search.sources.base import Health, Query
+from bookhopper.search.sources.fields import one_line
 from bookhopper.search.sources.file_names import read_file_name
 from bookhopper.search.sources.opds_catalogue import WALKED_PAGES, Catalogue
 from bookhopper.search.sources.opds_keys import Keys, is_opaque
@@ -204,4 +205,4 @@ def _title_of_file(disposition: str, address: str) -> tuple[str, tuple[str, ...]
     message = Message()
     message["Content-Disposition"] = disposition
     name = message.get_filename() or unquote(urlsplit(address).path.rstrip("/").rpartition("/")[2])
-    return read_file_name(PurePosixPath(name[:300]).stem)
+    return read_file_name(PurePosixPath(one_line(name[:300])).stem)  # a header may be folded

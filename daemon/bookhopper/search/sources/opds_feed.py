@@ -13,7 +13,7 @@ from lxml import etree
 
 from bookhopper.errors import TransientError
 from bookhopper.hostile_json import is_charset, known_charset
-from bookhopper.hostile_xml import XmlError, parse_xml
+from bookhopper.hostile_xml import XmlError, local_name, parse_xml
 from bookhopper.net.addresses import safe_url
 from bookhopper.search.sources.fields import MAX_TEXT, isbn_in, number_in, one_line, year_in
 from bookhopper.search.sources.opds_model import (
@@ -58,7 +58,7 @@ def parse_feed(content: bytes, url: str, charset: str = "") -> Feed:
     if root.tag == f"{{{ATOM}}}entry":
         return Feed(entries=(_entry(root),))
     if root.tag != f"{{{ATOM}}}feed":
-        found = etree.QName(root).localname[:20]
+        found = local_name(root)[:20]
         raise TransientError(f"{safe_url(url)} gave no OPDS feed but <{found}>: check the source's url")
     entries = tuple(_entry(element) for element in islice(root.iterchildren(f"{{{ATOM}}}entry"), MAX_ENTRIES))
     links = _links(root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,9 @@ OPEN_ACCESS = frozenset({ACQUISITION, f"{ACQUISITION}/open-access"})
 
 _GIVEN = OPEN_ACCESS | {"enclosure"}
 """Those of links that may: in Atom feeds that are no catalogues, a file belongs to its entry (RFC 4287)."""
+
+_CONTROL = re.compile(r"[\0-\x1f\x7f]")
+"""What no address has; line ends inside of one are dropped before, as browsers do."""
 
 OPENSEARCH_TYPE = "application/opensearchdescription+xml"
 ATOM_TYPE = "application/atom+xml"
@@ -203,7 +207,7 @@ def absolute(base: str, href: str) -> str:
         origin(address)
     except (ValueError, PermanentError):
         return ""
-    return address
+    return "" if _CONTROL.search(address) else address
 
 
 def bare_type(kind: str) -> str:
