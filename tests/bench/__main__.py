@@ -24,6 +24,12 @@ def main() -> int:
     parser.add_argument(
         "--explain", action="store_true", help="of match: list what was missed or only tolerated, and why"
     )
+    parser.add_argument(
+        "--fresh",
+        type=int,
+        metavar="SEED",
+        help="of match: draw cases from the catalogue",
+    )
     arguments = parser.parse_args()
     unknown = [name for name in arguments.names if name not in NAMES]
     if unknown:

@@ -115,10 +115,19 @@ def test_a_bare_title_means_the_work_that_everybody_prints() -> None:
     assert (found.decision, len(found.chosen)) == (Decision.ACCEPT, 3)
 
 
-def test_a_bare_title_that_says_little_needs_more_than_one_edition() -> None:
-    assert resolve(Want(title="Winter"), book("1", "Winter", "Ann Other")).decision is Decision.AMBIGUOUS
-    found = resolve(Want(title="Treasure Island"), book("1", "Treasure Island", "R. L. Stevenson"))
-    assert found.decision is Decision.ACCEPT
+@pytest.mark.parametrize(
+    ("bare", "editions"), [("Winter", 3), ("Treasure Island", 2), ("The Hound of the Old Baskervilles", 1)]
+)
+def test_a_bare_title_needs_the_more_editions_the_less_it_says(bare: str, editions: int) -> None:
+    printed = [book(str(number), bare, "Ann Other") for number in range(editions)]
+    assert resolve(Want(title=bare), *printed).decision is Decision.ACCEPT
+    assert not resolve(Want(title=bare), *printed[1:]).chosen
+
+
+def test_the_volumes_of_one_edition_do_not_make_a_bare_title_known() -> None:
+    volumes = [book(str(number), f"Northern Lights, Volume {number}", "Ann Other") for number in (1, 2, 3)]
+    found = resolve(Want(title="Northern Lights"), book("9", "Northern Lights", "Ann Other"), *volumes)
+    assert found.decision is Decision.AMBIGUOUS
 
 
 def test_many_editions_of_a_lesser_fit_never_lead_to_an_empty_choice() -> None:

@@ -66,6 +66,7 @@ def test_one_person(one: str, other: str) -> None:
         ("Adrien Coblentz", "Stanton A. Coblentz"),
         ("Stanton A. Coblentz", "Adrien Coblentz"),
         ("Les Cole", "Ann Cole"),
+        ("J. M. Wells", "H. G. Wells"),
     ],
 )
 def test_two_persons(one: str, other: str) -> None:
@@ -142,6 +143,9 @@ def test_titles_that_agree(wanted: str, offered: str) -> None:
     assert title_fit(title(wanted), title(offered)) > 0.75
 
 
+LONG = "Two Bold Girls and Their Prairie Homestead Claim"
+
+
 @pytest.mark.parametrize(
     ("wanted", "offered"),
     [
@@ -154,6 +158,10 @@ def test_titles_that_agree(wanted: str, offered: str) -> None:
         ("The Adventures of Sherlock Holmes", "The Memoirs of Sherlock Holmes"),
         ("The Adventures of Tom Sawyer", "Tom Sawyer, Detective"),
         ("Peter Pan", "Peter Pan in Kensington Gardens"),
+        *((f"{before} {LONG}", LONG) for before in ("Beyond", "More", "The Making of", "Son of")),
+        *((f"{LONG} {behind}", LONG) for behind in ("Revisited", "Returns", "and Zombies", "Cookbook")),
+        (LONG, f"More {LONG}"),
+        ("Tom Slade with the Flying Corps", "Tom Slade: Boy Scout of the Moving Pictures"),
     ],
 )
 def test_titles_that_differ(wanted: str, offered: str) -> None:
@@ -229,6 +237,7 @@ def test_one_work_is_less_than_several(wanted: str, part: str) -> None:
         ("The Forsyte Saga (The Forsyte Chronicles, #1-3)", "The Forsyte Saga - Complete"),
         ("Through the Looking-Glass, and What Alice Found There", "Through the Looking-Glass"),
         ("The Awakening", "The Awakening, and Selected Short Stories"),
+        ("The Happy Prince and Other Stories", "The Happy Prince, and Other Tales"),
         ("Rose in Bloom (Eight Cousins, #2)", "Rose in Bloom: A Sequel to 'Eight Cousins'"),
         ("Eugene Onegin", "Eugene Oneguine [Onegin]: A Romance"),
         ("Agamemnon", "The Agamemnon of Ann Author: Translated into English Rhyming Verse"),
@@ -279,6 +288,8 @@ def test_author_and_title_may_change_places(author: str) -> None:
         "Heidi: SparkNotes",
         "Selections from Heidi",
         "CliffsNotes on Heidi",
+        "Heidi: The Sequel",
+        "Heidi Retold",
         "Heidi 2",
         "Heidi III",
         "Heidi! 2",
@@ -330,6 +341,18 @@ def test_a_catalogue_that_names_nobody_is_believed_where_the_title_says_it_all()
     assert _score(rhymes, "The Real Mother Goose") > ACCEPT
     assert _score(rhymes, "The Real Mother Goose: A Study") < ACCEPT
     assert _score(Want(title="The Winner", authors=("Jane Austen",)), "The Winner") < ACCEPT
+
+
+def test_an_author_may_call_a_work_a_fragment_or_a_story_retold() -> None:
+    want = Want(title="The Death Shot", authors=("Mayne Reid",))
+    assert _score(want, "The Death Shot: A Story Retold", "Mayne Reid") > ACCEPT
+    assert _score(want, "The Death Shot: A Story Retold", "Ann Other") < ACCEPT
+    assert _score(want, "The Death Shot Retold", "Mayne Reid") < ACCEPT
+
+
+def test_one_wrong_initial_is_another_person_or_a_slip_and_so_for_a_person() -> None:
+    assert _score(Want(title="Emma", authors=("J. M. Austen",)), "Emma", "J. K. Austen") < ACCEPT
+    assert _score(Want(title="Emma", authors=("J. M. Austen",)), "Emma", "J. Austen") > ACCEPT
 
 
 def test_the_volume_that_is_asked_for() -> None:

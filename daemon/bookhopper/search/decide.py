@@ -14,7 +14,7 @@ from bookhopper.model import Candidate, Reading, Want
 from bookhopper.search.language import language_tag, same_language
 from bookhopper.search.person import authorship
 from bookhopper.search.score import AUTHOR_NOT_WANTED, AUTHOR_SHARE, offered_titles, score, title_fit
-from bookhopper.search.similarity import is_telling, telling_words, word_ends
+from bookhopper.search.similarity import telling_words, weigh, word_ends
 from bookhopper.search.title import named_language, title
 
 NEAREST = 8
@@ -31,6 +31,14 @@ _SAME_AUTHORS = 0.7
 _TIE = 0.001
 _HINT = 0.6
 """From this score on a candidate whose author a line names shows that the line is no bare title."""
+
+
+_SAYS_MUCH = 1.7
+_SAYS_ALL = 2.6
+"""From how many words of meaning on a bare title says something, and from how many on it is enough."""
+_KNOWN = 2
+_WELL_KNOWN = 3
+"""How many editions make the author of a bare title known, where it says something and where not."""
 
 
 class Decision(StrEnum):
@@ -248,8 +256,13 @@ def _by_author(candidate: Candidate) -> bool:
 
 
 def _is_known_by_title(want: Want, best: Candidate, ranked: Sequence[Candidate]) -> bool:
-    """Tell whether a bare title is enough: it says much or has several editions, and no other author fits."""
+    """Tell whether a bare title is enough: long, or often printed, and no author of another fits.
+
+    `Cabin Fever` names many a book; that a catalogue has one of them shows nothing.
+    """
     if any(_by_author(other) and other.score > _HINT for other in ranked):
         return False
-    editions = sum(_same_work(best, other) for other in ranked if other.authors)
-    return editions > 1 or is_telling(title(want.title).full)
+    says = weigh(title(want.title).full)
+    # The volumes of one edition are not several.
+    editions = sum(_same_work(best, each) for each in ranked if each.authors and "edition" not in each.parts)
+    return says >= _SAYS_ALL or editions >= (_WELL_KNOWN if says < _SAYS_MUCH else _KNOWN)

@@ -128,6 +128,9 @@ _SLAVIC_AND_OTHER = (
 """How one sound is written in different transcriptions; vowels inside a word are the least certain of all."""
 
 
+SURELY_THE_AUTHOR = 0.85
+"""From this likelihood on two names are taken for one person's."""
+
 _ONLY_A_GIVEN_NAME = 0.5
 """What a lone word is worth at most that is some name of the other, but not the one it is known by."""
 
@@ -287,7 +290,8 @@ def same_person(wanted: Person, offered: Person) -> float:
         if wanted.family in left or offered.family in pool:
             return 0.0
         if given and wanted.words[0] not in left:
-            return 0.75 * family
+            # A name of a wife or a monk may be another; an initial is only written where it is known.
+            return (0.6 if any(len(word) == 1 for word in left) else 0.75) * family
         return (0.6 if any(word[0] == other[0] for word in left for other in pool) else 0.3) * family
     if _begin_apart(wanted, offered):
         return 0.3 * family

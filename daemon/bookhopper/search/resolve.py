@@ -11,10 +11,9 @@ from bookhopper.model import Candidate, Pick, Reading, Want
 from bookhopper.search.asking import DEADLINE, Answers, Fault, Line, ask_all, unanswered
 from bookhopper.search.decide import CHOSEN, NEAREST, Decision, Preferences, Resolution, decide
 from bookhopper.search.language import language_tag
-from bookhopper.search.person import authorship, is_nobody
+from bookhopper.search.person import SURELY_THE_AUTHOR, authorship, is_nobody
 from bookhopper.search.score import (
     AUTHOR_SHARE,
-    SURELY_THE_AUTHOR,
     SURELY_THE_TITLE,
     offered_titles,
     score,

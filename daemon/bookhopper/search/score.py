@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from bookhopper.model import Candidate, Reading, Want
+from bookhopper.search.edition import edition_doubt
 from bookhopper.search.normalise import fold, isbn13
 from bookhopper.search.person import (
     Person,
@@ -21,7 +22,7 @@ from bookhopper.search.person import (
     is_title,
     person,
 )
-from bookhopper.search.similarity import Words, similarity, telling_words, weigh
+from bookhopper.search.similarity import Words, similarity, weigh
 from bookhopper.search.title import Title, title, without_number
 from bookhopper.search.words import name_words, title_words
 
@@ -30,7 +31,6 @@ AUTHOR_SHARE = 0.4
 
 AUTHOR_BESIDE_TITLE = 0.96
 """The author's part when a bare line holds the candidate's author before or after the title."""
-SURELY_THE_AUTHOR = 0.85
 SURELY_THE_TITLE = 0.75
 BOTH_UNKNOWN = 0.9
 AUTHOR_UNKNOWN = 0.75
@@ -48,49 +48,9 @@ LONG_TITLE = 2.6
 ISBN_ALONE = 0.75
 """What an ISBN is worth whose title is another one."""
 
-_DERIVED = frozenset({
-    "abridged", "abridgment", "abridgement", "shortened", "condensed", "simplified", "adapted",
-    "adaptation", "retold", "retelling", "selections", "selected", "extracts", "excerpts", "fragment",
-    "specimens", "index", "dramatized", "dramatised", "dramatization", "libretto", "opera", "audio",
-    "contents", "syllable", "founded", "arranged",
-})  # fmt: skip
-"""Words beside a title which say that it is not the text itself, or not all of it."""
-
-_SEQUEL = frozenset({"sequel", "continuation"})
-"""The same, unless the title itself is the one that was asked for: `Rose in Bloom: A Sequel`."""
-
-_APPARATUS = frozenset({
-    "preface", "prefaces", "postscript", "introduction", "prologue", "appendix", "index", "supplement",
-    "prospectus", "glossary",
-})  # fmt: skip
-"""Words with which a subtitle begins when the book is only what stands around the text."""
-
-_ABOUT = frozenset({
-    "essay", "study", "studies", "notes", "guide", "summary", "analysis", "commentary", "companion",
-    "concordance", "parody", "burlesque", "criticism",
-})  # fmt: skip
-"""Words beside a title which say that it is a book about that one, unless its own author wrote it."""
-
-_ASKED_KINDS = frozenset({
-    "abridged", "abridgment", "abridgement", "shortened", "condensed", "simplified", "adapted",
-    "adaptation", "retold", "retelling", "selections", "extracts", "excerpts", "dramatized", "dramatised",
-    "dramatization", "screenplay", "libretto", "audio", "audiobook", "guide", "summary", "commentary",
-    "companion", "concordance", "workbook", "parody", "sparknotes", "cliffsnotes", "graphic", "comics",
-    "manga", "coloring", "colouring",
-})  # fmt: skip
-"""Words beside the wanted title which say that not the text itself is meant.
-
-Fewer than the offered ones', for many a text calls itself a study, an essay, a fragment.
-"""
-
-_ASKED_FIRST = _ASKED_KINDS | {"notes"}
-"""The same as the first word of the title: `Selections from X`, `Notes on X`."""
-
-_ASKED_ANYWHERE = frozenset({"abridged", "audiobook", "sparknotes", "cliffsnotes"})
-"""Those of them that are no word of a title."""
-
-_SIMPLER = frozenset({"children", "child", "young", "boys", "girls", "school", "schools", "readers"})
-"""Words beside a title that may mean a simpler text: where there is another edition, that one is taken."""
+_ENLARGED = 0.84
+"""How well at most a title agrees with one that has a word of meaning more at an end: `More X`, `X Revisited`
+are other books than `X`, however long it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +77,8 @@ def _forms(wanted: Title, offered: Title) -> Iterator[tuple[Words, Words, float]
     yield wanted.full, offered.main, 0.98
     yield wanted.main, offered.full, 0.95
     yield wanted.main, offered.core, 0.95
-    yield wanted.core, offered.main, 0.95
+    if not wanted.is_cut:  # `Tom Slade with the Flying Corps` is no `Tom Slade`
+        yield wanted.core, offered.main, 0.95
     if wanted.head & offered.head:  # `The Memoirs of X` are not `The Adventures of X`
         yield wanted.core, offered.core, 0.92
     for other in offered.others:
@@ -136,12 +97,32 @@ def _forms(wanted: Title, offered: Title) -> Iterator[tuple[Words, Words, float]
         yield wanted.main, offered.extra, 0.8 + 0.15 * similarity(wanted.series, offered.main)
 
 
+def _agreement(wanted: Words, offered: Words) -> float:
+    """Compare two forms, of which one may be another book's title with a word before or behind it."""
+    alike = similarity(wanted, offered)
+    if alike <= _ENLARGED or wanted == offered:
+        return alike
+    before, behind = _beside(wanted, offered)
+    more, _ = _beside(offered, wanted)
+    return _ENLARGED if max(weigh(before), weigh(behind), weigh(more)) >= 1 else alike
+
+
+def _beside(longer: Words, shorter: Words) -> tuple[Words, Words]:
+    """Give what stands before and behind the shorter of two forms in the longer; nothing where it is none."""
+    rest = len(longer) - len(shorter)
+    if rest > 0 and longer[rest:] == shorter:
+        return longer[:rest], ()
+    if rest > 0 and longer[:-rest] == shorter:
+        return (), longer[-rest:]
+    return (), ()
+
+
 def title_fit(wanted: Title, offered: Title) -> float:
     """Tell how well two titles agree in any of their forms, from 0 to 1."""
     best = 0.0
     for one, other, worth in _forms(wanted, offered):
         if worth > best:
-            best = max(best, worth * similarity(one, other))
+            best = max(best, worth * _agreement(one, other))
     # Half a title is no title: what falls short counts against it more than in proportion.
     return best * best
 
@@ -176,72 +157,6 @@ def offered_titles(text: str, authors: tuple[str, ...]) -> tuple[tuple[Title, fl
         if shorter:
             titles.append((title(shorter), 0.98))
     return tuple(titles)
-
-
-def edition_doubt(wanted: Title, offered: Title, author: float) -> float:
-    """Tell what speaks against an offered book being the wanted text, and all of it."""
-    return (
-        max(_volume_doubt(wanted, offered), _number_doubt(wanted, offered))
-        + max(_kind_doubt(wanted, offered), _text_doubt(wanted, offered, author))
-        + _extent_doubt(wanted, offered)
-    )
-
-
-def _volume_doubt(wanted: Title, offered: Title) -> float:
-    """Tell whether it is another volume than the one that is wanted, or one where all are."""
-    asked, given = wanted.volume, offered.volume
-    if given is None:
-        return 0.0 if asked is None else 0.2
-    if given.is_whole:
-        return 0.0
-    return 0.0 if given.first == (asked.first if asked else wanted.place) else 0.2
-
-
-def _number_doubt(wanted: Title, offered: Title) -> float:
-    """Tell whether the wanted title ends with the number of a sequel, which this is not."""
-    return 0.2 if wanted.sequel and wanted.sequel not in offered.numbers else 0.0
-
-
-def _kind_doubt(wanted: Title, offered: Title) -> float:
-    """Tell whether an adaptation, a part or a book about it is wanted, and this is none."""
-    asked = {
-        *_ASKED_KINDS.intersection((*wanted.extra, *wanted.remarks)),
-        *_ASKED_FIRST.intersection(wanted.main[:1]),
-        *_ASKED_ANYWHERE.intersection(wanted.full),
-    }
-    return 0.2 if asked.difference(offered.full, offered.remarks) else 0.0
-
-
-def _text_doubt(wanted: Title, offered: Title, author: float) -> float:
-    """Tell whether it is an adaptation, a part, or a book about the wanted one."""
-    known = {*wanted.full, *wanted.extra, *wanted.remarks}
-    beside = {*offered.full, *offered.remarks} - known
-    if offered.lead:  # `X, and Selected Stories`: what else it holds takes nothing away
-        beside -= {"selected", "selections"}
-    if wanted.main != offered.main and beside & _SEQUEL:
-        return 0.16
-    about = beside if author < SURELY_THE_AUTHOR else beside.intersection(offered.remarks)
-    if beside & _DERIVED or about & _ABOUT:
-        return 0.16
-    if offered.extra and offered.extra[0] in _APPARATUS - known:
-        return 0.2
-    if "illustrated" in known and "illustrated" not in {*offered.full, *offered.remarks}:
-        return 0.03
-    return 0.03 if beside & _SIMPLER else 0.0
-
-
-def _extent_doubt(wanted: Title, offered: Title) -> float:
-    """Tell whether more than the offered book is wanted, or it is some piece that a remark names."""
-    words = {*offered.full, *offered.remarks}
-    doubt = 0.0
-    lacks_works = any(not words.issuperset(telling_words(work)) for work in wanted.works)
-    lacks_rest = (wanted.is_omnibus and "complete" not in words) or (wanted.lead and not offered.lead)
-    if lacks_works or lacks_rest:
-        doubt += 0.16
-    if offered.remarks and not wanted.remarks and not set(wanted.full).issuperset(offered.remarks):
-        is_part = any(word.isdigit() and len(word) < 4 for word in offered.remarks)
-        doubt += 0.2 if is_part and "edition" not in offered.remarks else 0.02
-    return doubt
 
 
 def _author_at_edge(words: Words, who: Person) -> Iterator[Words]:

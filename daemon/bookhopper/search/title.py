@@ -59,6 +59,7 @@ _LEAD = re.compile(
     r"|\s(?:and|&|with) (?:some )?(?:other|selected)\s",
     re.IGNORECASE,
 )
+_OTHER_STORIES = re.compile(r"\b(?:other|selected) (?:(?:short )?tales|short stories)\b", re.IGNORECASE)
 _AND = re.compile(r",? (?:and|&) ", re.IGNORECASE)
 _ADVENTURES = re.compile(r"['’]s (?:\w+ )?adventures (?=(?:in|on|among|under|through)\b)", re.IGNORECASE)
 _SLASH = re.compile(r"(?<=\w\w)\s?/\s?(?=\w\w)")
@@ -121,6 +122,7 @@ class Title:
     main: Words
     core: Words
     head: frozenset[str]
+    is_cut: bool
     lead: Words
     first: Words
     shorts: tuple[Words, ...]
@@ -200,14 +202,15 @@ def _flat(parts: Iterable[str]) -> Words:
     return tuple(word for part in parts for word in _words(part))
 
 
-def _core(text: str) -> tuple[Words, frozenset[str]]:
-    """Give the core of a title, and the words of meaning that stood before it."""
+def _core(text: str) -> tuple[Words, frozenset[str], bool]:
+    """Give the core of a title, the words of meaning that stood before it, and whether it went on behind."""
     words = _form(_ADVENTURES.sub(" ", text.split(", ", maxsplit=1)[0]))
     match = _HEAD.match(" ".join(words))
     length = match[0].count(" ") if match else 0
     core = _without_article(words[length:])
     joint = next((place for place in range(len(core)) if _goes_on(core, place)), 0)
-    return core[:joint] if is_telling(core[:joint]) else core, telling_words(words[:length])
+    is_cut = is_telling(core[:joint])
+    return core[:joint] if is_cut else core, telling_words(words[:length]), is_cut
 
 
 def _goes_on(words: Words, place: int) -> bool:
@@ -239,7 +242,7 @@ def _several(text: str) -> tuple[Words, ...]:
 @lru_cache(maxsize=16384)
 def title(text: str) -> Title:
     """Take a title apart."""
-    text = _EDITION.sub(r" (\1)", _COUNT.sub(r"\1", text))
+    text = _OTHER_STORIES.sub("other stories", _EDITION.sub(r" (\1)", _COUNT.sub(r"\1", text)))
     inside = [first or second for first, second in _REMARK.findall(text)]
     bare = without_number(_REMARK.sub(" ", text))
     if not title_words(bare):
@@ -254,12 +257,13 @@ def title(text: str) -> Title:
     lead = _LEAD.split(sections[0], maxsplit=1)
     first = _form(before) if (before := _AND.split(sections[0], maxsplit=1)[0]) != sections[0] else ()
     main = _form(sections[0])
-    core, head = _core(sections[0])
+    core, head, is_cut = _core(sections[0])
     return Title(
         full=_form(" ".join(works)),
         main=main,
         core=core,
         head=head,
+        is_cut=is_cut,
         lead=_form(lead[0]) if len(lead) > 1 else (),
         others=tuple(_form(_BREAK.split(part)[0]) or _form(part) for part in works[1:]),
         extra=_form(" ".join(sections[1:])),

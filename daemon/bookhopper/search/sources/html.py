@@ -29,7 +29,7 @@ from bookhopper.search.definitions.rows import (
     settings_values,
 )
 from bookhopper.search.definitions.templates import Template, Values
-from bookhopper.search.sources.base import Health, Query
+from bookhopper.search.sources.base import MOST_QUESTIONS, Health, Query
 from bookhopper.search.sources.fields import one_line
 from bookhopper.search.sources.html_offers import (
     MAX_MIRRORS,
@@ -46,7 +46,6 @@ from bookhopper.search.sources.opds_keys import Keys
 from bookhopper.search.sources.word_index import book_words, wanted_words
 from bookhopper.ticket import Ticket
 
-_MOST_QUESTIONS = 3
 _REMEMBERED = 2_000
 _ABSENT = frozenset({400, 404, 410})
 _SITE_SAYS_NO_SECONDS = 5 * 60.0
@@ -86,7 +85,7 @@ class HtmlSource:
         ticket.check()
         wanted = wanted_words(query)
         with self._refusals_held():
-            for asked in islice(questions(query, by_isbn=self._definition.caps.by_isbn), _MOST_QUESTIONS):
+            for asked in islice(questions(query, by_isbn=self._definition.caps.by_isbn), MOST_QUESTIONS):
                 if found := self._matching(asked, wanted, query, ticket):
                     return found
         return ()
