@@ -17,8 +17,11 @@ from bookhopper.ticket import Ticket
 _SOON_SECONDS = 3600.0
 """When a want is looked for again that a silent source may have."""
 
-_MOST_LOOKS = 3
-"""How often a collection is looked through, where a source does not answer, before it is taken as it is."""
+_COLLECTION_PAUSES = (60.0, 600.0)
+"""For how many seconds a collection waits before each further look at it, where a source does not answer.
+
+After the last it is taken as it is: what the others have need not wait for one that is down for the night.
+"""
 
 _GOES_TO = {Decision.AMBIGUOUS: State.AMBIGUOUS, Decision.MISSING: State.MISSING}
 
@@ -77,13 +80,15 @@ class Search:
             after = State.AMBIGUOUS if found.unclear else State.MISSING
             soon = None if found.complete else time.time() + _SOON_SECONDS
             return Move(job.id, job.state, after, found.reason, not_before=soon)
-        looks = job.looks + 1
-        if not found.complete and looks < _MOST_LOOKS:
-            soon = time.time() + _SOON_SECONDS
-            return Move(job.id, job.state, State.WANTED, found.reason, looks=looks, not_before=soon)
+        reason = found.reason
+        if not found.complete:
+            if job.looks < len(_COLLECTION_PAUSES):
+                soon = time.time() + _COLLECTION_PAUSES[job.looks]
+                return Move(job.id, job.state, State.WANTED, reason, looks=job.looks + 1, not_before=soon)
+            reason += "; try the collection again once it does"
         # known by what a line would say of it, so that a list that names the book finds the same job
         wishes = [Wish(want, identity(replace(want, pick=None))) for want in found.wants]
-        self._store.expand(job.id, wishes, found.reason)
+        self._store.expand(job.id, wishes, reason)
         return None
 
     def _owned(self, job: Job, ticket: Ticket, chosen: Candidate | None = None) -> str | None:
