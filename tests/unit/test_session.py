@@ -449,7 +449,7 @@ class TestFaults:
             get(session, hosts, "http://books.invalid/")
 
     def test_a_port_of_407_is_no_refusal(
-        self, session: requests.Session, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+        self, session: Session, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with socket.socket() as taken:
             for port in range(40700, 40800):

@@ -136,8 +136,8 @@ def phrases(query: Query) -> Iterator[tuple[str, str]]:
     """Give what to ask for, title and author apart: the narrowest first, each once.
 
     The ISBN, then the words of the title before a subtitle or a remark, with the surname and without it, the
-    whole title, the surname alone (for a title with a typo): catalogues differ in what they can find, from any
-    words to one exact phrase, and few hold what lists write in brackets behind a title.
+    whole title, the surname alone (for a title with a typo): catalogues differ in what they can find, from
+    any words to one exact phrase, and few hold what lists write in brackets behind a title.
     """
     readings = [(reading.title, _surname(reading.authors)) for reading in query.readings]
     mains = [(_main_words(title) or title, surname) for title, surname in readings]
