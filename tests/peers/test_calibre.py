@@ -98,6 +98,28 @@ def test_a_server_with_a_sign_in(library: Path, users: Path, tmp_path: Path, run
         assert daemon.stop() == 0
 
 
+def test_a_server_with_a_sign_in_as_it_comes(
+    library: Path, users: Path, tmp_path: Path, run_daemon: Run
+) -> None:
+    """Without TLS it takes Digest, and answers Basic as a bad request."""
+    with content_server(library, tmp_path, "--enable-auth", "--userdb", str(users)) as url:
+        daemon = run_daemon(url, username=USER, password=PASSWORD)
+        daemon.drop("to-read.txt", WANTED)
+        daemon.await_counts(done=len(BOOKS))
+        assert daemon.stop() == 0
+
+
+def test_a_digest_sign_in_that_is_refused_is_named(
+    library: Path, users: Path, tmp_path: Path, run_daemon: Run
+) -> None:
+    with content_server(library, tmp_path, "--enable-auth", "--userdb", str(users)) as url:
+        daemon = run_daemon(url, username=USER, password="another")
+        daemon.drop("to-read.txt", WANTED)
+        until(lambda: "sign-in refused (401)" in daemon.log, lambda: daemon.log)
+        assert daemon.delivered() == []
+        assert daemon.stop() == 0
+
+
 def test_a_sign_in_that_is_missing_is_named(
     library: Path, users: Path, tmp_path: Path, run_daemon: Run
 ) -> None:

@@ -150,7 +150,8 @@ def test_never_across_sign_ins(site: Site, web: Web) -> None:
         for _ in range(2):
             ask(Web(web.session, web.hosts, sign_in, web.cache, name="home"), f"{site.url}/a")
     ask(web, f"{site.url}/a")
-    assert len(site.asked) == 3
+    signed = ["authorization" in request.headers for request in site.asked]
+    assert signed == [False, True, False, True, False], "each is first asked how to sign in"
 
 
 def test_an_answer_that_signs_in_is_not_kept(site: Site, web: Web) -> None:

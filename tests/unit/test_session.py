@@ -344,15 +344,20 @@ class TestSignIn:
         return SignIn(addresses.origin(web.url), "käthe", "pass:wörd", "home")
 
     def test_the_origin_gets_it(self, web: Web, session: Session, hosts: Hosts) -> None:
-        get(session, hosts, f"{web.url}/hop/1", sign_in=self.sign_in(web))
+        sign_in = self.sign_in(web)
+        get(session, hosts, f"{web.url}/book", sign_in=sign_in)
+        get(session, hosts, f"{web.url}/hop/1", sign_in=sign_in)
         expected = "Basic " + base64.b64encode("käthe:pass:wörd".encode()).decode()
-        assert [request.headers.get("authorization") for request in web.seen] == [expected] * 3
+        seen = [request.headers.get("authorization") for request in web.seen]
+        assert seen == [None, *[expected] * 4], "only the first time it is asked whether it wants Digest"
 
     def test_another_origin_does_not(self, web: Web, session: Session, hosts: Hosts) -> None:
         with serving(web.app()) as other:
             web.elsewhere = f"{other}/book"
-            get(session, hosts, f"{web.url}/away", sign_in=self.sign_in(web))
-        assert ["authorization" in request.headers for request in web.seen] == [True, False]
+            sign_in = self.sign_in(web)
+            for page in ("book", "away"):
+                get(session, hosts, f"{web.url}/{page}", sign_in=sign_in)
+        assert ["authorization" in request.headers for request in web.seen] == [False, True, True, False]
 
     def test_credentials_in_a_link_are_dropped(self, web: Web, session: Session, hosts: Hosts) -> None:
         get(session, hosts, web.url.replace("//", "//eve:secret@") + "/book")
@@ -377,7 +382,10 @@ class TestSignIn:
         ("ask", "words"),
         [
             ("Basic realm=x", "sign-in refused (401): check username and password_file of source home"),
-            ("Digest realm=x", "takes only digest sign-in (401): let it take Basic, for source home"),
+            (
+                "Digest realm=x",
+                "takes only digest sign-in (401): let it take Basic, or Digest by MD5, for source home",
+            ),
         ],
     )
     def test_a_refusal_says_what_to_do(
@@ -393,7 +401,9 @@ class TestSignIn:
         asked: list[str] = []
 
         async def book(request: Request) -> Response:
-            user, _, password = base64.b64decode(request.headers["authorization"][6:]).decode().partition(":")
+            if not (said := request.headers.get("authorization")):
+                return PlainTextResponse("who is it?", 401, {"WWW-Authenticate": "Basic realm=x"})
+            user, _, password = base64.b64decode(said[6:]).decode().partition(":")
             asked.append(password)
             return PlainTextResponse("a book", 200 if (user, password) == ("anne", "new") else 401)
 
@@ -412,7 +422,7 @@ class TestSignIn:
             assert asked == ["old", "old", "new", "new"]
             kept.unlink()
             sign_in.origin = "http://elsewhere.example"
-            with pytest.raises(TransientError):
+            with pytest.raises(AnswerError, match="asks for a sign-in at another address"):
                 signed.get(f"{url}/book", Ticket(1), max_bytes=100)
 
     def test_a_password_is_not_shown(self, web: Web) -> None:

@@ -16,6 +16,7 @@ from bookhopper.errors import BookhopperError, HeldError, PermanentError, Transi
 from bookhopper.net.addresses import host_and_port, is_named, origin, safe_url
 from bookhopper.net.hosts import Hosts, retry_after
 from bookhopper.net.resolver import UnknownNameError
+from bookhopper.net.sign_in import digest_challenge
 from bookhopper.ticket import Ticket
 
 _TLS_SECONDS = 15 * 60.0
@@ -116,11 +117,11 @@ def _sign_in_remedy(response: requests.Response, source: str) -> str:
     offered = response.headers.get("WWW-Authenticate", "").lower()
     if not source:
         return "it asks for a sign-in (401): set username and password_file of its source"
+    if offered and "basic" not in offered and not digest_challenge(offered):
+        kind = offered.split()[0]
+        return f"it takes only {kind} sign-in (401): let it take Basic, or Digest by MD5, for source {source}"
     if "Authorization" not in response.request.headers:
         return f"it asks for a sign-in at another address (401): name that one as the url of source {source}"
-    if offered and "basic" not in offered:
-        kind = offered.split()[0]
-        return f"it takes only {kind} sign-in (401): let it take Basic, for source {source}"
     return f"sign-in refused (401): check username and password_file of source {source}"
 
 

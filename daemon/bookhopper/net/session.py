@@ -182,6 +182,8 @@ def open_stream(
         ):
             target = _redirect_target(response)
             if not target:
+                if sign_in is not None and sign_in.told(response):
+                    continue
                 if _fits(response, statuses):
                     hosts.succeeded(url)
                 elif any(remedy(response) for remedy in remedies):

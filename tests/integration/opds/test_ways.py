@@ -369,7 +369,7 @@ class TestAuthenticationDocument:
         catalogue.answers["/opds/"] = lambda _: self.answer(BASIC)
         with pytest.raises(HeldError, match="sign-in refused"):
             make(sign_in=("reader", "wrong")).search(query("Emma"), Ticket(1))
-        assert catalogue.requests == ["/opds/"]
+        assert catalogue.requests == ["/opds/"] * 2, "without credentials, and with them once"
 
 
 class TestFeedsAsCollections:
