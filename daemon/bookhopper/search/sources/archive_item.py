@@ -15,8 +15,8 @@ from urllib.parse import quote, urlsplit
 from bookhopper.model import Candidate
 from bookhopper.search.language import language_tag
 from bookhopper.search.sources.fields import isbn_in, year_in
-from bookhopper.search.sources.gutenberg_catalogue import clean_title, split_names
 from bookhopper.search.sources.json_answers import is_true, objects, text, texts
+from bookhopper.search.sources.library_names import clean_title, split_names
 
 MAX_FILES = 1_000
 MIRRORS = 2

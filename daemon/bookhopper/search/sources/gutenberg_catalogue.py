@@ -9,7 +9,6 @@ import contextlib
 import csv
 import gzip
 import io
-import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,28 +17,15 @@ from typing import IO, cast
 
 from bookhopper.errors import TransientError
 from bookhopper.search.language import language_tag
+from bookhopper.search.sources.library_names import clean_title, named, split_names
 from bookhopper.ticket import Ticket
 
 MAX_ROWS = 2_000_000
 MAX_CHARACTERS = 1 << 30
 MAX_LINE = 100_000
-MAX_TITLE = 2_000
-"""Bounds for a hostile catalogue; the real one has 80,000 rows, 25 million characters, titles below 1,000."""
+"""Bounds for a hostile catalogue; the real one has 80,000 rows and 25 million characters."""
 
 _COLUMNS = ("Text#", "Type", "Title", "Language", "Authors")
-_ROLE = re.compile(r"\s*\[([^\]]*)\]\s*$")
-_DATES = re.compile(
-    r",\s*(?:(?:active|approximately|born|died|fl\.|ca?\.|b\.|d\.)\s[^,]*\d[^,]*|-*\??\d[^,]*|-+)$",
-    re.IGNORECASE,
-)
-_BRACKETED = re.compile(r"\s*\([^)]*\)")
-_SUFFIX = re.compile(r"(?:jr|sr|esq|[ivx]+)\.?", re.IGNORECASE)
-_EPITHET = re.compile(r"(?:of|the|à|da)\s")
-"""What follows the name in `Augustine, of Hippo` and `Pliny, the Younger`."""
-_MARC_SUBTITLE = re.compile(r"\s*:?\s*\$b\s*")
-_BLANKS = re.compile(r"[ \t\u00a0]+")
-_LINE_BREAK = re.compile(r"\s*[\r\n]+\s*")
-_NO_NAME = frozenset({"", "various", "unknown", "anonymous", "n/a"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,50 +62,6 @@ def _bounded_lines(stream: IO[bytes]) -> Iterator[str]:
             text.detach()
 
 
-def natural_name(name: str) -> str:
-    """Turn a catalogue's name into the one on a cover: `Wells, H. G. (Herbert George)` → `H. G. Wells`."""
-    family, *rest = [part.strip() for part in _BRACKETED.sub("", name).split(",") if part.strip()] or [""]
-    if not rest:
-        return family
-    given, *titles = rest
-    suffix = " ".join(title for title in titles if _SUFFIX.fullmatch(title))
-    if _SUFFIX.fullmatch(given):
-        given, suffix = "", given
-    if _EPITHET.match(given):
-        given, family = family, given
-    if given.endswith(f" {family}"):
-        family = ""
-    return " ".join(part for part in (given, family, suffix) if part)
-
-
-def clean_title(title: str) -> str:
-    """Write a catalogue's title on one line: library marks and line breaks become `: `."""
-    plain = _LINE_BREAK.sub("\n", _MARC_SUBTITLE.sub(": ", title.strip()))
-    plain = _BLANKS.sub(" ", re.sub(r"[:;,]?\n", ": ", plain))
-    return plain[:MAX_TITLE].strip(" :")
-
-
-def split_names(field: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Split an Authors field into authors and contributors (translators, editors …), without their dates."""
-    authors: list[str] = []
-    contributors: list[str] = []
-    for part in field[:MAX_TITLE].split(";"):
-        role = _ROLE.search(part)
-        name = _DATES.sub("", _ROLE.sub("", part).strip()).strip()
-        if name.lower() in _NO_NAME:
-            continue
-        is_author = role is None or role[1].lower() in {"author", "pseud.", "pseudonym"}
-        if is_author or (role and role[1].lower() != "translator"):
-            (authors if is_author else contributors).append(natural_name(name))
-    return tuple(authors[:16]), tuple(contributors[:16])
-
-
-def _somebody(field: str) -> str:
-    """Leave out who is nobody: `Anonymous` is no word to find a book by."""
-    parts = (part.strip() for part in field[:MAX_TITLE].split(";"))
-    return "; ".join(part for part in parts if part.lower() not in _NO_NAME)
-
-
 def _record(row: list[str], places: list[int]) -> Record | None:
     """Make a record of a row; None when the row makes no sense."""
     try:
@@ -131,7 +73,7 @@ def _record(row: list[str], places: list[int]) -> Record | None:
     if not 0 < key < 1 << 31 or not title:
         return None
     authors, contributors = split_names(names)
-    return Record(key, title, authors or contributors, language_tag(language.split(";")[0]), _somebody(names))
+    return Record(key, title, authors or contributors, language_tag(language.split(";")[0]), named(names))
 
 
 def open_catalogue(path: Path) -> IO[bytes]:

@@ -1,10 +1,10 @@
-"""Names and titles of the Gutenberg catalogue, as they stand on a cover."""
+"""Names and titles as libraries write them, as they stand on a cover."""
 
 from __future__ import annotations
 
 import pytest
 
-from bookhopper.search.sources.gutenberg_catalogue import clean_title, natural_name, split_names
+from bookhopper.search.sources.library_names import clean_title, natural_name, split_names
 
 
 @pytest.mark.parametrize(
