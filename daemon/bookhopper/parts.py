@@ -35,7 +35,7 @@ from bookhopper.schedule import Schedule
 from bookhopper.search.collections import Collector
 from bookhopper.search.resolve import Resolver
 from bookhopper.search.sources import registry
-from bookhopper.search.sources.observed import ObservedSource, SourceCall
+from bookhopper.search.sources.observed import ObservedIdentifier, ObservedSource, SourceCall
 from bookhopper.searching import Search
 from bookhopper.worker import Pool
 
@@ -122,7 +122,7 @@ class Parts:
             languages=settings.languages,
             formats=settings.formats,
             deadlines={each.name: each.deadline for each in settings.sources},
-            identifiers=self._sources.identifiers,
+            identifiers=[ObservedIdentifier(each, self._source_called) for each in self._sources.identifiers],
         )
 
     def _make_collector(self) -> Collector:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from bookhopper.model import Candidate
+from bookhopper.errors import HeldError
+from bookhopper.model import Candidate, Reading
 from bookhopper.search.sources.base import Query
 from bookhopper.search.sources.folder import FolderSource
-from bookhopper.search.sources.observed import ObservedSource, SourceCall
+from bookhopper.search.sources.observed import ObservedIdentifier, ObservedSource, SourceCall
 from bookhopper.ticket import Interrupted, Reason, Ticket
 
 
@@ -38,3 +40,24 @@ def test_a_call_that_was_given_up_found_its_source_away(
     assert interrupted.value.reason is reason
     assert [call.outcome for call in calls] == told
     source.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [(Reading("Emma"), "found"), (None, "nothing"), (HeldError("down"), "unavailable")],
+)
+def test_who_knows_isbns_is_observed_too(answer: Reading | HeldError | None, outcome: str) -> None:
+    class Directory:
+        name = "directory"
+
+        def identify(self, isbn: str, ticket: Ticket) -> Reading | None:  # noqa: ARG002 - it knows one book
+            if isinstance(answer, HeldError):
+                raise answer
+            return answer
+
+    calls: list[SourceCall] = []
+    with suppress(HeldError):
+        assert ObservedIdentifier(Directory(), calls.append).identify("x", Ticket(1)) is answer
+    assert [(call.source, call.operation, call.outcome) for call in calls] == [
+        ("directory", "identify", outcome)
+    ]

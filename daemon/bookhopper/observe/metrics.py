@@ -16,7 +16,7 @@ from prometheus_client import (
 )
 
 from bookhopper.model import RUNNING_OF, WAITING_OF, Change, State
-from bookhopper.search.sources.observed import OUTCOMES, SourceCall
+from bookhopper.search.sources.observed import OPERATIONS, OUTCOMES, SourceCall
 
 _STAGE_OF = {State.SEARCHING: "search", State.DOWNLOADING: "download", State.PLACED: "deliver"}
 _ENDS_OF = {
@@ -94,7 +94,7 @@ class Metrics:
         for source in sources:
             self._source_results.labels(source)
             self._source_invalid.labels(source)
-            for operation in ("search", "lookup", "works"):
+            for operation in OPERATIONS:
                 self._source_seconds.labels(source, operation)
                 for outcome in OUTCOMES:
                     self._source_requests.labels(source, operation, outcome)

@@ -1,14 +1,15 @@
-"""A source as it is, with every call to it told to an observer."""
+"""Sources and identifiers as they are, with every call to them told to an observer."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from bookhopper.errors import HeldError, PermanentError, TransientError
-from bookhopper.model import Candidate, Collection
-from bookhopper.search.sources.base import Collections, Health, Parser, Query, Source
+from bookhopper.model import Candidate, Collection, Reading
+from bookhopper.search.sources.base import Collections, Health, Identifier, Parser, Query, Source
 from bookhopper.ticket import Interrupted, Reason, Ticket
 
 
@@ -30,7 +31,9 @@ class SourceCall:
 Observer = Callable[[SourceCall], None]
 
 _FAULTS = (HeldError, TransientError, PermanentError)
+_FAULT_OPERATIONS = ("search", "lookup", "works", "identify")
 _FAULT_OUTCOMES = ("unavailable", "invalid", "refused")
+OPERATIONS = ("search", "lookup", "works", "identify")
 OUTCOMES = ("found", "nothing", *_FAULT_OUTCOMES)
 
 
@@ -75,33 +78,57 @@ class ObservedSource:
         self._source.close()
 
     def _told(self, operation: str, call: Callable[[], Sequence[Candidate]]) -> Sequence[Candidate]:
-        begun = time.monotonic()
-        try:
+        with _Call(self.name, operation, self._observe, self._dropped) as told:
             found = call()
-        except _FAULTS as error:
-            named = zip(_FAULTS, _FAULT_OUTCOMES, strict=True)
-            outcome = next(word for kind, word in named if isinstance(error, kind))
-            self._observe(
-                SourceCall(self.name, operation, outcome, time.monotonic() - begun, dropped=self._dropped())
-            )
-            raise
-        except Interrupted as interruption:
-            if interruption.reason is Reason.CANCEL:  # who asked gave it up: it took too long
-                self._observe(
-                    SourceCall(
-                        self.name,
-                        operation,
-                        "unavailable",
-                        time.monotonic() - begun,
-                        dropped=self._dropped(),
-                    )
-                )
-            raise
-        outcome = "found" if found else "nothing"
-        self._observe(
-            SourceCall(self.name, operation, outcome, time.monotonic() - begun, len(found), self._dropped())
-        )
+            told.results = len(found)
         return found
 
     def _dropped(self) -> int:
         return self._source.take_dropped() if isinstance(self._source, Parser) else 0
+
+
+class ObservedIdentifier:
+    """Passes on the question which book an ISBN names."""
+
+    def __init__(self, identifier: Identifier, observer: Observer) -> None:
+        self.name = identifier.name
+        self._identifier = identifier
+        self._observe = observer
+
+    def identify(self, isbn: str, ticket: Ticket) -> Reading | None:
+        """Give title and authors of the book with an ISBN."""
+        with _Call(self.name, "identify", self._observe, lambda: 0) as told:
+            found = self._identifier.identify(isbn, ticket)
+            told.results = int(found is not None)
+        return found
+
+
+class _Call:
+    """A call that is under way, for a block; when that ends, its outcome is told."""
+
+    def __init__(self, source: str, operation: str, observer: Observer, dropped: Callable[[], int]) -> None:
+        self.results = 0
+        self._source = source
+        self._operation = operation
+        self._observe = observer
+        self._dropped = dropped
+        self._begun = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if outcome := self._outcome(error):
+            seconds = time.monotonic() - self._begun
+            self._observe(
+                SourceCall(self._source, self._operation, outcome, seconds, self.results, self._dropped())
+            )
+
+    def _outcome(self, error: BaseException | None) -> str:
+        """Name what came of it; empty where that says nothing of the source."""
+        if error is None:
+            return "found" if self.results else "nothing"
+        if isinstance(error, Interrupted):  # who asked gave it up: it took too long
+            return "unavailable" if error.reason is Reason.CANCEL else ""
+        named = zip(_FAULTS, _FAULT_OUTCOMES, strict=True)
+        return next((word for kind, word in named if isinstance(error, kind)), "")
