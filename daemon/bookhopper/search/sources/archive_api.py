@@ -122,6 +122,29 @@ class ArchiveApi:
         return f"{self._site}/advancedsearch.php?{urlencode(asked + shape)}"
 
 
+class ArchiveSource:
+    """What sources have in common whose books are the archive's items, and their keys those identifiers."""
+
+    def __init__(self, name: str, archive: str, web: Web) -> None:
+        """Take the archive's address; raises PermanentError when it is none."""
+        self.name = name
+        self._web = web
+        self._archive = ArchiveApi(name, archive, web)
+
+    def lookup(self, key: str, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:
+        """Give the candidates of the archive's item with an identifier."""
+        ticket.check()
+        return tuple(in_formats(self._archive.offers(key, ticket), formats))
+
+    def refresh(self, ticket: Ticket) -> bool:  # noqa: ARG002 - nothing is kept
+        """Keep nothing, so that nothing changes."""
+        return False
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._web.close()
+
+
 def phrase(words: str) -> str:
     """Quote words for a Lucene query: inside quotes only these two signs mean anything."""
     escaped = words.replace("\\", "\\\\").replace('"', '\\"')

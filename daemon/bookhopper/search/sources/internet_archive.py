@@ -15,12 +15,10 @@ from stdnum import isbn
 
 from bookhopper.errors import BookhopperError
 from bookhopper.model import Candidate, Reading
-from bookhopper.net.web import Web
 from bookhopper.search.sources.archive_api import (
     MAX_ITEMS,
-    ArchiveApi,
+    ArchiveSource,
     best_first,
-    in_formats,
     phrase,
     surname,
 )
@@ -36,19 +34,13 @@ _WORDS = 12
 _WORD = re.compile(r"\w[\w'’]{0,60}")
 
 
-class InternetArchiveSource:
+class InternetArchiveSource(ArchiveSource):
     """The source of kind `internet_archive`; a book's key is its item's identifier.
 
     A want costs at most three searches and five looks into items.
     """
 
     kind = "internet_archive"
-
-    def __init__(self, name: str, url: str, web: Web) -> None:
-        """Take the site's address; raises PermanentError when it is none."""
-        self.name = name
-        self._web = web
-        self._archive = ArchiveApi(name, url, web)
 
     def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:
         """Ask for ISBN, title with author, the title alone, then any of its words, until something comes."""
@@ -65,11 +57,6 @@ class InternetArchiveSource:
                 break
         return ()
 
-    def lookup(self, key: str, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:
-        """Give the candidates of the item with an identifier."""
-        ticket.check()
-        return tuple(in_formats(self._archive.offers(key, ticket), formats))
-
     def check(self, ticket: Ticket) -> Health:
         """Search for nothing in particular, and see whether an answer comes."""
         try:
@@ -77,14 +64,6 @@ class InternetArchiveSource:
         except BookhopperError as error:
             return Health(ok=False, detail=str(error))
         return Health(ok=True, detail=f"{self._archive.host} answers; public texts only")
-
-    def refresh(self, ticket: Ticket) -> bool:  # noqa: ARG002 - nothing is kept
-        """Keep nothing, so that nothing changes."""
-        return False
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._web.close()
 
 
 def expressions(query: Query) -> Iterator[str]:

@@ -31,7 +31,6 @@ class SourceCall:
 Observer = Callable[[SourceCall], None]
 
 _FAULTS = (HeldError, TransientError, PermanentError)
-_FAULT_OPERATIONS = ("search", "lookup", "works", "identify")
 _FAULT_OUTCOMES = ("unavailable", "invalid", "refused")
 OPERATIONS = ("search", "lookup", "works", "identify")
 OUTCOMES = ("found", "nothing", *_FAULT_OUTCOMES)

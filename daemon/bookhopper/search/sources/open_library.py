@@ -21,9 +21,8 @@ from bookhopper.net.faults import AnswerError
 from bookhopper.net.web import Web
 from bookhopper.search.sources.archive_api import (
     MAX_ITEMS,
-    ArchiveApi,
+    ArchiveSource,
     best_first,
-    in_formats,
     phrase,
     surname,
 )
@@ -47,7 +46,7 @@ _ABSENT = frozenset({400, 404, 410})
 _FIELDS = "key,title,alternative_title,author_name,ia,ebook_access"
 
 
-class OpenLibrarySource:
+class OpenLibrarySource(ArchiveSource):
     """The source of kind `open_library`, which also tells what book an ISBN names.
 
     It has no files of its own: its candidates are public items of the Internet Archive, and their keys those
@@ -58,11 +57,9 @@ class OpenLibrarySource:
 
     def __init__(self, name: str, url: str, archive: str, web: Web) -> None:
         """Take the addresses of Open Library and of the archive; raises PermanentError when one is none."""
-        self.name = name
+        super().__init__(name, archive, web)
         self._site = url.rstrip("/")
         self._host = host_and_port(url)
-        self._web = web
-        self._archive = ArchiveApi(name, archive, web)
 
     def identify(self, isbn: str, ticket: Ticket) -> Reading | None:
         """Give title and authors of an edition, or else of the work that an ISBN belongs to."""
@@ -119,11 +116,6 @@ class OpenLibrarySource:
                 break
         return ()
 
-    def lookup(self, key: str, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:
-        """Give the candidates of the archive's item with an identifier."""
-        ticket.check()
-        return tuple(in_formats(self._archive.offers(key, ticket), formats))
-
     def check(self, ticket: Ticket) -> Health:
         """Search at both addresses, and see whether answers come."""
         try:
@@ -132,14 +124,6 @@ class OpenLibrarySource:
         except BookhopperError as error:
             return Health(ok=False, detail=str(error))
         return Health(ok=True, detail=f"{self._host} answers; books come from {self._archive.host}")
-
-    def refresh(self, ticket: Ticket) -> bool:  # noqa: ARG002 - nothing is kept
-        """Keep nothing, so that nothing changes."""
-        return False
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._web.close()
 
     def _works(
         self, asked: Mapping[str, str], ticket: Ticket, *, fresh: bool = False
