@@ -20,6 +20,9 @@ Cells = Mapping[str, str]
 _STATUSES = frozenset((TO_READ, "currently-reading", "read", "did-not-finish"))
 """What a site's own column says of a book; the same words among its tags say nothing."""
 
+_WRITES = frozenset(("", "author", "co-author", "contributor"))
+"""What LibraryThing calls the role of somebody who wrote a book; empty: nobody has said."""
+
 _NO_NAME = re.compile(r"[\W_]+")
 _SERIES_NUMBER = re.compile(r"\s*\[[\d.]+\]$")
 
@@ -93,8 +96,16 @@ def _librarything_shelves(cells: Cells) -> Iterable[str]:
     return (TO_READ if shelf.casefold() in {"to read", "wishlist"} else shelf for shelf in collections)
 
 
+def _co_authors(cells: Cells) -> list[str]:
+    """Give LibraryThing's further persons, without those whose role is another than the author's."""
+    names = re.split(r"[|;]", cells.get("secondary_author", ""))
+    roles = re.split(r"[|;]", cells.get("secondary_author_roles", ""))
+    if len(roles) != len(names):
+        return names
+    return [name for name, role in zip(names, roles, strict=True) if role.strip().casefold() in _WRITES]
+
+
 def _librarything(cells: Cells, line: int, limits: Limits) -> Want:
-    others = re.split(r"[|;]", cells.get("secondary_author", ""))
     language = _listed(cells.get("languages", ""))
     return want_of(
         line,
@@ -102,7 +113,10 @@ def _librarything(cells: Cells, line: int, limits: Limits) -> Want:
         title=cells["title"],
         authors=(
             natural_name(name)
-            for name in (cells.get("primary_author") or cells.get("author_last_first", ""), *others)
+            for name in (
+                cells.get("primary_author") or cells.get("author_last_first", ""),
+                *_co_authors(cells),
+            )
         ),
         isbns=(cells.get("isbns", ""), cells.get("isbn", "")),
         year=cells.get("publication_date") or cells.get("date", ""),
