@@ -278,6 +278,32 @@ def test_a_list_that_grows_after_it_was_taken_is_taken_again(
     assert sum("grew after it was taken" in record.message for record in caplog.records) == 2
 
 
+def test_what_a_list_grew_by_while_nobody_watched_is_taken(tmp_path: Path) -> None:
+    with running_intake(tmp_path) as intake:
+        (intake.path / "grow.txt").write_text("Emma\n")
+        (intake.path / "same.txt").write_text("Persuasion\n")
+        filed = intake.accepted("grow.txt")
+        intake.accepted("same.txt")
+    with filed.open("a") as file:
+        file.write("Dune\n")
+    with running_intake(tmp_path) as intake:
+        until(lambda: len(intake.taken) == 1)
+        assert [
+            (taken.name, taken.intake.new, taken.intake.known) for taken in intake.taken if taken.intake
+        ] == [("grow.txt", 1, 1)]
+        looks = intake.watcher._growth_look
+        until(lambda: intake.watcher._growth_look > looks)
+        with filed.open("a") as file:
+            file.write("Dracula\n")
+        until(lambda: len(intake.taken) == 2)
+        assert intake.names("reports") == [
+            "grow (2).txt.report.txt",
+            "grow (3).txt.report.txt",
+            "grow.txt.report.txt",
+            "same.txt.report.txt",
+        ]
+
+
 def test_what_takes_the_place_of_a_filed_list_is_not_taken(tmp_path: Path) -> None:
     outside = tmp_path / "outside.txt"
     outside.write_text("Dune\n")

@@ -43,6 +43,11 @@ class Signature(NamedTuple):
         """What a write would change: unlike `changed`, a rename leaves it alone."""
         return self.size, self.modified
 
+    @property
+    def written_last(self) -> bool:
+        """Whether it was written to after it was last renamed, which leaves `modified` alone."""
+        return self.modified == self.changed
+
 
 class RequestFolder:
     """One requests folder with its `accepted`, `rejected` and `reports`; every call may raise OSError."""
@@ -137,6 +142,18 @@ class RequestFolder:
             for name in wanted:
                 with suppress(FileNotFoundError):
                     found[name] = _signature(os.stat(name, dir_fd=inner, follow_symlinks=False))
+        return found
+
+    def modified_since(self, sub: str, moment: float) -> dict[str, Signature]:
+        """Tell the states of a sub-folder's files that were written to after a moment (epoch seconds)."""
+        found: dict[str, Signature] = {}
+        with self._open() as folder, suppress(FileNotFoundError), self._open_made(folder, sub) as inner:
+            with os.scandir(inner) as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError):
+                        signature = _signature(entry.stat(follow_symlinks=False))
+                        if signature.is_file and signature.modified > moment * 1e9:
+                            found[entry.name] = signature
         return found
 
     def take_back(self, sub: str, name: str, new: str) -> None:

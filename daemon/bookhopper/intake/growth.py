@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bookhopper.intake.folder import Signature
 
-_REMEMBERED_SECONDS = 600.0
+REMEMBERED_SECONDS = 600.0
 _MOST = 1000
 """So many of the newest are remembered: each costs a look every second."""
 
@@ -42,10 +42,16 @@ class Growth:
         if len(self._files) > _MOST:
             del self._files[next(iter(self._files))]
 
+    def adopt(self, name: str, signature: Signature, now: float) -> None:
+        """Note a list that was filed before this process began, and whether it was written to since then."""
+        self.remember(name, signature, now)
+        if signature.written_last:
+            self._files[name].read = signature._replace(size=-1)
+
     def names(self, now: float) -> list[str]:
         """List what is still worth a look, and forget the rest."""
         self._files = {
-            name: file for name, file in self._files.items() if now - file.since <= _REMEMBERED_SECONDS
+            name: file for name, file in self._files.items() if now - file.since <= REMEMBERED_SECONDS
         }
         return list(self._files)
 

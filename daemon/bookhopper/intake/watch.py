@@ -10,10 +10,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from bookhopper.intake import names
 from bookhopper.intake.folder import RequestFolder, Signature
-from bookhopper.intake.growth import Growth
+from bookhopper.intake.growth import REMEMBERED_SECONDS, Growth
 from bookhopper.intake.observer import FolderObserver, Polling
 from bookhopper.intake.parse import is_request
 from bookhopper.intake.settle import Settling
@@ -124,6 +125,7 @@ class Watcher:
             self._names.add(name)
 
     def _run(self) -> None:
+        self._adopt_filed()
         try:
             while not self._stopping:
                 try:
@@ -187,6 +189,13 @@ class Watcher:
                 self._settling.observe(name, self._folder.look(name), time.monotonic())
         except OSError:
             return  # away again; the next beginning asks again
+
+    def _adopt_filed(self) -> None:
+        """Remember the lists that were filed shortly before: their writers may have gone on meanwhile."""
+        with suppress(OSError):  # the folder is away
+            filed = self._folder.modified_since(names.ACCEPTED, time.time() - REMEMBERED_SECONDS)
+            for name in filter(is_request, filed):
+                self._growth.adopt(name, filed[name], time.monotonic())
 
     def _take_due(self) -> None:
         for name in self._settling.due(time.monotonic()):
