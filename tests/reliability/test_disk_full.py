@@ -20,7 +20,9 @@ def stack() -> Iterator[ExitStack]:
         yield held
 
 
-@pytest.mark.parametrize("where", ["", "state", "ingest", "requests"], ids=lambda where: where or "one for all")
+@pytest.mark.parametrize(
+    "where", ["", "state", "ingest", "requests"], ids=lambda where: where or "one for all"
+)
 def test_a_disk_that_fills_up_at_any_step(where: str, tmp_path: Path, stack: ExitStack) -> None:
     base = tmp_path / "home"
     base.mkdir()

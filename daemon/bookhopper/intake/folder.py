@@ -148,12 +148,11 @@ class RequestFolder:
         """Tell the states of a sub-folder's files that were written to after a moment (epoch seconds)."""
         found: dict[str, Signature] = {}
         with self._open() as folder, suppress(FileNotFoundError), self._open_made(folder, sub) as inner:
-            with os.scandir(inner) as entries:
-                for entry in entries:
-                    with suppress(FileNotFoundError):
-                        signature = _signature(entry.stat(follow_symlinks=False))
-                        if signature.is_file and signature.modified > moment * 1e9:
-                            found[entry.name] = signature
+            for entry in list(os.scandir(inner)):
+                with suppress(FileNotFoundError):
+                    signature = _signature(entry.stat(follow_symlinks=False))
+                    if signature.is_file and signature.modified > moment * 1e9:
+                        found[entry.name] = signature
         return found
 
     def take_back(self, sub: str, name: str, new: str) -> None:
