@@ -153,6 +153,13 @@ def test_list_shows_the_queue_in_its_order_and_what_lies_aside(shop: Shop) -> No
     assert aside == ["aside: 1 ambiguous, 1 missing (--state shows them)"]
 
 
+def test_a_collection_says_how_far_it_is() -> None:
+    item = dict.fromkeys(("asked", "stage", "not_before")) | {"paused": True, "error": "", "children": {}}
+    assert listing.reason(item, 0.0).plain == "paused"
+    item["children"] = {"done": 1, "owned": 1, "queued": 3}
+    assert listing.reason(item, 0.0).plain == "paused; 2 of 5 books are there"
+
+
 def test_list_in_pages(shop: Shop) -> None:
     assert "… and 2 more: --offset 2\n" in shop("queue", "list", "--limit", "2").stdout
     page = shop.json("queue", "list", "--limit", "2", "--offset", "2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -22,6 +22,7 @@ _AT_WORK = (State.PLACED, State.DOWNLOADING)
 _IN_LINE = (State.WANTED, State.SEARCHING, State.QUEUED)
 _ASIDE = (State.AMBIGUOUS, State.MISSING, State.FAILED)
 _STATES = (*(state.value for state in State), "pending", "completed", "paused")
+_THERE = (State.DONE, State.OWNED, State.DUPLICATE)
 _ASKED = {"cancel": "will be cancelled", "pause": "will be paused"}
 
 
@@ -92,12 +93,20 @@ def _aside(status: show.Item) -> list[RenderableType]:
     return [Text(f"aside: {found} (--state shows them)", style="dim")] if found else []
 
 
+def _books(children: Mapping[str, int] | None) -> str:
+    """Say how far a collection is, where the job asks for one and its books are known."""
+    if not children:
+        return ""
+    there = sum(children.get(state.value, 0) for state in _THERE)
+    return f"{there} of {sum(children.values())} books are there"
+
+
 def reason(item: show.Item, now: float) -> Text:
     """Say what a job does, or why it waits."""
     said = [_ASKED.get(item["asked"] or "", "")]
     if item["stage"]:
         said.append(item["stage"] + (f" {item['percent']:.0f} %" if item["percent"] is not None else ""))
-    said += ["paused" if item["paused"] else "", item["error"] or ""]
+    said += ["paused" if item["paused"] else "", _books(item["children"]), item["error"] or ""]
     if item["not_before"] is not None and item["not_before"] > now:
         said.append(f"again in {humanize.naturaldelta(item['not_before'] - now)}")
     return show.paragraph("; ".join(filter(None, said)))
