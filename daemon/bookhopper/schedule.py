@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
+
+from bookhopper.errors import BookhopperError
 
 log = logging.getLogger("bookhopper.schedule")
 
@@ -27,6 +29,28 @@ class Chore:
     delay: float | None = None
 
 
+class _Patient:
+    """A chore whose failure is said once, in a line, until it goes well again or fails for another reason."""
+
+    def __init__(self, chore: Chore) -> None:
+        self._chore = chore
+        self._said = ""
+
+    def __call__(self) -> None:
+        try:
+            self._chore.run()
+        except (BookhopperError, OSError) as error:
+            if str(error) != self._said:
+                self._said = str(error)
+                log.warning("the scheduled %s failed: %s", self._chore.name, error)
+        except Exception:
+            log.exception(
+                "the scheduled %s met a fault of bookhopper's own; please report it", self._chore.name
+            )
+        else:
+            self._said = ""
+
+
 class Schedule:
     """Runs chores until it is stopped; one that is late runs once, not as often as it was missed."""
 
@@ -38,11 +62,11 @@ class Schedule:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": _MISFIRE_GRACE_SECONDS},
             timezone=UTC,
         )
-        self._scheduler.add_listener(self._noticed, EVENT_JOB_MISSED | EVENT_JOB_ERROR)
+        self._scheduler.add_listener(self._noticed, EVENT_JOB_MISSED)
         for chore in chores:
             delay = chore.every if chore.delay is None else chore.delay
             self._scheduler.add_job(
-                chore.run,
+                _Patient(chore),
                 IntervalTrigger(seconds=max(1, round(chore.every)), timezone=UTC),
                 id=chore.name,
                 next_run_time=datetime.now(UTC) + timedelta(seconds=delay),
@@ -58,7 +82,4 @@ class Schedule:
             self._scheduler.shutdown(wait=False)
 
     def _noticed(self, event: JobExecutionEvent) -> None:
-        if event.code == EVENT_JOB_MISSED:
-            self._missed(event.job_id)
-        else:
-            log.error("the scheduled %s failed: %s", event.job_id, event.exception)
+        self._missed(event.job_id)

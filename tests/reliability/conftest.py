@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         width = max(map(len, measured))
         for name, value in measured.items():
             terminalreporter.line(f"{name:<{width}}  {value}")
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """What is entered here ends with the test, the latest first."""
+    with ExitStack() as held:
+        yield held

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,12 +11,6 @@ from tests.reliability.faults_home import BOOK_BYTES, Home, disk
 
 LEFT = (0, 16_384, 100_000, BOOK_BYTES + 30_000, 2 * BOOK_BYTES + 60_000)
 """Bytes that are left: for nothing, for the list, for half a book, for a book, for a book and its copy."""
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as held:
-        yield held
 
 
 @pytest.mark.parametrize(

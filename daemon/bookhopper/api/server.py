@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import socket
 import threading
 import time
@@ -38,6 +40,8 @@ from bookhopper.api.sign_in import session
 from bookhopper.api.sign_in.gate import Gate
 from bookhopper.api.view import View
 from bookhopper.errors import BookhopperError
+
+log = logging.getLogger("bookhopper.api")
 
 _MAX_HEADERS = 32 * 1024
 _MAX_MESSAGE = 64 * 1024
@@ -79,6 +83,27 @@ def all_routes(view: View, gate: Gate, live: Live) -> list[BaseRoute]:
     ]
 
 
+class _Uvicorn(uvicorn.Server):
+    """uvicorn whose event loop says in one line what the system refuses it.
+
+    By itself it writes a traceback for each connection that cannot be accepted, hundreds of them a second.
+    """
+
+    _said = ""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._complain)
+        await super().startup(sockets)
+
+    def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, OSError):
+            loop.default_exception_handler(context)
+        elif self._said != (reason := str(error.strerror or error)):
+            self._said = reason
+            log.warning("the HTTP server lost a connection: %s", reason)
+
+
 class Server:
     """Serves the application until it is stopped."""
 
@@ -101,7 +126,7 @@ class Server:
             lifespan="off",
             timeout_graceful_shutdown=None,  # the protocols end in time; a task that is cancelled is a fault
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Uvicorn(config)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [listener]}, name="http", daemon=True
         )

@@ -7,6 +7,7 @@ thousand times cheaper; a rescan from outside, every few minutes, finds what no 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -66,6 +67,8 @@ class Watcher:
         self._counted_since = 0.0
         self._counted = 0
         self._rescan_wanted = False
+        self._scan_again = math.inf
+        self._complaint = ""
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self.watching = threading.Event()
@@ -149,7 +152,7 @@ class Watcher:
             burst = time.monotonic() < self._burst_until
         for name in noticed:
             self._look_at(name)
-        if rescan or burst:
+        if rescan or burst or time.monotonic() >= self._scan_again:
             self._scan(rescan=rescan and not burst)
         self._take_due()
         if rescan or time.monotonic() >= self._growth_look:
@@ -170,16 +173,23 @@ class Watcher:
         if name in self._settling or not names.is_ignored(name):
             try:
                 signature = self._folder.look(name)
-            except OSError:
+            except FileNotFoundError:
                 return  # the folder is away; once it is back it is scanned
+            except OSError:
+                self._scan_again = time.monotonic() + _LOOK_SECONDS  # this event must not be lost
+                return
             self._settling.observe(name, signature, time.monotonic(), event=True)
 
     def _scan(self, *, rescan: bool = False) -> None:
         try:
             found = self._folder.scan()
         except OSError as fault:
-            _log.warning("the requests folder %s cannot be read: %s", self._folder.path, fault.strerror)
+            self._scan_again = time.monotonic() + _LOOK_SECONDS
+            if self._complaint != (complaint := fault.strerror or str(fault)):
+                self._complaint = complaint
+                _log.warning("the requests folder %s cannot be read: %s", self._folder.path, complaint)
             return
+        self._scan_again, self._complaint = math.inf, ""
         self._settling.observe_all(found, time.monotonic(), rescan=rescan)
         self.last_scan = time.time()
 
