@@ -16,6 +16,7 @@ from bookhopper.errors import BookhopperError
 from bookhopper.ingest import IngestFolder
 from bookhopper.intake.lists import Lists
 from bookhopper.intake.watch import Watcher
+from bookhopper.nudge import Nudges
 from bookhopper.schedule import Chore
 from bookhopper.search.sources.base import Source
 from bookhopper.store.base import Store
@@ -42,6 +43,7 @@ class Parts:
     copies: Copies
     control: Control
     placing: Placing
+    nudges: Nudges
     refreshing: Refreshing
     lists: Lists
 
@@ -52,6 +54,7 @@ def chores(parts: Parts) -> list[Chore]:
         Chore("rescan", parts.rescan, parts.watcher.rescan),
         Chore("look_again", 60.0, lambda: look_again(parts.store), delay=1.0),
         Chore("placed", PLACED_SECONDS, parts.placing.finish),
+        Chore("nudge", 600.0, parts.nudges.run),
         Chore("catalogues", 60.0, parts.refreshing.run, delay=0.0),
         Chore("lease", 10.0, parts.store.renew),
         Chore("parts", 3600.0, parts.acquire.clear_parts),

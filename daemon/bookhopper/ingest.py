@@ -11,6 +11,7 @@ import errno
 import os
 import shutil
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from bookhopper.naming import STAGED_SUFFIX
 
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
-_UNSUPPORTED = frozenset((errno.EINVAL, errno.ENOSYS, errno.ENOTSUP))
+_RENAME_EXCHANGE = 2
+UNSUPPORTED = frozenset((errno.EINVAL, errno.ENOSYS, errno.ENOTSUP))
+"""What a filesystem answers that cannot do what it is asked."""
 _AWAY_SECONDS = 15.0
 _LEAST_FREE = 1024 * 1024
 
@@ -29,17 +32,25 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def rename_without_replacing(source: Path, target: Path) -> None:
     """Rename inside one filesystem; raises FileExistsError when the target is there (renameat2(2))."""
-    failed = _libc.renameat2(
-        _AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), ctypes.c_uint(_RENAME_NOREPLACE)
-    )
-    if not failed:
+    try:
+        _rename(source, target, _RENAME_NOREPLACE)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+    else:
         return
-    number = ctypes.get_errno()
-    if number not in _UNSUPPORTED:
-        raise OSError(number, os.strerror(number), str(source), None, str(target))
     if os.path.lexists(target):  # the filesystem cannot promise it, so look first
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
     source.rename(target)
+
+
+def _rename(source: Path, target: Path, flags: int) -> None:
+    failed = _libc.renameat2(
+        _AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), ctypes.c_uint(flags)
+    )
+    if failed:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(source), None, str(target))
 
 
 def sync_folder(folder: Path) -> None:
@@ -48,7 +59,7 @@ def sync_folder(folder: Path) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in _UNSUPPORTED:
+        if error.errno not in UNSUPPORTED:
             raise
     finally:
         os.close(handle)
@@ -160,10 +171,43 @@ class IngestFolder:
         self._sync_or_remove(self.path / other)
         return other
 
+    def lying(self) -> Iterator[os.DirEntry[str]]:
+        """Give the files that a consumer may see."""
+        with os.scandir(self.path) as entries:
+            for entry in entries:
+                if not entry.name.endswith(STAGED_SUFFIX) and entry.is_file(follow_symlinks=False):
+                    yield entry
+
+    def renew(self, name: str) -> bool:
+        """Put an equal file in the place of a delivered one, in one step; False: that one has changed.
+
+        Raises FileNotFoundError when it is gone, before or meanwhile, and OSError (UNSUPPORTED) where the
+        filesystem cannot exchange two files.
+        """
+        staged = name + STAGED_SUFFIX
+        self.discard(staged)  # of a try that was cut short, for a delivered book has no other
+        there, other = self.path / name, self.path / staged
+        before = _content(there)
+        self._copy(there, other)
+        try:
+            if _content(there) != before:
+                return False
+            _rename(other, there, _RENAME_EXCHANGE)
+        finally:
+            self.discard(staged)
+        sync_folder(self.path)
+        return True
+
     def discard(self, staged: str) -> None:
         """Remove a staged file; nothing else can be removed."""
         if staged.endswith(STAGED_SUFFIX) and "/" not in staged:
             (self.path / staged).unlink(missing_ok=True)
+
+
+def _content(path: Path) -> tuple[int, int, int]:
+    """Tell what a write to a file, or another in its place, would change."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _away(message: str) -> HeldError:

@@ -19,6 +19,9 @@ FORMATS = frozenset(
 )
 """The formats that can be asked for: those that the verifier can judge."""
 
+UNNOTICED_FORMATS = frozenset(("djvu",))
+"""Those that lie in ingest unnoticed where Calibre-Web-Automated watches it; calibre itself takes them."""
+
 
 class State(StrEnum):
     """Where a job stands; the value is what JSON, metrics and reports show."""

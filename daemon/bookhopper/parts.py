@@ -25,6 +25,7 @@ from bookhopper.errors import BookhopperError, HeldError
 from bookhopper.ingest import IngestFolder
 from bookhopper.intake.lists import Lists
 from bookhopper.model import State
+from bookhopper.nudge import Nudges
 from bookhopper.observe.collector import DaemonCollector, Sources
 from bookhopper.observe.collector import Parts as Observed
 from bookhopper.observe.logs import log_change
@@ -80,6 +81,7 @@ class Parts:
         )
         self._deliverer = Deliverer(core.store, self._ingest, core.parts_folder, self._copies)
         self._placing = Placing(self._deliverer, self._ingest, identity)
+        self._nudges = Nudges(core.store, self._ingest, settings.deliver.nudge_after)
         self._acquire = Acquire(
             core.store,
             self._downloader,
@@ -176,6 +178,7 @@ class Parts:
                 copies=self._copies,
                 control=self._control,
                 placing=self._placing,
+                nudges=self._nudges,
                 refreshing=self._refreshing,
                 lists=self._lists,
             )
@@ -210,6 +213,7 @@ class Parts:
             tally=self._core.tally,
             pools=(self._searchers, self._fetchers),
             acquire=self._acquire,
+            nudges=self._nudges,
             traffic=self._downloader.traffic,
             sources=self._answers,
             folders={"requests": folders.requests, "ingest": folders.ingest, "state": folders.state},

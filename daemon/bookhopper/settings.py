@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from bookhopper.model import FORMATS
+from bookhopper.model import FORMATS, UNNOTICED_FORMATS
 from bookhopper.search.language import language_tag
 from bookhopper.setting_types import (
     Duration,
@@ -36,6 +36,9 @@ from bookhopper.setting_types import (
     web_address,
 )
 from bookhopper.source_settings import GutenbergSettings, Origin, SourceSettings
+
+CONSUMERS_REPEAT_SECONDS = 120.0
+"""Within which Calibre-Web-Automated drops the same path, size and mtime as one that it has seen."""
 
 
 def _xdg(variable: str, fallback: str) -> Path:
@@ -53,12 +56,13 @@ class Folders(Section):
     @model_validator(mode="after")
     def _apart(self) -> Self:
         """Refuse folders inside one another: the ingest consumer deletes what it does not know."""
-        for inner in ("requests", "state"):
-            if getattr(self, inner).is_relative_to(self.ingest):
+        requests, ingest, state = (path.resolve() for path in (self.requests, self.ingest, self.state))
+        for name, inner in (("requests", requests), ("state", state)):
+            if inner.is_relative_to(ingest):
                 raise ValueError(
-                    f"{inner} must not lie inside ingest: its consumer deletes what it does not know"
+                    f"{name} must not lie inside ingest: its consumer deletes what it does not know"
                 )
-        if self.ingest.is_relative_to(self.requests) or self.state.is_relative_to(self.requests):
+        if ingest.is_relative_to(requests) or state.is_relative_to(requests):
             raise ValueError("ingest and state must not lie inside requests")
         return self
 
@@ -128,11 +132,22 @@ class DownloadSettings(Section):
 
 
 class DeliverSettings(Section):
-    """How a book appears in the ingest folder, and how long a copy of it is kept (0: none is)."""
+    """How a book appears in the ingest folder, and how long a copy of it is kept (0: none is).
+
+    A book that lies there for `nudge_after` gets one more event (0: none does).
+    """
 
     mode: Mode = "0664"
     require_mount: bool = True
     keep_copies: Duration = 7 * 86400.0
+    nudge_after: Duration = 6 * 3600.0
+
+    @field_validator("nudge_after")
+    @classmethod
+    def _no_repeat(cls, seconds: float) -> float:
+        if 0 < seconds < CONSUMERS_REPEAT_SECONDS:
+            raise ValueError("consumers take what comes again so soon for a repeat: write 2m or more, or 0s")
+        return seconds
 
     @property
     def permissions(self) -> int:
@@ -234,7 +249,12 @@ class Settings(Section):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What whoever starts the daemon should read in its log; it is no part of the file."""
-        return self._warnings
+        unnoticed = (
+            f"formats: Calibre-Web-Automated does not take {name} files from ingest; calibre itself does"
+            for name in self.formats
+            if name in UNNOTICED_FORMATS
+        )
+        return (*self._warnings, *unnoticed)
 
     @field_validator("languages")
     @classmethod

@@ -224,6 +224,8 @@ def test_a_delivery_goes_from_placed_to_done(bench: Bench) -> None:
     line = bench.store.delivery(job)
     assert line is not None
     assert line.done_at is not None
+    assert bench.store.delivery_named(f"{job}.epub") == line
+    assert bench.store.delivery_named("another.epub") is None
     (request,) = bench.store.requests_of(job)
     assert bench.store.names(request) == {job: f"{job}.epub"}
     assert bench.store.unsettled_requests() == []

@@ -62,6 +62,7 @@ NAMES = {
     "download_verifications": ("counter", {"check", "outcome"}),
     "deliveries": ("counter", {"format", "outcome"}),
     "request_completion_seconds": ("histogram", set()),
+    "ingest_nudges": ("counter", set()),
     "ingest_pending_files": ("gauge", set()),
     "ingest_oldest_file_timestamp_seconds": ("gauge", set()),
     "store_operation_duration_seconds": ("histogram", {"operation"}),

@@ -42,7 +42,6 @@ The points of `reference/folder-watching.md`, and what holds each:
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -55,13 +54,12 @@ import pytest
 
 from tests.daemon import Daemon
 from tests.fakes import inotify
+from tests.namespaces import in_namespace, run_in_namespace, seen_by
 from tests.points import check_points
 from tests.waiting import until
 
 _NEVER = "1h"
 """A rescan that does not come while a test runs."""
-
-_NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-ec")
 
 MakeWatching = Callable[..., Daemon]
 Say = Callable[[str], None]
@@ -111,14 +109,6 @@ def make_daemon(folder: Path) -> Iterator[MakeWatching]:
     yield make
     for daemon in made:
         daemon.close()
-
-
-def in_namespace(script: str) -> tuple[str, ...]:
-    """Give the command that runs a script, then what follows it, where only they see what the script did."""
-    probe = subprocess.run([*_NAMESPACE, "true"], check=False, capture_output=True)
-    if probe.returncode != 0:
-        pytest.skip("there are no user namespaces here")
-    return (*_NAMESPACE, f'{script}\nexec "$@"', "sh")
 
 
 def write(folder: Path, number: int, title: str = "") -> None:
@@ -339,8 +329,7 @@ def test_a_folder_that_is_replaced_or_remounted_is_watched_anew(make_daemon: Mak
     daemon = make_daemon(":")
     daemon.start()
     place = daemon.requests
-    seen = Path(f"/proc/{daemon.pid}/root") / place.relative_to("/")
-    enter = ("nsenter", f"--target={daemon.pid}", "--user", "--mount", "--preserve-credentials", "sh", "-ec")
+    seen = seen_by(daemon.pid, place)
     steps = {
         "deleted and made again": f"rm -r {place}; mkdir {place}",
         "moved away": f"mv {place} {place}.old; mkdir {place}",
@@ -350,7 +339,7 @@ def test_a_folder_that_is_replaced_or_remounted_is_watched_anew(make_daemon: Mak
     }
     for number, (step, script) in enumerate(steps.items()):
         until(lambda: daemon.metric("watcher_up") == 1)
-        subprocess.run([*enter, script], check=True)
+        run_in_namespace(daemon.pid, script)
         before = filed(seen)
         (seen / f"{number}.txt").write_text(f"Title {number} — Nobody\n")
         until(

@@ -32,6 +32,8 @@ UNGUARDED = (
     "or listen on a loopback address"
 )
 
+TOO_SOON = "consumers take what comes again so soon for a repeat"
+
 NO_APP_DB = "app_db is needed with this: write the path of Calibre-Web's app.db"
 
 HOST_NAME = "write one such as books.example.org, without a port"
@@ -55,7 +57,10 @@ BAD: list[tuple[str, list[str]]] = [
     ("sourcs: []", ["1:1: unknown key `sourcs`: did you mean `sources`?"]),
     ("folders:\n  request: /x", ["2:3: unknown key `request`: did you mean `requests`?"]),
     ("intake:\n  settle: 1s\n  settel: 2s", ["3:3: unknown key `settel`: did you mean `settle`?"]),
-    ("deliver: {xyzzy: 1}", ["1:11: unknown key `xyzzy`: known here: keep_copies, mode, require_mount"]),
+    (
+        "deliver: {xyzzy: 1}",
+        ["1:11: unknown key `xyzzy`: known here: keep_copies, mode, nudge_after, require_mount"],
+    ),
     (OPDS + ", pasword: y}", ["2:42: unknown key `pasword`: did you mean `password`?"]),
     (OPDS + ", path: /x}", ["2:42: unknown key `path`: did you mean `pace`?"]),
     (OPDS + ", pace: {delays: 1}}", ["2:49: unknown key `delays`: did you mean `delay`?"]),
@@ -183,6 +188,10 @@ BAD: list[tuple[str, list[str]]] = [
     ("deliver: {mode: 0664}", ["1:11: deliver.mode: a text is expected here: put it in quotes"]),
     ('deliver: {mode: "999"}', ['1:11: deliver.mode: write a mode such as "0664", in quotes']),
     ('deliver: {mode: "4755"}', ['1:11: deliver.mode: write a mode such as "0664", in quotes']),
+    (
+        "deliver: {nudge_after: 119s}",
+        [f"1:11: deliver.nudge_after: {TOO_SOON}: write 2m or more, or 0s"],
+    ),
     ("deliver: {require_mount: perhaps}", ["1:11: deliver.require_mount: true or false is expected here"]),
     (
         'server: {listen: "0.0.0.0:80"}',
@@ -259,6 +268,19 @@ def test_a_bad_file_says_where_and_what(tmp_path: Path, text: str, faults: list[
         load(path)
     assert refused.value.faults == [f"{path}:{fault}" for fault in faults]
     assert str(refused.value) == "\n".join(refused.value.faults)
+
+
+def test_a_link_does_not_hide_that_a_folder_lies_inside_ingest(tmp_path: Path) -> None:
+    (tmp_path / "ingest" / "lists").mkdir(parents=True)
+    (tmp_path / "lists").symlink_to(tmp_path / "ingest" / "lists")
+    with pytest.raises(ValueError, match="requests must not lie inside ingest"):
+        settings.Folders(requests=tmp_path / "lists", ingest=tmp_path / "ingest", state=tmp_path / "state")
+
+
+def test_a_format_that_the_usual_consumer_passes_over_is_warned_of() -> None:
+    (warning,) = Settings(formats=("epub", "djvu")).warnings
+    assert warning.startswith("formats: Calibre-Web-Automated does not take djvu files")
+    assert Settings().warnings == ()
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"a: \xc3(", b"a: \x00", b"\xff\xfe\x00"])

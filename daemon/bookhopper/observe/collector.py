@@ -17,6 +17,7 @@ from bookhopper.acquire import Acquire
 from bookhopper.intake.tally import Tally
 from bookhopper.intake.watch import Watcher
 from bookhopper.naming import STAGED_SUFFIX
+from bookhopper.nudge import Nudges
 from bookhopper.store.base import OPERATIONS, Store
 from bookhopper.ticket import Ticket
 from bookhopper.transfer import Traffic
@@ -49,6 +50,7 @@ class Parts:
     tally: Tally
     pools: tuple[Pool, ...]
     acquire: Acquire
+    nudges: Nudges
     traffic: Traffic
     sources: Sources
     folders: Mapping[str, Path]
@@ -151,6 +153,9 @@ class DaemonCollector(Collector):
             "ingest_oldest_file_timestamp_seconds",
             "Since when the oldest lies there.",
             {} if oldest is None else {(): oldest},
+        )
+        yield _counter(
+            "ingest_nudges", "Books put into ingest once more, to be noticed.", {(): self._parts.nudges.given}
         )
         free = {
             (name,): number

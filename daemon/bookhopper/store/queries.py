@@ -156,6 +156,10 @@ class Queries(Protocol):
         """Find a job's ledger line."""
         ...
 
+    def delivery_named(self, name: str) -> Delivery | None:
+        """Find the ledger's line with this file name."""
+        ...
+
     def deliveries(self, jobs: Collection[int]) -> Mapping[int, Delivery]:
         """Find the ledger lines of some jobs, by job; at most a thousand at once."""
         ...

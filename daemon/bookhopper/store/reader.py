@@ -238,6 +238,11 @@ class Reader(Queries):
         row = self._read.one(f"SELECT {rows.DELIVERY} FROM ledger WHERE job = ?", (job,))
         return rows.delivery(row) if row else None
 
+    def delivery_named(self, name: str) -> Delivery | None:
+        """Find the ledger's line with this file name."""
+        row = self._read.one(f"SELECT {rows.DELIVERY} FROM ledger WHERE name = ?", (name,))
+        return rows.delivery(row) if row else None
+
     def deliveries(self, jobs: Collection[int]) -> Mapping[int, Delivery]:
         """Find the ledger lines of some jobs, by job."""
         known = [job for job in jobs if abs(job) < 2**63]
