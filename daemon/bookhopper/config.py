@@ -11,9 +11,10 @@ import yaml
 from pydantic import ValidationError
 
 from bookhopper import environment, located
+from bookhopper.credentials import with_secrets
 from bookhopper.errors import ConfigError
 from bookhopper.settings import Settings
-from bookhopper.source_settings import HtmlSettings, OpdsSettings, Origin
+from bookhopper.source_settings import HtmlSettings, OpdsSettings, Origin, SourceSettings
 
 _MAX_BYTES = 1024 * 1024
 _NO_HOME = "no home folder is known: set HOME, or name all three folders in a file given by --config"
@@ -52,7 +53,9 @@ def _validated(data: dict[Any, Any], root: yaml.Node | None, path: Path) -> Sett
     faults: list[str] = []
     warnings: tuple[str, ...] = ()
     try:
+        data, strangers = with_secrets(data, os.environ)
         data, warnings = environment.overlay(data, os.environ)
+        warnings += strangers
     except ConfigError as error:
         faults += error.faults
     try:
@@ -62,9 +65,9 @@ def _validated(data: dict[Any, Any], root: yaml.Node | None, path: Path) -> Sett
     except ValidationError as error:
         raise ConfigError(located.faults(error, Settings, root, path) + faults) from error
     faults += [
-        f"{located.place(root, ('sources', number, 'password_file'), path)}: {fault}"
+        f"{located.place(root, ('sources', number, key), path)}: {key} {fault}"
         for number, source in enumerate(settings.sources)
-        if isinstance(source, OpdsSettings) and (fault := _password_fault(source))
+        for key, fault in _secret_faults(source)
     ]
     faults += [
         fault
@@ -90,9 +93,15 @@ def _definition_faults(
             yield f"{located.place(root, ('sources', number, *key.split('.')), path)}: {key}: {fault}"
 
 
-def _password_fault(source: OpdsSettings) -> str:
-    try:
-        source.secret()
-    except OSError as error:
-        return f"password_file {source.password_file} cannot be read: {error.strerror}"
-    return ""
+def _secret_faults(source: SourceSettings) -> Iterator[tuple[str, str]]:
+    """Tell which of a source's files with secrets are of no use, and why; never what is in them."""
+    kept = [("proxy_file", source.proxy_file, source.proxy_address)]
+    if isinstance(source, OpdsSettings):
+        kept.append(("password_file", source.password_file, source.secret))
+    for key, path, read in kept:
+        try:
+            read()
+        except OSError as error:
+            yield key, f"{path} cannot be read: {error.strerror}"
+        except ValueError as error:
+            yield key, f"{path}: {error}"

@@ -61,20 +61,24 @@ def _resolvers(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _proxy(secret: SecretStr) -> SecretStr:
-    """Judge a proxy's address without ever showing it: it may hold a password."""
-    url = secret.get_secret_value()
+def proxy_address(url: str) -> str:
+    """Judge a proxy's address without ever showing it: it may hold a password.  Raises ValueError."""
     try:
         parts = urlsplit(url)
         usable = bool(parts.hostname and parts.port) and parts.path in {"", "/"} and not parts.query
     except ValueError:
         usable = False
     if not url:
-        return secret
+        return url
     if url.startswith(("socks5://", "socks://", "socks4")):
         raise ValueError("write socks5h:// instead, so that the proxy looks the names up as well")
     if not usable or not url.startswith(("http://", "https://", "socks5h://")) or re.search(r"\s", url):
         raise ValueError("write http://, https:// or socks5h://, a host and its port")
+    return url
+
+
+def _proxy(secret: SecretStr) -> SecretStr:
+    proxy_address(secret.get_secret_value())
     return secret
 
 

@@ -77,6 +77,14 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+def read_secret(path: Path) -> str:
+    """Read what a file of one line keeps; raises OSError, and ValueError when it is no text."""
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ValueError("it is no text in UTF-8") from None  # the error would quote it
+
+
 def web_address(url: str) -> str:
     """Give an address of the web back; raises ValueError for any other."""
     try:

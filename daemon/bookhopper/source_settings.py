@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from bookhopper.network_settings import ProxyAddress, ResolverNames, SolverAddress
+from bookhopper.network_settings import ProxyAddress, ResolverNames, SolverAddress, proxy_address
 from bookhopper.search.definitions.places import find as find_definition
 from bookhopper.setting_types import (
     Duration,
@@ -20,6 +20,7 @@ from bookhopper.setting_types import (
     Section,
     Words,
     expanded_path,
+    read_secret,
     web_address,
 )
 
@@ -32,6 +33,9 @@ STANDARD_EBOOKS_URL = "https://standardebooks.org"
 
 MIRRORS = ("https://aleph.pglaf.org", "https://gutenberg.pglaf.org")
 """Mirrors of Project Gutenberg that programs may use (its "Mirroring How-To" page)."""
+
+
+_PROXY_RESOLVES = "a proxy looks the names up by itself: leave dns out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +60,16 @@ class _SourceSection(Section):
     """What every source may say of itself; without a pace, loopback and private hosts are not paced.
 
     `deadline` is for how long its answer to a search is waited for.  `proxy` is the one way to its servers,
-    whatever the environment says; `dns` the resolvers that are asked for their names; `solver` the address of
-    a FlareSolverr for servers that want to see a browser, and is asked for nothing else.
+    whatever the environment says, and `proxy_file` a file that holds its address; `dns` the resolvers that are
+    asked for their names; `solver` the address of a FlareSolverr for servers that want to see a browser, and is
+    asked for nothing else.
     """
 
     name: Name
     pace: Pace | None = None
     dns: ResolverNames = ("system",)
     proxy: ProxyAddress = SecretStr("")
+    proxy_file: Folder | None = None
     solver: SolverAddress = ""
     deadline: Annotated[Duration, Field(gt=0, le=600)] = 20.0
 
@@ -71,8 +77,22 @@ class _SourceSection(Section):
     @classmethod
     def _looks_up_by_itself(cls, proxy: SecretStr, info: ValidationInfo) -> SecretStr:
         if proxy.get_secret_value() and info.data.get("dns", ("system",)) != ("system",):
-            raise ValueError("a proxy looks the names up by itself: leave dns out")
+            raise ValueError(_PROXY_RESOLVES)
         return proxy
+
+    @model_validator(mode="after")
+    def _one_proxy(self) -> Self:
+        if self.proxy_file is not None and self.proxy.get_secret_value():
+            raise ValueError("give proxy or proxy_file, not both")
+        if self.proxy_file is not None and self.dns != ("system",):
+            raise ValueError(_PROXY_RESOLVES)
+        return self
+
+    def proxy_address(self) -> str:
+        """Read the proxy's address, empty without one; raises OSError and ValueError."""
+        if self.proxy_file is None:
+            return self.proxy.get_secret_value()
+        return proxy_address(read_secret(self.proxy_file))
 
 
 class GutenbergSettings(_SourceSection):
@@ -121,7 +141,7 @@ class OpdsSettings(_SourceSection):
         """Read the password from where it is kept; raises OSError."""
         if self.password_file is None:
             return self.password.get_secret_value()
-        return self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        return read_secret(self.password_file)
 
 
 class StandardEbooksSettings(_SourceSection):

@@ -29,7 +29,7 @@ class SignIn:
 
     Nobody sees them before its server has been asked without: where it demands Digest, they never go over the
     wire.  One that lets everybody in gets them as Basic, for it may show more to who signs in.  `reread`
-    reads the password anew from where it is kept (it may raise OSError): for when it was changed.
+    reads the password anew from where it is kept, for when it was changed; it may raise OSError and ValueError.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class SignIn:
         known = self._password
         try:
             self._password = self._reread()
-        except OSError:
+        except (OSError, ValueError):
             return False
         return self._password != known
 

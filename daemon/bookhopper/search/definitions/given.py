@@ -9,6 +9,7 @@ from pathlib import Path
 from bookhopper.errors import ConfigError
 from bookhopper.search.definitions.load import load
 from bookhopper.search.definitions.model import Definition, Setting
+from bookhopper.setting_types import read_secret
 
 Scalar = str | bool | int | float
 Given = Mapping[str, Scalar]
@@ -41,7 +42,7 @@ def values(definition: Definition, given: Given) -> Given:
     return {
         name if name in known else name.removesuffix(_FILE): value
         if name in known
-        else Path(str(value)).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+        else read_secret(Path(str(value)).expanduser())
         for name, value in given.items()
     }
 
@@ -59,7 +60,7 @@ def _fault(setting: Setting, value: Scalar) -> str:
 def _file_fault(name: str) -> str:
     path = Path(name).expanduser()
     try:
-        path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        return f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}"
+        read_secret(path)
+    except (OSError, ValueError) as error:
+        return f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
     return ""

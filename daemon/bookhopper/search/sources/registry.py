@@ -158,7 +158,7 @@ class _Section:
         goes.
         """
         host = urlsplit(url).hostname or ""
-        if self.settings.proxy.get_secret_value() or self.settings.dns != ("system",):
+        if self.settings.proxy_address() or self.settings.dns != ("system",):
             return is_plainly_local(host)
         return is_local(host)
 
@@ -220,7 +220,7 @@ def _web(section: _Section, hosts: Hosts, cache: Cache | None) -> Web:
     settings = section.settings
     resolver = resolver_of([parse_resolver(name) for name in settings.dns if name != "system"])
     own = frozenset(map(origin, section.addresses))
-    route = Route(section.private, settings.proxy.get_secret_value(), resolver)
+    route = Route(section.private, settings.proxy_address(), resolver)
     session = new_session(route, origins=own)
     solver = Solver(settings.solver, session, hosts, own) if settings.solver else None
     # who adds a book to a library of their own wants it found at once, and nobody has to be spared there
