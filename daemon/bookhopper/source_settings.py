@@ -60,9 +60,9 @@ class _SourceSection(Section):
     """What every source may say of itself; without a pace, loopback and private hosts are not paced.
 
     `deadline` is for how long its answer to a search is waited for.  `proxy` is the one way to its servers,
-    whatever the environment says, and `proxy_file` a file that holds its address; `dns` the resolvers that are
-    asked for their names; `solver` the address of a FlareSolverr for servers that want to see a browser, and is
-    asked for nothing else.
+    whatever the environment says, and `proxy_file` a file that holds its address; `dns` the resolvers that
+    are asked for their names; `solver` the address of a FlareSolverr for servers that want to see a browser,
+    and is asked for nothing else.
     """
 
     name: Name

@@ -115,7 +115,7 @@ def _delivered_name(data: bytes) -> None:
         check(len(each.encode()) <= MAX_BYTES, f"{len(each.encode())} bytes")
         check(len((each + STAGED_SUFFIX).encode()) <= 255, "no room for the name while it is staged")
         check(not _FORBIDDEN & set(each) and "\0" not in each, f"{each!r} leaves its folder")
-        check(each.isprintable(), f"{each!r} has control characters")
+        one_line(each, "a name", most=MAX_CHARACTERS)
         check(each.strip(" .") == each and each not in {"", ".", ".."}, f"{each!r} is no name")
         check(Path("/ingest", each).resolve().parent == Path("/ingest"), f"{each!r} leaves its folder")
 

@@ -35,12 +35,13 @@ from bookhopper.search.sources.opds import _title_of_file
 from bookhopper.search.sources.registry import Opener, SourceSet
 from bookhopper.ticket import Ticket
 from bookhopper.transfer import Order
-from tests.fuzz.target import HEADER, Case, Target, check, one_line, simple, texts
+from tests.fuzz.target import Case, Target, check, one_line, simple, texts
 
 MOST = 20_000
 """Bytes of an answer, and of a file, that are taken."""
 
 _REQUEST = re.compile(r"(GET|POST) [!-~]+ HTTP/1\.1")
+_SENT = re.compile(r"[A-Za-z-]+: [^\r\n]*")
 _ASKED = frozenset(
     [
         "host",
@@ -102,7 +103,7 @@ class _Server:
             check(_REQUEST.fullmatch(request), f"a request line {request!r}")
             headers = {}
             for line in lines:
-                check(HEADER.fullmatch(line), f"a header {line!r}")
+                check(_SENT.fullmatch(line), f"a header {line!r}")
                 name, _, value = line.partition(":")
                 headers[name.lower()] = value.strip()
             check(headers.keys() <= _ASKED, f"headers {sorted(headers.keys() - _ASKED)}")
@@ -243,9 +244,9 @@ def _addresses(data: bytes) -> None:
     check(goal.auth is None, f"{plain!r} goes out with credentials")
     met = addresses.host_and_port(prepared)
     host = (goal.host or "").strip("[]").lower()
-    check(addresses.host_name(met) == host, f"{prepared!r} is judged as {met}, and leads to {host}")
+    check(addresses.host_name(met).lower() == host, f"{prepared!r} is judged as {met}, and leads to {host}")
     is_ascii = judged.isascii() and "%" not in judged and "xn--" not in met
-    check(not is_ascii or judged == met, f"{plain!r} is judged as {judged}, and goes out to {met}")
+    check(not is_ascii or judged == met.lower(), f"{plain!r} is judged as {judged}, and goes out to {met}")
     check(
         addresses.port_of(prepared) == (goal.port or {"http": 80, "https": 443}[goal.scheme or "http"]),
         "a port",

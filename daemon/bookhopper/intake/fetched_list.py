@@ -15,6 +15,7 @@ import requests
 from bookhopper.errors import PermanentError, TransientError
 from bookhopper.intake.parse import is_request
 from bookhopper.net.addresses import safe_url
+from bookhopper.net.dispositions import file_name_in
 from bookhopper.net.session import chunks
 from bookhopper.net.web import Web
 from bookhopper.ticket import Ticket
@@ -93,13 +94,12 @@ def kind_of(url: str, headers: Mapping[str, str]) -> str:
     """
     said = Message()
     said["Content-Type"] = headers.get("Content-Type", "")
-    said["Content-Disposition"] = headers.get("Content-Disposition", "")
     content_type = said.get_content_type() if headers.get("Content-Type") else ""
     if content_type in _PAGES:
         raise PermanentError(f"{safe_url(url)} is a web page and no list: name the address of its feed")
     if content_type in _KINDS:
         return _KINDS[content_type]
-    for name in (said.get_filename() or "", unquote(urlsplit(url).path)):
+    for name in (file_name_in(headers.get("Content-Disposition", "")), unquote(urlsplit(url).path)):
         if is_request(name):
             return PurePosixPath(name).suffix.lower()
     return ".txt"

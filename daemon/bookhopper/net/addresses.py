@@ -112,8 +112,10 @@ def is_plainly_local(host: str) -> bool:
         pass
     try:  # 127.1, 0x7f000001 and the other spellings that C libraries take for an IPv4 address
         return is_private(IPv4Address(socket.inet_aton(name)))
-    except (OSError, ValueError):  # ValueError: a NUL, or what is no ASCII
+    except (OSError, UnicodeError):
         return "." not in name or f".{name}".endswith(_LOCAL_ZONES)
+    except ValueError:  # a NUL, at which C libraries end the name: what is behind it could be anything
+        return True
 
 
 def is_admitted(host: str, port: int, allowed: Collection[str]) -> bool:

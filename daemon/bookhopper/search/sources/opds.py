@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from email.message import Message
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Final
@@ -15,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.model import Candidate, Collection
 from bookhopper.net.addresses import origin, safe_url
+from bookhopper.net.dispositions import file_name_in
 from bookhopper.net.faults import AnswerError
 from bookhopper.net.web import Web
 from bookhopper.search.sources.base import Health, Query
@@ -202,7 +202,5 @@ class OpdsSource:
 
 def _title_of_file(disposition: str, address: str) -> tuple[str, tuple[str, ...]]:
     """Give title and authors from the file name that an answer gives, or else from its address."""
-    message = Message()
-    message["Content-Disposition"] = disposition
-    name = message.get_filename() or unquote(urlsplit(address).path.rstrip("/").rpartition("/")[2])
+    name = file_name_in(disposition) or unquote(urlsplit(address).path.rstrip("/").rpartition("/")[2])
     return read_file_name(PurePosixPath(one_line(name[:300])).stem)  # a header may be folded
