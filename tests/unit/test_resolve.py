@@ -352,18 +352,26 @@ def test_between_equals_the_order_of_formats_of_sources_and_then_the_newest_deci
 
 
 class Directory:
-    """Somebody who knows ISBNs, or fails as told."""
+    """Somebody who knows ISBNs and what else works are called, or fails as told."""
 
     name = "directory"
 
-    def __init__(self, *known: Reading, fault: Exception | None = None) -> None:
+    def __init__(self, *known: Reading, titles: Sequence[str] = (), fault: Exception | None = None) -> None:
         self.known = known
+        self.titles = titles
         self.fault = fault
+        self.asked: list[Reading] = []
 
     def identify(self, isbn: str, ticket: Ticket) -> Reading | None:  # noqa: ARG002
         if self.fault:
             raise self.fault
         return next(iter(self.known), None)
+
+    def aliases(self, reading: Reading, ticket: Ticket) -> Sequence[str]:  # noqa: ARG002
+        self.asked.append(reading)
+        if self.fault:
+            raise self.fault
+        return self.titles
 
 
 JANE_EYRE_ISBN = Want(isbn="9780141441146")
@@ -439,3 +447,54 @@ def test_a_silent_directory_is_named_and_asked_again_later() -> None:
     found = identified(JANE_EYRE_ISBN, Directory(fault=TransientError("odd")))
     assert found.reason.endswith("; not asked, for it did not answer: directory")
     assert not found.complete
+
+
+DEMONS = Want(title="Demons", authors=("Fyodor Dostoevsky",))
+POSSESSED = book("8117", "The Possessed; Or, The Devils", "Fyodor Dostoyevsky")
+DEVILS = Directory(titles=("Бесы", "The Possessed", "Les Possédés"))
+
+
+def test_a_work_is_found_under_another_title() -> None:
+    found = identified(DEMONS, DEVILS, book("1", "Swamp Demons", "C. A. Butz"), POSSESSED)
+    assert (keys(found.chosen), found.reason) == (["8117"], "the same work as Demons")
+
+
+def test_a_work_that_is_there_in_another_language_may_have_another_title_in_the_wanted_one() -> None:
+    foreign = book("2", "Demons", "Fyodor Dostoyevsky", language="fr")
+    assert keys(identified(DEMONS, DEVILS, foreign, POSSESSED).chosen) == ["8117"]
+
+
+@pytest.mark.parametrize("asked", ["Demons (abridged)", "Demons, Volume 2", "Demons: A Study Guide"])
+def test_another_title_would_lose_what_the_wanted_one_says_beside(asked: str) -> None:
+    found = identified(Want(title=asked, authors=DEMONS.authors), DEVILS, POSSESSED)
+    assert found.decision is Decision.MISSING
+
+
+def test_another_authors_book_of_the_other_title_is_not_taken() -> None:
+    found = identified(DEMONS, DEVILS, book("3", "The Possessed", "Ann Other"))
+    assert (found.decision, found.chosen) == (Decision.MISSING, ())
+
+
+def test_what_is_found_by_its_own_title_asks_for_no_other() -> None:
+    directory = Directory(titles=("The Possessed",))
+    identified(EMMA, directory, book("2", "Emma", "Jane Austen"))
+    assert not directory.asked
+
+
+def test_who_cannot_tell_other_titles_is_worth_another_look() -> None:
+    found = identified(DEMONS, Directory(fault=TransientError("odd")), POSSESSED)
+    assert (found.decision, found.complete) == (Decision.MISSING, False)
+
+
+def test_a_source_that_hangs_at_a_pick_is_given_up_at_its_deadline() -> None:
+    class Hanging(Shelf):
+        def lookup(self, _key: str, _formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:
+            ticket.wait(600)
+            return ()
+
+    hanging = Resolver(
+        [Hanging("mine")], accept=0.85, margin=0.05, languages=(), formats=("epub",), deadlines={"mine": 0.1}
+    )
+    with pytest.raises(HeldError, match="took too long"):
+        hanging.resolve(Want(pick=Pick("mine", "7")), Ticket(1))
+    hanging.close()

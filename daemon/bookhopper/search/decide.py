@@ -123,7 +123,7 @@ def decide(want: Want, found: Sequence[Candidate], preferences: Preferences) -> 
     if not ranked or ranked[0].score < MIDDLING:
         return Resolution(Decision.MISSING, (), near, "no source has anything close to it")
     languages = preferences.languages_for(want)
-    readable = [candidate for candidate in ranked if _readable(candidate, languages)]
+    readable = [candidate for candidate in ranked if is_readable(candidate, languages)]
     if not readable or readable[0].score < preferences.accept:
         if ranked[0].score >= preferences.accept:
             return Resolution(Decision.AMBIGUOUS, (), near, f"found only in {ranked[0].language}")
@@ -196,7 +196,7 @@ def _worth_scoring(want: Want, found: Sequence[Candidate]) -> list[Candidate]:
     return near + far[: NEAREST - len(near)]
 
 
-def _readable(candidate: Candidate, languages: Sequence[str]) -> bool:
+def is_readable(candidate: Candidate, languages: Sequence[str]) -> bool:
     """Tell whether a candidate may be taken as for its language; an ISBN names one edition anyway."""
     if not languages or not candidate.language or "isbn" in candidate.parts:
         return True

@@ -9,7 +9,7 @@ from functools import partial
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.model import Candidate, Pick, Reading, Want
 from bookhopper.search.asking import DEADLINE, Answers, Fault, Line, ask_all, unanswered
-from bookhopper.search.decide import CHOSEN, NEAREST, Decision, Preferences, Resolution, decide
+from bookhopper.search.decide import CHOSEN, NEAREST, Decision, Preferences, Resolution, decide, is_readable
 from bookhopper.search.language import language_tag
 from bookhopper.search.person import SURELY_THE_AUTHOR, authorship, is_nobody
 from bookhopper.search.score import (
@@ -26,6 +26,8 @@ from bookhopper.ticket import Ticket
 __all__ = ["Decision", "Resolution", "Resolver"]
 
 _AGAIN_SECONDS = 30.0
+_ALIASES = 12
+"""How many other titles of a work are looked for."""
 
 
 class Resolver:
@@ -33,7 +35,8 @@ class Resolver:
 
     `accept` is the score from which a candidate is taken, `margin` by how much it must beat the next work;
     `languages` and `formats` are what is taken unattended, best first (empty: any).  `deadlines` are the
-    seconds for which a source's answer is waited for, by its name; `identifiers` know what an ISBN names.
+    seconds for which a source's answer is waited for, by its name; `identifiers` know what an ISBN names and
+    what else a work is called.
     """
 
     def __init__(
@@ -75,6 +78,9 @@ class Resolver:
             elif not want.title:
                 resolution = replace(resolution, reason="no source knows this ISBN: add the title")
             faults = [*faults, *unasked]
+        elif self._has_nothing_like(want, resolution):
+            resolution, unasked = self._under_another_title(want, resolution, ticket)
+            faults = [*faults, *unasked]
         if faults and resolution.decision is not Decision.ACCEPT:
             silent = ", ".join(dict.fromkeys(fault.source for fault in faults))
             reason = f"{resolution.reason}; not asked, for it did not answer: {silent}"
@@ -112,9 +118,16 @@ class Resolver:
 
         Raises HeldError, TransientError or PermanentError when the source cannot be asked.
         """
-        source = next((source for source in self._sources.values() if source.name == pick.source), None)
+        line = next((line for line in self._sources if line.name == pick.source), None)
+        if line is None:
+            return ()
         wanted = Want(formats=tuple(formats))
-        found = source.lookup(pick.key, self._preferences.formats_for(wanted), ticket) if source else ()
+        question = partial(self._sources[line].lookup, pick.key, self._preferences.formats_for(wanted))
+        answers = ask_all({line: question}, ticket)
+        ticket.check()
+        if answers.faults:
+            raise answers.faults[0].error
+        (found,) = answers.values
         return sorted(found, key=lambda candidate: self._preferences.format_rank(wanted, candidate))
 
     def close(self) -> None:
@@ -156,6 +169,38 @@ class Resolver:
         if want.title:
             return replace(want, readings=(*want.readings, *known)), ()
         return replace(want, title=first.title, authors=first.authors, readings=tuple(others)), ()
+
+    def _has_nothing_like(self, want: Want, resolution: Resolution) -> bool:
+        """Tell whether a plain title was found nowhere, or only in a language that is not wanted."""
+        if resolution.decision is Decision.ACCEPT or not (want.title and want.authors and self._identifiers):
+            return False
+        wanted = title(want.title)  # another title would lose what this one says beside its own
+        if wanted.extra or wanted.remarks or wanted.volume or wanted.is_omnibus:
+            return False
+        languages = self._preferences.languages_for(want)
+        return resolution.decision is Decision.MISSING or not is_readable(resolution.near[0], languages)
+
+    def _under_another_title(
+        self, want: Want, resolution: Resolution, ticket: Ticket
+    ) -> tuple[Resolution, Sequence[Fault]]:
+        """Look for a work by what else it is called: `Demons` is also `The Possessed`.
+
+        Only a book that may be taken counts; otherwise what was found by the want's own title stands.
+        """
+        asked = Reading(want.title, want.authors)
+        answers = ask_all(
+            {line: partial(each.aliases, asked) for line, each in self._identifiers.items()}, ticket
+        )
+        ticket.check()
+        names = list(dict.fromkeys(name for names in answers.values for name in names if name))[:_ALIASES]
+        if not names:
+            return resolution, answers.faults
+        first, *others = names
+        named = replace(want, title=first, readings=tuple(Reading(name, want.authors) for name in others))
+        found, faults = self._look(named, ticket)
+        if found.decision is Decision.ACCEPT:
+            return replace(found, reason=f"the same work as {want.title}"), ()
+        return resolution, faults
 
     def _resolve_pick(self, want: Want, pick: Pick, ticket: Ticket) -> Resolution:
         if pick.source not in self.source_names:

@@ -121,12 +121,19 @@ class Parser(Protocol):
 
 @runtime_checkable
 class Identifier(Protocol):
-    """Who knows what book an ISBN names; a source may be one beside."""
+    """Who knows what book an ISBN names and what else a work is called; a source may be one beside."""
 
     name: str
 
     def identify(self, isbn: str, ticket: Ticket) -> Reading | None:
         """Give title and authors of the book with an ISBN-10 or -13; None when it is not known.
+
+        Raises what `Source.search` does.
+        """
+        ...
+
+    def aliases(self, reading: Reading, ticket: Ticket) -> Sequence[str]:
+        """Give the other titles of the work that has this one, in any language; none when it is not known.
 
         Raises what `Source.search` does.
         """

@@ -77,18 +77,18 @@ class OpenLibrarySource(ArchiveSource):
             return Reading(title) if title else None
         return Reading(title or _title(works[0]), _authors(works[0]))
 
-    def readings(self, title: str, author: str, ticket: Ticket) -> tuple[Reading, ...]:
+    def aliases(self, reading: Reading, ticket: Ticket) -> Sequence[str]:
         """Give the other titles of the work that has this one and an author of that name.
 
         They are in all languages, the work's own title first: what they are worth, the scores decide.
         """
         ticket.check()
-        asked = book_words(title)
-        for work in self._works({"title": main_title(title), "author": author}, ticket):
+        asked = book_words(reading.title)
+        title = main_title(reading.title)
+        for work in self._works({"title": title, "author": surname(reading)}, ticket):
             titles = _titles(work)
-            if any(book_words(main_title(each)) in {asked, book_words(main_title(title))} for each in titles):
-                others = (each for each in titles if book_words(each) != asked)
-                return tuple(Reading(each, _authors(work)) for each in islice(others, _TITLES))
+            if any(book_words(main_title(each)) in {asked, book_words(title)} for each in titles):
+                return tuple(islice((each for each in titles if book_words(each) != asked), _TITLES))
         return ()
 
     def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:
