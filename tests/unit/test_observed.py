@@ -55,9 +55,16 @@ def test_who_knows_isbns_is_observed_too(answer: Reading | HeldError | None, out
                 raise answer
             return answer
 
+        def aliases(self, reading: Reading, ticket: Ticket) -> Sequence[str]:
+            found = self.identify(reading.title, ticket)
+            return [found.title] if found else []
+
     calls: list[SourceCall] = []
+    directory = ObservedIdentifier(Directory(), calls.append)
     with suppress(HeldError):
-        assert ObservedIdentifier(Directory(), calls.append).identify("x", Ticket(1)) is answer
+        assert directory.identify("x", Ticket(1)) is answer
+    with suppress(HeldError):
+        assert list(directory.aliases(Reading("Emma"), Ticket(1))) == ([answer.title] if answer else [])  # type: ignore[union-attr]
     assert [(call.source, call.operation, call.outcome) for call in calls] == [
-        ("directory", "identify", outcome)
+        ("directory", operation, outcome) for operation in ("identify", "aliases")
     ]

@@ -29,7 +29,7 @@ class SignIn:
 
     Nobody sees them before its server has been asked without: where it demands Digest, they never go over the
     wire.  One that lets everybody in gets them as Basic, for it may show more to who signs in.  `reread`
-    reads the password anew from where it is kept, for when it was changed; it may raise OSError and ValueError.
+    reads the password anew from where it is kept, for when it was changed; it may raise OSError, ValueError.
     """
 
     def __init__(

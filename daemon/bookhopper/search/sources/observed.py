@@ -32,7 +32,7 @@ Observer = Callable[[SourceCall], None]
 
 _FAULTS = (HeldError, TransientError, PermanentError)
 _FAULT_OUTCOMES = ("unavailable", "invalid", "refused")
-OPERATIONS = ("search", "lookup", "works", "identify")
+OPERATIONS = ("search", "lookup", "works", "identify", "aliases")
 OUTCOMES = ("found", "nothing", *_FAULT_OUTCOMES)
 
 
@@ -87,7 +87,7 @@ class ObservedSource:
 
 
 class ObservedIdentifier:
-    """Passes on the question which book an ISBN names."""
+    """Passes on the questions which book an ISBN names and what else a work is called."""
 
     def __init__(self, identifier: Identifier, observer: Observer) -> None:
         self.name = identifier.name
@@ -99,6 +99,13 @@ class ObservedIdentifier:
         with _Call(self.name, "identify", self._observe, lambda: 0) as told:
             found = self._identifier.identify(isbn, ticket)
             told.results = int(found is not None)
+        return found
+
+    def aliases(self, reading: Reading, ticket: Ticket) -> Sequence[str]:
+        """Give the other titles of a work."""
+        with _Call(self.name, "aliases", self._observe, lambda: 0) as told:
+            found = self._identifier.aliases(reading, ticket)
+            told.results = len(found)
         return found
 
 
