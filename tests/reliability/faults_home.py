@@ -21,35 +21,7 @@ from tests.reliability.faults_impatient import MODULE
 from tests.waiting import until
 
 BOOK_BYTES = 300_000
-_NAMES = tuple(
-    [
-        "Amber",
-        "Birch",
-        "Cedar",
-        "Dahlia",
-        "Elder",
-        "Fern",
-        "Ginkgo",
-        "Hazel",
-        "Iris",
-        "Juniper",
-        "Kapok",
-        "Lotus",
-        "Maple",
-        "Nettle",
-        "Orchid",
-        "Poppy",
-        "Quince",
-        "Rowan",
-        "Sage",
-        "Thyme",
-        "Umbra",
-        "Violet",
-        "Willow",
-        "Yarrow",
-        "Zinnia",
-    ]
-)
+_NAMES = ("Amber", "Birch", "Cedar", "Dahlia", "Elder", "Fern", "Ginkgo", "Hazel", "Iris", "Juniper")
 _ENTRY = """<entry><id>urn:{0}</id><title>The {0} Voyage</title><author><name>{0} Sailor</name></author>
 <link rel="http://opds-spec.org/acquisition/open-access" type="application/epub+zip" href="/{0}.epub"/>
 </entry>"""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from bookhopper.errors import StoreError
 from bookhopper.store.migrate import migrate
@@ -41,13 +42,23 @@ def open_migrated(path: Path) -> sqlite3.Connection:
     return connection
 
 
+class _Own:
+    """A thread's connection, which is closed when the thread ends and drops what is local to it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
 class ReadConnections:
     """A connection for each thread that asks, none of which can write."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._local = threading.local()
-        self._opened: dict[threading.Thread, sqlite3.Connection] = {}
+        self._opened: WeakSet[_Own] = WeakSet()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -55,9 +66,8 @@ class ReadConnections:
         """Close every thread's connection."""
         with self._lock:
             self._closed = True
-            for connection in self._opened.values():
-                connection.close()
-            self._opened.clear()
+            for own in self._opened:
+                own.connection.close()
 
     def all(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query and return its rows; raises HeldError or StoreError."""
@@ -84,19 +94,13 @@ class ReadConnections:
                 self.all("COMMIT")
 
     def _own(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None or self._closed:
+        own: _Own | None = getattr(self._local, "own", None)
+        if own is None or self._closed:
             with self._lock:
                 if self._closed:
                     raise StoreError("the store is closed")
-                self._close_those_of_the_dead()
-                connection = connect(self._path)
-                connection.execute("PRAGMA query_only = ON")
-                self._opened[threading.current_thread()] = connection
-            self._local.connection = connection
-        return connection
-
-    def _close_those_of_the_dead(self) -> None:
-        """Let go of what ended threads had opened: the HTTP server's come and go."""
-        for thread in [thread for thread in self._opened if not thread.is_alive()]:
-            self._opened.pop(thread).close()
+                own = _Own(connect(self._path))
+                own.connection.execute("PRAGMA query_only = ON")
+                self._opened.add(own)
+            self._local.own = own
+        return own.connection
