@@ -84,9 +84,9 @@ class IngestConsumer:
     def handle(self, event: Event) -> None:
         """Hear of an event, as of a line of `inotifywait -r -e close_write -e moved_to`."""
         if event.mask & MOVED_TO:
-            self._notice("moved_to", event.path)
+            self.notice("moved_to", event.path)
         elif event.mask & CLOSE_WRITE:
-            self._notice("close_write", event.path)
+            self.notice("close_write", event.path)
 
     # by looking, as in its mode for network shares
 
@@ -95,7 +95,7 @@ class IngestConsumer:
         found = {path for path in self.folder.rglob("*") if path.is_file()}
         for path in sorted(found & self._sighted):
             if self.now() - path.stat().st_mtime >= RESTING_SECONDS:
-                self._notice("poll", path)
+                self.notice("poll", path)
         self._sighted = found
 
     # on demand
@@ -119,7 +119,8 @@ class IngestConsumer:
 
     # one file
 
-    def _notice(self, how: str, path: Path) -> None:
+    def notice(self, how: str, path: Path) -> None:
+        """Look at a file that something happened to, and take it if its name is one to take."""
         if path.name.endswith(IGNORED):
             return
         if not _is_taken(path):

@@ -8,15 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.fakes.ingest_consumer import IGNORED, TAKEN, IngestConsumer
 from tests.reliability.witness import Seen, witness
-
-IGNORED = (".crdownload", ".download", ".part", ".uploading")
-TAKEN = frozenset(("epub", "azw3", "mobi", "pdf", "txt", "fb2", "cbz", "kfx"))
-"""Of what it takes, the formats that books come in here."""
 
 
 class Consumer:
-    """Eats what is closed or moved in under a name that it takes; `is_whole` knows the digests of books."""
+    """Eats by the rules of `IngestConsumer` and judges what it eats; `is_whole` knows the books' digests."""
 
     def __init__(self, folder: Path, is_whole: Callable[[str], bool]) -> None:
         self.eaten: Counter[str] = Counter()
@@ -29,7 +26,7 @@ class Consumer:
         self.staged = 0
         self.trigger: Callable[[Seen], None] = lambda _: None
         """Called with each event before anything is eaten."""
-        self._folder = folder
+        self._rules = IngestConsumer(folder)
         self._is_whole = is_whole
 
     def saw(self, seen: Seen) -> None:
@@ -44,16 +41,16 @@ class Consumer:
         elif kind in {"created", "modified"}:
             self.partial.append(f"{name} was {kind} under its own name")
         elif kind in {"closed", "moved_to"}:
-            self._eat(name)
+            self._eat(kind, name)
 
-    def _eat(self, name: str) -> None:
-        book = self._folder / name
-        digest = hashlib.sha256(book.read_bytes()).hexdigest()
-        if not self._is_whole(digest):
-            self.partial.append(f"{name} was no whole book")
+    def _eat(self, kind: str, name: str) -> None:
+        self._rules.notice(kind, self._rules.folder / name)
+        eaten = self._rules.eaten[-1]
+        digest = hashlib.sha256(eaten.content).hexdigest()
+        if not self._is_whole(digest) or eaten.name != name or eaten.cut_to != name:
+            self.partial.append(f"{name} was no whole book, or not as it was named")
         self.eaten[digest] += 1
         self.names.append(name)
-        book.unlink()
 
 
 @contextmanager

@@ -56,24 +56,22 @@ from tests.daemon import Daemon
 from tests.fakes import inotify
 from tests.namespaces import in_namespace, run_in_namespace, seen_by
 from tests.points import check_points
+from tests.reliability.conftest import Figures
 from tests.waiting import until
 
 _NEVER = "1h"
 """A rescan that does not come while a test runs."""
 
 MakeWatching = Callable[..., Daemon]
-Say = Callable[[str], None]
+Measured = dict[str, object]
 
 
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> Say:
-    """Print a figure where it is seen though the test passes."""
-
-    def print_it(figure: str) -> None:
-        with capsys.disabled():
-            print(f"\n  watching: {figure}", end="")
-
-    return print_it
+@pytest.fixture(scope="module")
+def measured(figures: Figures) -> Iterator[Measured]:
+    """What was found, how, and in how many seconds, for the end of the run."""
+    found: Measured = {}
+    yield found
+    figures("watching: lists, how they were found, seconds until the last was taken", found)
 
 
 @pytest.fixture
@@ -150,7 +148,7 @@ def test_every_point_has_a_test() -> None:
 
 
 @pytest.mark.timeout(300)
-def test_ten_thousand_lists_at_once_run_the_queue_over(make_daemon: MakeWatching, say: Say) -> None:
+def test_ten_thousand_lists_at_once_run_the_queue_over(make_daemon: MakeWatching, measured: Measured) -> None:
     number = 10_000
     daemon = make_daemon(rescan="3s")
     daemon.start()
@@ -165,15 +163,15 @@ def test_ten_thousand_lists_at_once_run_the_queue_over(make_daemon: MakeWatching
     assert queued[-1].mask & inotify.OVERFLOW, "so many files were to be too many"
     assert_taken_once(daemon, [f"{each:05}.txt" for each in range(number)])
     rescan = daemon.metric("watcher_rescan_found_total")
-    say(
-        f"{number:,} files at once, of which {len(queued) - 1:,} events were kept: all found, "
-        f"{number - rescan:,.0f} without and {rescan:,.0f} by the rescan only; taken in {seconds:.1f} s"
+    measured["at once, the queue run over"] = (
+        f"{number:,} lists, {len(queued) - 1:,} events kept: {number - rescan:,.0f} without the rescan, "
+        f"{rescan:,.0f} by it only, {seconds:.1f} s"
     )
     assert daemon.stop() == 0
 
 
 def test_lists_whose_events_were_all_lost_are_found_without_the_rescan(
-    make_daemon: MakeWatching, say: Say
+    make_daemon: MakeWatching, measured: Measured
 ) -> None:
     number = 100
     daemon = make_daemon()
@@ -191,13 +189,11 @@ def test_lists_whose_events_were_all_lost_are_found_without_the_rescan(
     assert daemon.metric("watcher_breaks_total") == 1
     assert daemon.metric("watcher_rescan_found_total") == 0
     assert daemon.log.count("more happened at once than the kernel keeps in mind") == 1
-    say(
-        f"{number} files without any event: all found when the queue was seen to run over, in {seconds:.1f} s"
-    )
+    measured["every event lost"] = f"{number} lists: all by the overflow, {seconds:.1f} s"
     assert daemon.stop() == 0
 
 
-def test_a_storm_of_renames_loses_and_doubles_nothing(make_daemon: MakeWatching, say: Say) -> None:
+def test_a_storm_of_renames_loses_and_doubles_nothing(make_daemon: MakeWatching, measured: Measured) -> None:
     number, times = 200, 30
     daemon = make_daemon()
     daemon.start()
@@ -221,14 +217,16 @@ def test_a_storm_of_renames_loses_and_doubles_nothing(make_daemon: MakeWatching,
     assert daemon.metric("request_files_total") == len(filed(daemon.requests)) == number
     assert daemon.metric("request_lines_total", outcome="new") == number
     assert daemon.metric("watcher_rescan_found_total") == 0
-    say(f"{number} files renamed {times} times each: all found by events, {seconds:.1f} s after the storm")
+    measured["a storm of renames"] = f"{number} lists, {times} times each: all by events, {seconds:.1f} s"
     assert daemon.stop() == 0
 
 
 # time
 
 
-def test_a_list_that_grows_over_many_settle_times_is_taken_whole(make_daemon: MakeWatching, say: Say) -> None:
+def test_a_list_that_grows_over_many_settle_times_is_taken_whole(
+    make_daemon: MakeWatching, measured: Measured
+) -> None:
     settle, lines = 1.0, 60
     daemon = make_daemon(settle=f"{settle}s")
     daemon.start()
@@ -246,12 +244,12 @@ def test_a_list_that_grows_over_many_settle_times_is_taken_whole(make_daemon: Ma
     taken = daemon.metric("request_files_total")
     if longest < settle:  # else the machine stood still, and it was rightly taken in between
         assert taken == 1
-    say(f"a list that grew for {grown / settle:.0f} settle times: taken {taken:.0f} time, with all its lines")
+    measured["growing"] = f"1 list, for {grown / settle:.0f} settle times: taken {taken:.0f} time"
     assert daemon.stop() == 0
 
 
 def test_the_same_name_used_again_and_again_is_a_request_each_time(
-    make_daemon: MakeWatching, say: Say
+    make_daemon: MakeWatching, measured: Measured
 ) -> None:
     times = 25
     daemon = make_daemon(settle="0s")
@@ -266,7 +264,7 @@ def test_the_same_name_used_again_and_again_is_a_request_each_time(
     assert_taken_once(daemon, sorted(names))
     assert daemon.metric("request_lines_total", outcome="new") == times
     assert len(list((daemon.requests / "reports").glob("list*.report.txt"))) == times
-    say(f"one name used {times} times: {times} requests, in {time.monotonic() - begun:.1f} s")
+    measured["one name again and again"] = f"{times} lists: all by events, {time.monotonic() - begun:.1f} s"
     assert daemon.stop() == 0
 
 
@@ -281,7 +279,7 @@ def test_the_same_name_used_again_and_again_is_a_request_each_time(
     ],
 )
 def test_without_inotify_it_polls_and_says_so_once(
-    make_daemon: MakeWatching, limit: str, message: str, say: Say
+    make_daemon: MakeWatching, limit: str, message: str, measured: Measured
 ) -> None:
     number = 50
     daemon = make_daemon(f"echo 0 > /proc/sys/user/{limit}")
@@ -293,13 +291,13 @@ def test_without_inotify_it_polls_and_says_so_once(
     assert daemon.log.count(message) == 1
     assert (daemon.metric("watcher_up"), daemon.metric("watcher_polling")) == (1, 1)
     assert daemon.metric("watcher_rescan_found_total") == 0
-    say(f"{number} files with {limit} at 0: all found by polling, in {seconds:.1f} s")
+    measured[f"{limit} at 0"] = f"{number} lists: all by polling, {seconds:.1f} s"
     assert daemon.stop() == 0
 
 
 @pytest.mark.parametrize("polling", ["never", "always"])
 def test_lists_from_the_other_side_of_a_share_are_found(
-    make_daemon: MakeWatching, folder: Path, polling: str, say: Say
+    make_daemon: MakeWatching, folder: Path, polling: str, measured: Measured
 ) -> None:
     """What is written to the lower side of an overlay is there, and inotify says nothing, as on a share."""
     number = 200
@@ -318,14 +316,16 @@ def test_lists_from_the_other_side_of_a_share_are_found(
     found = daemon.metric("watcher_rescan_found_total")
     assert found == (number if polling == "never" else 0)
     how = "by the rescan only" if polling == "never" else "by polling"
-    say(f"{number} files from the other side of a share: all found {how}, in {seconds:.1f} s")
+    measured[f"a share, polling: {polling}"] = f"{number} lists: all {how}, {seconds:.1f} s"
     assert daemon.stop() == 0
 
 
 # the folder itself
 
 
-def test_a_folder_that_is_replaced_or_remounted_is_watched_anew(make_daemon: MakeWatching, say: Say) -> None:
+def test_a_folder_that_is_replaced_or_remounted_is_watched_anew(
+    make_daemon: MakeWatching, measured: Measured
+) -> None:
     daemon = make_daemon(":")
     daemon.start()
     place = daemon.requests
@@ -349,5 +349,5 @@ def test_a_folder_that_is_replaced_or_remounted_is_watched_anew(make_daemon: Mak
         assert len(filed(seen)) == len(before) + 1
     assert daemon.metric("request_lines_total", outcome="new") == len(steps)
     assert daemon.metric("watcher_rescan_found_total") == 0
-    say(f"the folder {', '.join(steps)}: watched anew each time")
+    measured["the folder itself"] = f"{len(steps)} lists, after it was {', '.join(steps)}"
     assert daemon.stop() == 0

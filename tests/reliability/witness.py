@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import select
-import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from watchdog.observers.inotify_c import InotifyConstants, inotify_add_watch, inotify_init
+from tests.fakes import inotify
+from tests.fakes.inotify import Inotify
 
-_HEAD = struct.Struct("iIII")
 _KINDS = {
-    InotifyConstants.IN_CREATE: "created",
-    InotifyConstants.IN_MODIFY: "modified",
-    InotifyConstants.IN_CLOSE_WRITE: "closed",
-    InotifyConstants.IN_MOVED_FROM: "moved_from",
-    InotifyConstants.IN_MOVED_TO: "moved_to",
-    InotifyConstants.IN_DELETE: "deleted",
-    InotifyConstants.IN_Q_OVERFLOW: "overflow",
+    inotify.CREATE: "created",
+    inotify.MODIFY: "modified",
+    inotify.CLOSE_WRITE: "closed",
+    inotify.MOVED_FROM: "moved_from",
+    inotify.MOVED_TO: "moved_to",
+    inotify.DELETE: "deleted",
+    inotify.OVERFLOW: "overflow",
 }
-_BUFFER_BYTES = 1 << 16
 
 
 class Seen(NamedTuple):
@@ -37,36 +32,19 @@ class Seen(NamedTuple):
 @contextmanager
 def witness(folder: Path, saw: Callable[[Seen], None]) -> Iterator[None]:
     """Tell `saw` of every event in a folder, on one thread, for the block; the last ones before its end."""
-    handle = inotify_init()
-    stop, stopping = os.pipe()
+    events = Inotify(folder, sum(_KINDS) & ~inotify.OVERFLOW)
+
+    def watch() -> None:
+        for event in events.events():
+            for bit, kind in _KINDS.items():
+                if event.mask & bit:
+                    saw(Seen(kind, event.path.name))
+
+    thread = threading.Thread(target=watch, name="witness")
+    thread.start()
     try:
-        if inotify_add_watch(handle, os.fsencode(folder), sum(_KINDS) & ~InotifyConstants.IN_Q_OVERFLOW) < 0:
-            raise OSError(ctypes.get_errno(), f"{folder} cannot be watched")
-
-        def watch() -> None:
-            while handle in (ready := select.select([handle, stop], [], [])[0]) or stop not in ready:
-                for seen in _parse(os.read(handle, _BUFFER_BYTES)):
-                    saw(seen)
-
-        thread = threading.Thread(target=watch, name="witness")
-        thread.start()
-        try:
-            yield
-        finally:
-            os.close(stopping)
-            thread.join()
+        yield
     finally:
-        os.close(handle)
-        os.close(stop)
-
-
-def _parse(data: bytes) -> Iterator[Seen]:
-    at = 0
-    while at < len(data):
-        _, mask, _, length = _HEAD.unpack_from(data, at)
-        at += _HEAD.size
-        name = os.fsdecode(data[at : at + length].rstrip(b"\0"))
-        at += length
-        for bit, kind in _KINDS.items():
-            if mask & bit:
-                yield Seen(kind, name)
+        events.stop()
+        thread.join()
+        events.close()
