@@ -29,8 +29,8 @@ log = logging.getLogger("bookhopper.acquire")
 
 _PART_SUFFIX = ".part"
 _KEEP_THEIR_PART = UNSETTLED - {State.PLACED}
-_PLAIN = {"fbz": "fb2"}
-"""Formats that are another one in a wrapper."""
+_ALSO_CALLED = {"fbz": ("fb2",), "html": ("htm",), "azw3": ("azw",), "mobi": ("azw", "prc", "pdb")}
+"""Other names by which what the verifier names may be asked for."""
 _WHOLE = "book"
 _VERIFICATIONS = [(_WHOLE, "passed"), *((check, "failed") for check in get_args(Check) if check)]
 
@@ -192,7 +192,8 @@ class Acquire:
 
     def _refuse_format(self, job: Job, verdict: Verdict) -> None:
         wanted = job.want.formats or self._formats
-        if _PLAIN.get(verdict.format, verdict.format) not in wanted and verdict.format not in wanted:
+        names = (verdict.format, *_ALSO_CALLED.get(verdict.format, ()))
+        if not any(name in wanted for name in names):
             raise PermanentError(f"its format is {verdict.format}, and wanted is {', '.join(wanted)}")
 
 

@@ -337,6 +337,24 @@ def test_a_want_s_own_formats_count(bench: Bench) -> None:
     assert bench.queue.job(job.id).candidates[0].fault == "its format is epub, and wanted is mobi"
 
 
+@pytest.mark.parametrize(
+    ("asked", "content", "named"),
+    [
+        ("htm", books.html("A Tale"), "html"),
+        ("azw", books.azw3(), "azw3"),
+        ("azw", books.mobi(), "mobi"),
+        ("prc", books.mobi(), "mobi"),
+        ("pdb", books.palmdoc(), "mobi"),
+        ("fb2", books.fbz(), "fbz"),
+    ],
+)
+def test_a_format_is_good_by_any_of_its_names(bench: Bench, asked: str, content: bytes, named: str) -> None:
+    (offered,) = bench.offer(whole(content))
+    job = bench.job(replace(offered, format=asked), wish=replace(want(), formats=(asked,)))
+    assert bench.acquire(job, Ticket(job.id)) is None
+    assert bench.listed() == [f"Tale 0 - Ann Author.{named}"]
+
+
 # the surroundings
 
 
