@@ -97,11 +97,8 @@ def _forms(wanted: Title, offered: Title) -> Iterator[tuple[Words, Words, float]
         yield wanted.main, offered.extra, 0.8 + 0.15 * similarity(wanted.series, offered.main)
 
 
-def _agreement(wanted: Words, offered: Words) -> float:
-    """Compare two forms, of which one may be another book's title with a word before or behind it."""
-    alike = similarity(wanted, offered)
-    if alike <= _ENLARGED or wanted == offered:
-        return alike
+def _unless_enlarged(alike: float, wanted: Words, offered: Words) -> float:
+    """Lower the likeness of two forms of which one is another's title with a word before or behind it."""
     before, behind = _beside(wanted, offered)
     more, _ = _beside(offered, wanted)
     return _ENLARGED if max(weigh(before), weigh(behind), weigh(more)) >= 1 else alike
@@ -122,7 +119,10 @@ def title_fit(wanted: Title, offered: Title) -> float:
     best = 0.0
     for one, other, worth in _forms(wanted, offered):
         if worth > best:
-            best = max(best, worth * _agreement(one, other))
+            alike = similarity(one, other)
+            if _ENLARGED < alike < 1:
+                alike = _unless_enlarged(alike, one, other)
+            best = max(best, worth * alike)
     # Half a title is no title: what falls short counts against it more than in proportion.
     return best * best
 
@@ -213,26 +213,38 @@ def _says_it_all(wanted: Title, offered: Title, candidate: Candidate, reading: R
     )
 
 
-def _fits(want: Want, candidate: Candidate) -> Iterator[_Fit]:
-    offers = offered_titles(candidate.title, candidate.authors)
+def _readings(want: Want, candidate: Candidate) -> Iterator[tuple[Reading, Title, float]]:
+    """Give the ways to read a want, each with its title and how far its author is the candidate's."""
     for place, reading in enumerate((Reading(want.title, want.authors), *want.readings)):
         if place and _is_read_wrong_way_round(reading, candidate):
             continue
-        author = _author_part(reading, candidate, named=bool(want.authors))
-        readings = [(title(reading.title), author)]
+        yield reading, title(reading.title), _author_part(reading, candidate, named=bool(want.authors))
         if not want.authors and not reading.authors:
-            readings += [(bare, AUTHOR_BESIDE_TITLE) for bare in _bare_readings(reading, candidate)]
-        for wanted, agreement in readings:
-            for offered, worth in offers:
-                author = AUTHOR_LEFT_OUT if _says_it_all(wanted, offered, candidate, reading) else agreement
-                yield _Fit(worth * title_fit(wanted, offered), author, edition_doubt(wanted, offered, author))
+            for bare in _bare_readings(reading, candidate):
+                yield reading, bare, AUTHOR_BESIDE_TITLE
+
+
+def _best_fit(want: Want, candidate: Candidate) -> _Fit:
+    """Give the best that any reading makes of a candidate; what cannot become the best is not worked out."""
+    best = _Fit(0.0, 0.0, 1.0)
+    offers = offered_titles(candidate.title, candidate.authors)
+    for reading, wanted, agreement in _readings(want, candidate):
+        for offered, worth in offers:
+            author = AUTHOR_LEFT_OUT if _says_it_all(wanted, offered, candidate, reading) else agreement
+            if TITLE_SHARE * worth + AUTHOR_SHARE * author <= best.total:
+                continue
+            fit = worth * title_fit(wanted, offered)
+            if TITLE_SHARE * fit + AUTHOR_SHARE * author > best.total:
+                found = _Fit(fit, author, edition_doubt(wanted, offered, author))
+                best = found if found.total > best.total else best
+    return best
 
 
 def score(want: Want, candidate: Candidate) -> Candidate:
     """Give the candidate with its score and each field's part in it."""
     parts: dict[str, float] = {}
     if want.title:
-        fit = max(_fits(want, candidate), key=lambda fit: fit.total)
+        fit = _best_fit(want, candidate)
         parts = {"title": TITLE_SHARE * fit.title, "author": AUTHOR_SHARE * fit.author}
         if fit.doubt:
             parts["edition"] = -fit.doubt

@@ -59,7 +59,7 @@ _LEAD = re.compile(
     r"|\s(?:and|&|with) (?:some )?(?:other|selected)\s",
     re.IGNORECASE,
 )
-_OTHER_STORIES = re.compile(r"\b(?:other|selected) (?:(?:short )?tales|short stories)\b", re.IGNORECASE)
+_OTHER_STORIES = re.compile(r"(?<=ther )(?:(?:short )?tales|short stories)\b", re.IGNORECASE)
 _AND = re.compile(r",? (?:and|&) ", re.IGNORECASE)
 _ADVENTURES = re.compile(r"['’]s (?:\w+ )?adventures (?=(?:in|on|among|under|through)\b)", re.IGNORECASE)
 _SLASH = re.compile(r"(?<=\w\w)\s?/\s?(?=\w\w)")
@@ -242,7 +242,9 @@ def _several(text: str) -> tuple[Words, ...]:
 @lru_cache(maxsize=16384)
 def title(text: str) -> Title:
     """Take a title apart."""
-    text = _OTHER_STORIES.sub("other stories", _EDITION.sub(r" (\1)", _COUNT.sub(r"\1", text)))
+    text = _EDITION.sub(r" (\1)", _COUNT.sub(r"\1", text))
+    if "ther " in text:
+        text = _OTHER_STORIES.sub("stories", text)
     inside = [first or second for first, second in _REMARK.findall(text)]
     bare = without_number(_REMARK.sub(" ", text))
     if not title_words(bare):
