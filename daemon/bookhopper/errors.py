@@ -58,5 +58,9 @@ class HeldError(BookhopperError):
         self.seconds = seconds
 
 
+class BusyError(HeldError):
+    """Others of ours keep a host busy: it is not at fault, and the job is none the worse for waiting."""
+
+
 class StoreError(BookhopperError):
     """The database cannot be opened, read or written."""

@@ -44,6 +44,7 @@ class Search:
         and then the job is put aside and looked for again: attempts are for what is the job's own fault.
         """
         ticket.stage = "search"
+        ticket.patient = True
         try:
             return self._resolve(job, ticket) if job.want.collection is None else self._expand(job, ticket)
         except TransientError as error:

@@ -42,12 +42,16 @@ class Ticket:
 
     Progress lives here and never in the database: `received` and `total` are bytes, `stage` says in a word
     what is being done, `resume` is where a download could go on, `heartbeat` (epoch seconds) the last sign of
-    life; `ended` is set once the worker has recorded what became of the job.
+    life; `ended` is set once the worker has recorded what became of the job.  Who is `patient` stays in line
+    at a host as long as others are let in, where a download would rather go to another host meanwhile.
     """
 
-    def __init__(self, job: int, priority: int = DEFAULT_PRIORITY) -> None:
+    def __init__(self, job: int, priority: int = DEFAULT_PRIORITY, *, patient: bool = False) -> None:
         self.job = job
         self.priority = priority
+        self.patient = patient
+        self.turn_began = 0.0
+        """When it last came to its turn at a host, by the monotonic clock."""
         self.ended = threading.Event()
         self.stage = ""
         self.source = ""
@@ -61,6 +65,7 @@ class Ticket:
         self._reason: Reason | None = None
         self._shielded = False
         self._ends: dict[object, Callable[[], object]] = {}
+        self._in_line: tuple[float, float | None] = 0.0, None
 
     def interrupt(self, reason: Reason) -> None:
         """Ask the job to stop; the first reason stays."""
@@ -95,6 +100,28 @@ class Ticket:
         else:
             self._event.wait(seconds)
             self.check()
+
+    @contextmanager
+    def in_line(self) -> Iterator[None]:
+        """Wait in the block for our own turn at a host, which is no time that the host took."""
+        before, since = self.seconds_in_line, time.monotonic()
+        self._in_line = before, since
+        try:
+            yield
+        finally:
+            self.turn_began = time.monotonic()
+            self._in_line = before + self.turn_began - since, None
+
+    @property
+    def waits_in_line(self) -> bool:
+        """Whether it waits for its turn at a host now."""
+        return self._in_line[1] is not None
+
+    @property
+    def seconds_in_line(self) -> float:
+        """For how long it has waited for its turns by now."""
+        before, since = self._in_line
+        return before if since is None else before + time.monotonic() - since
 
     @contextmanager
     def ended_by(self, end: Callable[[], object]) -> Iterator[None]:

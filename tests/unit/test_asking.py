@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from bookhopper.errors import HeldError, TransientError
+from bookhopper.net.hosts import Hosts, Pace
 from bookhopper.search.asking import Line, ask_all
 from bookhopper.ticket import Interrupted, Reason, Ticket
 from tests.waiting import until
@@ -20,8 +22,8 @@ def line() -> Iterator[MakeLine]:
     """Make lines, which are closed afterwards."""
     made: list[Line] = []
 
-    def make(name: str, deadline: float = 60.0) -> Line:
-        made.append(Line(name, deadline))
+    def make(name: str, deadline: float = 60.0, *, pages: float | None = None) -> Line:
+        made.append(Line(name, deadline, pages=pages))
         return made[-1]
 
     yield make
@@ -117,3 +119,36 @@ def test_an_interruption_ends_the_round_with_what_has_come(line: MakeLine) -> No
     assert "hanging" in {fault.source for fault in answers.faults}
     again = ask_all({line("never"): quick}, ticket)
     assert (again.values, [fault.source for fault in again.faults]) == ((), ["never"])
+
+
+@pytest.mark.parametrize("pages", [None, 60.0])
+def test_waiting_for_our_own_turn_at_a_host_is_none_of_its_deadline(
+    line: MakeLine, pages: float | None
+) -> None:
+    hosts = Hosts(Pace(delay=0.05, connections=2), jitter=float)
+    source = line("shelf", 0.3, pages=pages)
+
+    def search(ticket: Ticket) -> str:
+        for question in range(4):
+            with hosts.visit(f"https://books.example/{question}", ticket):
+                ticket.check()
+        return "here"
+
+    with ThreadPoolExecutor(6) as searchers:  # 24 questions at 20 a second
+        answers = list(searchers.map(lambda job: ask_all({source: search}, Ticket(job)), range(6)))
+    assert [(each.values, each.faults) for each in answers] == [(("here",), ())] * 6
+
+
+def test_a_page_has_the_deadline_that_an_answer_has(line: MakeLine) -> None:
+    hosts = Hosts(Pace(delay=0.0))
+
+    def works(ticket: Ticket) -> str:
+        for page in range(1000):
+            with hosts.visit(f"https://books.example/{page}", ticket):
+                ticket.wait(60.0 if page == 3 else 0.1)
+        return "here"
+
+    (fault,) = ask_all({line("shelf", 0.3, pages=60.0): works}, Ticket(1)).faults
+    assert str(fault.error) == "it took too long"
+    (fault,) = ask_all({line("endless", 60.0, pages=0.2): works}, Ticket(1)).faults
+    assert str(fault.error) == "it took too long"

@@ -8,9 +8,10 @@ from functools import partial
 
 import pytest
 
-from bookhopper.errors import HeldError
+from bookhopper.errors import BusyError, HeldError
 from bookhopper.net.hosts import BREAKER_FAILURES, BREAKER_MAX_SECONDS, UNPACED, Hosts, Pace, retry_after
 from bookhopper.ticket import Interrupted, Reason, Ticket
+from tests.waiting import until
 
 BOOKS = "https://books.example/x"
 NOW = 1_700_000_000.0
@@ -346,3 +347,60 @@ def test_pauses_are_not_the_same_for_all(clock: Clock) -> None:
     pauses = {Hosts(clock=clock).hold(BOOKS, None, "busy") for _ in range(20)}
     assert len(pauses) > 1
     assert all(10.0 <= pause <= 11.0 for pause in pauses)
+
+
+def test_whoever_is_patient_stays_in_line_while_others_are_let_in(clock: Clock) -> None:
+    hosts = steady(Pace(delay=1.0, connections=1), clock=clock)
+    served: list[int] = []
+
+    class Busy(PatientTicket):
+        """While it waits, the one before it in the line has its turn."""
+
+        def wait(self, seconds: float) -> None:
+            super().wait(seconds)
+            if len(served) < 30:
+                hosts._host("books.example").let_in = clock.now
+                served.append(self.job)
+                hosts._host("books.example").next_start = clock.now + 1.0
+
+    download, search = Busy(clock), Busy(clock)
+    search.patient = True
+    visit(hosts, Ticket(2))
+    with pytest.raises(BusyError):
+        visit(hosts, download)
+    served.clear()
+    visit(hosts, search)
+    assert len(served) == 30
+
+
+def test_turns_are_given_in_the_order_of_those_who_came() -> None:
+    hosts = steady(Pace(delay=0.0, connections=1))
+    order: list[int] = []
+
+    def come(number: int) -> None:
+        with hosts.visit(BOOKS, Ticket(number, patient=True)):
+            order.append(number)
+
+    def standing(number: int) -> bool:
+        return len(hosts._host("books.example").line) == number
+
+    with hosts.visit(BOOKS, Ticket(0)):
+        visitors = [threading.Thread(target=come, args=(number,)) for number in range(5)]
+        for number, visitor in enumerate(visitors, 1):
+            visitor.start()
+            until(partial(standing, number))
+    for visitor in visitors:
+        visitor.join()
+    assert order == list(range(5))
+
+
+def test_a_search_that_downloads_kept_out_has_the_next_turn(clock: Clock, ticket: PatientTicket) -> None:
+    hosts = steady(Pace(delay=0.0, connections=1), clock=clock)
+    search = PatientTicket(clock)
+    search.patient = True
+    with hosts.visit(BOOKS, Ticket(2)), pytest.raises(BusyError):
+        visit(hosts, search)
+    with pytest.raises(BusyError):  # the connection is free, and not theirs
+        visit(hosts, ticket)
+    visit(hosts, search)
+    visit(hosts, ticket)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bookhopper.errors import HeldError
+from bookhopper.errors import BusyError, HeldError
 from bookhopper.model import Candidate, Reading
 from bookhopper.search.sources.base import Query
 from bookhopper.search.sources.folder import FolderSource
@@ -68,3 +68,16 @@ def test_who_knows_isbns_is_observed_too(answer: Reading | HeldError | None, out
     assert [(call.source, call.operation, call.outcome) for call in calls] == [
         ("directory", operation, outcome) for operation in ("identify", "aliases")
     ]
+
+
+def test_a_call_for_which_others_of_ours_left_no_turn_says_nothing_of_the_source(tmp_path: Path) -> None:
+    class Crowded(FolderSource):
+        def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:  # noqa: ARG002
+            raise BusyError("it is busy with others of ours")
+
+    calls: list[SourceCall] = []
+    source = ObservedSource(Crowded("shelf", tmp_path), calls.append)
+    with pytest.raises(BusyError):
+        source.search(Query(), Ticket(1))
+    assert calls == []
+    source.close()

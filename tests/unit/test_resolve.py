@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bookhopper.errors import HeldError, PermanentError, Scope, TransientError
+from bookhopper.errors import BusyError, HeldError, PermanentError, Scope, TransientError
 from bookhopper.model import Candidate, Pick, Reading, Want
 from bookhopper.search.resolve import Decision, Resolution, Resolver
 from bookhopper.search.sources.base import Health, Query
@@ -498,3 +498,15 @@ def test_a_source_that_hangs_at_a_pick_is_given_up_at_its_deadline() -> None:
     with pytest.raises(HeldError, match="took too long"):
         hanging.resolve(Want(pick=Pick("mine", "7")), Ticket(1))
     hanging.close()
+
+
+def test_a_source_that_others_of_ours_keep_busy_is_no_silent_one() -> None:
+    busy = Shelf(
+        "busy", fault=BusyError("books.example is busy with others of ours", scope="host", seconds=9)
+    )
+    for sources in ([busy], [busy, Shelf("shelf")]):
+        with pytest.raises(HeldError, match="busy with others of ours") as held:
+            resolver(*sources).resolve(EMMA, Ticket(1))
+        assert (held.value.scope, held.value.seconds) == ("job", 9)
+    found = resolver(busy, Shelf("shelf", book("2", "Emma", "Jane Austen"))).resolve(EMMA, Ticket(1))
+    assert found.decision is Decision.ACCEPT

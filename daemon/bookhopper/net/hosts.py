@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from bookhopper.errors import HeldError
+from bookhopper.errors import BusyError, HeldError
 from bookhopper.net.addresses import host_and_port, host_name, safe_url
 from bookhopper.ticket import Ticket
 
@@ -28,6 +28,7 @@ RETRY_AFTER_MAX_SECONDS = 24 * 3600.0
 
 _PATIENCE_SECONDS = 5.0  # a hold that ends this soon is waited out rather than reported
 _BUSY_SECONDS = 10.0
+_OWED_SECONDS = 30.0
 _LATELY_SECONDS = 60.0
 _KEPT_SPARED = 64
 _SLOT_POLL_SECONDS = 0.05
@@ -64,7 +65,11 @@ class Trouble:
 
 @dataclass(slots=True)
 class _Host:
-    """What is known of one host: until when it is down (the breaker's word) or wants quiet (its own)."""
+    """What is known of one host: until when it is down (the breaker's word) or wants quiet (its own).
+
+    `line` holds who waits for a turn, in the order they came, and whether patiently; until `owed_until` the
+    next turn is a patient one's.
+    """
 
     pace: Pace
     active: int = 0
@@ -78,10 +83,18 @@ class _Host:
     quiet_reason: str = ""
     served: float | None = None
     spared: dict[int, float] = field(default_factory=dict)
+    line: dict[object, bool] = field(default_factory=dict)
+    let_in: float = 0.0
+    owed_until: float = 0.0
+
+    def first(self, now: float) -> object | None:
+        """Tell who in the line is let in next; None: nobody who is there."""
+        owed = self.owed_until > now
+        return next((place for place, patient in self.line.items() if patient or not owed), None)
 
     def idle(self, now: float) -> bool:
         return (
-            not (self.active or self.failures or self.throttles or self.troubled)
+            not (self.active or self.failures or self.throttles or self.troubled or self.line)
             and max(self.next_start, self.quiet_until, *self.spared.values()) <= now
         )
 
@@ -116,24 +129,18 @@ class Hosts:
 
     @contextmanager
     def visit(self, url: str, ticket: Ticket) -> Iterator[None]:
-        """Wait for the host's turn and hold one of its connections for the block.
+        """Wait for the host's turn, first come, first served, and hold one of its connections for the block.
 
         Raises HeldError (scope `host`) at once while the host is down or wants to be left alone for more than
-        a few seconds, and also when its turn does not come for some seconds: whoever waits could serve
-        another host meanwhile.  A URL that is to be left alone raises it with scope `job`.  Raises
-        Interrupted when the ticket is.
+        a few seconds, and BusyError when its turn does not come for some seconds: whoever waits could serve
+        another host meanwhile.  A patient ticket raises that only once nobody has been let in for so long,
+        as where downloads hold every connection; the next turn is then a patient one's.  A URL that is to be
+        left alone raises HeldError with scope `job`.  Raises Interrupted when the ticket is.
         """
         name = host_and_port(url)
         ticket.check()
         self._heed_spared(name, url)
-        begun = self._clock()
-        while (pause := self._enter(name, ticket)) > 0:
-            if self._clock() - begun > _PATIENCE_SECONDS + 2 * self._pace(name).delay:
-                seconds = self._jitter(_BUSY_SECONDS)
-                raise HeldError(f"{name} is busy with others of ours", scope="host", seconds=seconds)
-            ticket.wait(pause)
-            with self._lock:
-                self._waited[name] = self._waited.get(name, 0.0) + pause
+        self._wait_for_turn(name, ticket)
         try:
             yield
         finally:
@@ -243,10 +250,36 @@ class Hosts:
             log.warning("%s does not answer; its jobs wait, and it is tried again", name)
         return seconds
 
-    def _enter(self, name: str, ticket: Ticket) -> float:
+    def _wait_for_turn(self, name: str, ticket: Ticket) -> None:
+        place, begun = object(), self._clock()
+        with ticket.in_line():
+            try:
+                while (pause := self._enter(name, ticket, place)) > 0:
+                    self._go_if_stuck(name, ticket, begun)
+                    ticket.wait(pause)
+                    with self._lock:
+                        self._waited[name] = self._waited.get(name, 0.0) + pause
+            finally:
+                with self._lock:
+                    self._host(name).line.pop(place, None)
+
+    def _go_if_stuck(self, name: str, ticket: Ticket, begun: float) -> None:
+        """Raise BusyError when the turn of one who has waited since `begun` is not worth waiting for."""
+        with self._lock:
+            host, now = self._host(name), self._clock()
+            since = max(begun, host.let_in) if ticket.patient else begun
+            if now - since <= _PATIENCE_SECONDS + 2 * host.pace.delay:
+                return
+            if ticket.patient:
+                host.owed_until = now + _OWED_SECONDS
+        seconds = self._jitter(_BUSY_SECONDS)
+        raise BusyError(f"{name} is busy with others of ours", scope="host", seconds=seconds)
+
+    def _enter(self, name: str, ticket: Ticket, place: object) -> float:
         """Take a connection of the host and return 0, or return the seconds to wait before asking again."""
         with self._lock:
             host, now = self._host(name), self._clock()
+            host.line.setdefault(place, ticket.patient)
             if host.down_until > now:
                 raise _held(name, host.down_until - now, f"{host.failures} connections in a row failed")
             if host.failures >= BREAKER_FAILURES and host.trial:
@@ -258,7 +291,12 @@ class Hosts:
                 return _SLOT_POLL_SECONDS
             if (pause := max(quiet, host.next_start - now)) > 0:
                 return pause
+            if host.first(now) is not place:
+                return _SLOT_POLL_SECONDS
             host.active += 1
+            host.let_in = now
+            if ticket.patient:
+                host.owed_until = 0.0
             if host.failures >= BREAKER_FAILURES:
                 host.trial = ticket
             host.next_start = now + self._jitter(host.pace.delay)

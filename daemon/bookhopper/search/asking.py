@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
+from bookhopper.errors import BookhopperError, BusyError, HeldError, PermanentError, TransientError
 from bookhopper.ticket import Interrupted, Reason, Ticket
 
 Value = TypeVar("Value")
@@ -23,6 +23,7 @@ _AT_ONCE = 8
 """How many questions one source may have before it; further ones wait for their turn."""
 
 _AGAIN_SECONDS = 30.0
+_LOOK_SECONDS = 0.01
 _FAULTS = (HeldError, TransientError, PermanentError)
 _LOG = logging.getLogger(__name__)
 
@@ -47,24 +48,40 @@ def unanswered(faults: Sequence[Fault]) -> HeldError | TransientError:
     """Say what is to become of a job whose question nobody answered.
 
     Only sources that are out of reach for every question hold the queue.  An answer that takes too long, or
-    whose very address is to be left alone, holds just this job; one that cannot be understood may be due to
-    the question or to the source, and is a TransientError.
+    whose very address is to be left alone, holds just this job, as does a host that others of ours keep busy;
+    one that cannot be understood may be due to the question or to the source, and is a TransientError.
     """
     reasons = "; ".join(f"source {fault.source} cannot be asked: {fault.error}" for fault in faults)
     held = [fault.error for fault in faults if isinstance(fault.error, HeldError)]
     if len(held) < len(faults):
         return TransientError(reasons)
     seconds = min((error.seconds for error in held), default=_AGAIN_SECONDS)
-    whole = all(error.scope != "job" for error in held)
+    whole = all(error.scope != "job" and not isinstance(error, BusyError) for error in held)
     return HeldError(reasons, scope="queue" if whole else "job", seconds=seconds)
 
 
-class Line:
-    """The way to one source: it has threads of its own, so that when it hangs it holds up no other."""
+def refuse_busy(faults: Sequence[Fault]) -> None:
+    """Raise HeldError where a source was not asked because others of ours keep it busy.
 
-    def __init__(self, name: str, deadline: float = DEADLINE) -> None:
+    It is no silence of the source's: the job waits for a moment, and is none the worse for it.
+    """
+    busy = {fault.source: fault.error for fault in faults if isinstance(fault.error, BusyError)}
+    if busy:
+        reasons = "; ".join(f"source {source} was not asked: {error}" for source, error in busy.items())
+        raise HeldError(reasons, seconds=min(error.seconds for error in busy.values()))
+
+
+class Line:
+    """The way to one source: it has threads of its own, so that when it hangs it holds up no other.
+
+    `deadline` is for how many seconds its answer is waited for, our own turns at its hosts not counted; with
+    `pages`, which bounds the whole in seconds, for each page of an answer that has many.
+    """
+
+    def __init__(self, name: str, deadline: float = DEADLINE, *, pages: float | None = None) -> None:
         self.name = name
         self.deadline = deadline
+        self.pages = pages
         self._pool = ThreadPoolExecutor(_AT_ONCE, f"ask-{name}")
         self._running: set[Ticket] = set()
 
@@ -103,9 +120,9 @@ class _Question(Generic[Value]):
         ended: SimpleQueue[_Question[Value] | None],
     ) -> None:
         self.line = line
-        self.until = time.monotonic() + line.deadline
         self.values: list[Value] = []
         self.fault: BookhopperError | None = None
+        self._begun = time.monotonic()
         self._call = call
         self._slip = slip
         self._ended = ended
@@ -127,6 +144,15 @@ class _Question(Generic[Value]):
             self.fault = TransientError(f"it broke down ({type(error).__name__}: {error})")
         self._ended.put(self)
 
+    def left(self) -> float:
+        """Tell for how many more seconds its answer is waited for."""
+        line, slip, now = self.line, self._slip, time.monotonic()
+        spent = now - self._begun - slip.seconds_in_line
+        if line.pages is None:
+            return line.deadline - spent
+        page = 0.0 if slip.waits_in_line else now - max(self._begun, slip.turn_began)
+        return min(line.deadline - page, line.pages - spent)
+
     def give_up(self) -> None:
         """Interrupt it; what it still says is not heard."""
         self._slip.interrupt(Reason.CANCEL)
@@ -141,7 +167,8 @@ def ask_all(calls: Mapping[Line, Callable[[Ticket], Value]], ticket: Ticket) -> 
     """
     ended: SimpleQueue[_Question[Value] | None] = SimpleQueue()
     questions = [
-        _Question(line, call, Ticket(ticket.job, ticket.priority), ended) for line, call in calls.items()
+        _Question(line, call, Ticket(ticket.job, ticket.priority, patient=True), ended)
+        for line, call in calls.items()
     ]
     waiting = set(questions)
     with suppress(Interrupted), ticket.ended_by(lambda: ended.put(None)):
@@ -163,11 +190,10 @@ def _hear(waiting: set[_Question[Value]], ended: SimpleQueue[_Question[Value] | 
     """Take those that answer in time out of `waiting`; None among them ends it."""
     open_still = set(waiting)
     while open_still:
-        now = time.monotonic()
         try:
-            question = ended.get(timeout=max(0.0, min(each.until for each in open_still) - now))
+            question = ended.get(timeout=max(_LOOK_SECONDS, min(each.left() for each in open_still)))
         except Empty:
-            for late in [each for each in open_still if each.until <= time.monotonic()]:
+            for late in [each for each in open_still if each.left() <= 0]:
                 late.give_up()
                 open_still.discard(late)
             continue

@@ -14,7 +14,7 @@ from math import inf
 
 from bookhopper.errors import PermanentError
 from bookhopper.model import MOST_BOOKS, Candidate, Collection, Pick, Reading, Want
-from bookhopper.search.asking import Answers, Fault, Line, ask_all, unanswered
+from bookhopper.search.asking import Answers, Fault, Line, ask_all, refuse_busy, unanswered
 from bookhopper.search.decide import Preferences
 from bookhopper.search.language import language_tag, same_language
 from bookhopper.search.normalise import fold
@@ -95,6 +95,7 @@ class Collector:
         ticket.check()
         if not answers.values:
             raise _held(answers.faults, collection)
+        refuse_busy(answers.faults)
         found = [book for some in answers.values for book in some if self._is_wanted(want, book)]
         if collection.kind == "author":
             found, names = _by_author(collection.value, found)

@@ -8,7 +8,7 @@ from functools import partial
 
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.model import Candidate, Pick, Reading, Want
-from bookhopper.search.asking import DEADLINE, Answers, Fault, Line, ask_all, unanswered
+from bookhopper.search.asking import DEADLINE, Answers, Fault, Line, ask_all, refuse_busy, unanswered
 from bookhopper.search.decide import CHOSEN, NEAREST, Decision, Preferences, Resolution, decide, is_readable
 from bookhopper.search.language import language_tag
 from bookhopper.search.person import SURELY_THE_AUTHOR, authorship, is_nobody
@@ -61,7 +61,8 @@ class Resolver:
         """Decide about a want.
 
         While no source answers, raises HeldError (scope `queue` where none can be asked at all, `job` where
-        they were too slow for this want) or TransientError (an answer could not be understood).
+        they were too slow for this want) or TransientError (an answer could not be understood); HeldError
+        also while others of ours keep a source busy that may have it.
         """
         if not self._sources:
             return _missing("no source is configured: name one under `sources:`")
@@ -82,6 +83,7 @@ class Resolver:
             resolution, unasked = self._under_another_title(want, resolution, ticket)
             faults = [*faults, *unasked]
         if faults and resolution.decision is not Decision.ACCEPT:
+            refuse_busy(faults)
             silent = ", ".join(dict.fromkeys(fault.source for fault in faults))
             reason = f"{resolution.reason}; not asked, for it did not answer: {silent}"
             return replace(resolution, reason=reason, complete=False)

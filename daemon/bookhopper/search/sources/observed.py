@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from bookhopper.errors import HeldError, PermanentError, TransientError
+from bookhopper.errors import BusyError, HeldError, PermanentError, TransientError
 from bookhopper.model import Candidate, Collection, Reading
 from bookhopper.search.sources.base import Collections, Health, Identifier, Parser, Query, Source
 from bookhopper.ticket import Interrupted, Reason, Ticket
@@ -134,6 +134,8 @@ class _Call:
         """Name what came of it; empty where that says nothing of the source."""
         if error is None:
             return "found" if self.results else "nothing"
+        if isinstance(error, BusyError):  # others of ours were before us
+            return ""
         if isinstance(error, Interrupted):  # who asked gave it up: it took too long
             return "unavailable" if error.reason is Reason.CANCEL else ""
         named = zip(_FAULTS, _FAULT_OUTCOMES, strict=True)
