@@ -55,7 +55,12 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _lists(settings)
     if settings.calibre_library is not None:
         match = settings.match
-        library = CalibreLibrary(settings.calibre_library, accept=match.accept, margin=match.margin)
+        library = CalibreLibrary(
+            settings.calibre_library,
+            accept=match.accept,
+            margin=match.margin,
+            languages=settings.languages,
+        )
         health = library.check(Ticket(0))
         yield Finding("calibre library", health.ok, health.detail)
 

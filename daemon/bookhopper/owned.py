@@ -83,12 +83,18 @@ class _Book:
         named = " — ".join(filter(None, (self.title, ", ".join(self.authors))))
         return f"{' '.join(named.split())} (id {self.id})"
 
-    def serves(self, want: Want) -> bool:
-        """Tell whether there is a file of it, in a format and a language that the want names, if it does."""
+    def serves(self, want: Want, languages: Sequence[str]) -> bool:
+        """Tell whether there is a file of it, of a format that the want names and in one of the languages.
+
+        An ISBN names one edition, whatever its language, unless the want names another.
+        """
         if not self.formats or (want.formats and not set(self.formats).intersection(want.formats)):
             return False
-        wanted = language_tag(want.language)
-        return not (wanted and self.languages) or any(same_language(wanted, tag) for tag in self.languages)
+        if not (languages and self.languages):
+            return True
+        if want.isbn and not want.language and isbn13(want.isbn) in self.isbns:
+            return True
+        return any(same_language(wanted, tag) for wanted in languages for tag in self.languages)
 
     def candidate(self) -> Candidate:
         """Give it as a source would offer it; its language has been seen to."""
@@ -145,12 +151,14 @@ class CalibreLibrary:
 
     Whether a book of it is the one that is wanted is decided as it is about a source's: from the score
     `accept` on, `margin` above every other work.  It is never taken for it by its title alone, unless nobody
-    is named and the title tells enough.
+    is named and the title tells enough.  `languages` are those in which books are taken where a want names
+    none (empty: any): a copy in another one leaves a book wanted.
     """
 
-    def __init__(self, folder: Path, *, accept: float, margin: float) -> None:
+    def __init__(self, folder: Path, *, accept: float, margin: float, languages: Sequence[str]) -> None:
         self._path = folder.absolute() / _DATABASE
-        self._preferences = Preferences(accept, margin, languages=(), formats=())
+        tags = tuple(filter(None, map(language_tag, languages)))
+        self._preferences = Preferences(accept, margin, languages=tags, formats=())
         self._lock = threading.Lock()
         self._index = _Index(array("Q"))
         self._seen: _Files = ()
@@ -159,13 +167,19 @@ class CalibreLibrary:
     def find(self, want: Want, ticket: Ticket, candidate: Candidate | None = None) -> str | None:
         """Name the book of the library that a want asks for, or that was chosen for it; None: there is none.
 
-        A book counts only with a file, of a format and a language that the want names if it does.  A library
+        A book counts only with a file, of a format that the want names if it does, and in its language.  A library
         that cannot be read has nothing, which is logged once.
         """
         asked = want
         if candidate is not None:
             asked = replace(
-                want, title=candidate.title, authors=candidate.authors, isbn="", series="", readings=()
+                want,
+                title=candidate.title,
+                authors=candidate.authors,
+                language=want.language or candidate.language,
+                isbn="",
+                series="",
+                readings=(),
             )
         if not (asked.title or asked.isbn):
             return None
@@ -177,7 +191,8 @@ class CalibreLibrary:
             self._unreadable(error)
             return None
         self._readable()
-        book = self._meant(asked, {str(book.id): book for book in books if book.serves(asked)})
+        languages = self._preferences.languages_for(asked)
+        book = self._meant(asked, {str(book.id): book for book in books if book.serves(asked, languages)})
         return str(book) if book else None
 
     def check(self, ticket: Ticket) -> Health:

@@ -139,7 +139,10 @@ class Parts:
         if settings.calibre_library is None:
             return None
         return CalibreLibrary(
-            settings.calibre_library, accept=settings.match.accept, margin=settings.match.margin
+            settings.calibre_library,
+            accept=settings.match.accept,
+            margin=settings.match.margin,
+            languages=settings.languages,
         )
 
     def _make_downloader(self) -> Downloader:

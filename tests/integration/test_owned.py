@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,8 +37,8 @@ def library(tmp_path: Path) -> FakeLibrary:
     return FakeLibrary(tmp_path / "library")
 
 
-def opened(folder: Path) -> CalibreLibrary:
-    return CalibreLibrary(folder, accept=0.85, margin=0.05)
+def opened(folder: Path, *languages: str) -> CalibreLibrary:
+    return CalibreLibrary(folder, accept=0.85, margin=0.05, languages=languages)
 
 
 def owned(folder: Path, want: Want, chosen: Candidate | None = None) -> str | None:
@@ -64,6 +65,7 @@ def classics(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made.add("Poems", "Emily Dickinson")
     made.add("Poems", "John Keats")
     made.add("The Decline and Fall of the Roman Empire, Volume 1", "Edward Gibbon")
+    made.add("Dracula: The Graphic Novel", "Bram Stoker")
     return made.folder
 
 
@@ -115,12 +117,23 @@ def test_a_book_that_is_there(classics: Path, want: Want, number: int) -> None:
         Want("Poems"),
         Want("Decline and Fall of the Roman Empire, Vol. II", ("Edward Gibbon",)),
         Want("The Adventures of Huckleberry Finn", ("Mark Twain",)),
+        Want("Dracula", ("Bram Stoker",)),  # the library's is another work
         Want("", ("Jane Austen",)),
         Want("?!"),
     ],
 )
 def test_a_book_that_is_not_there(classics: Path, want: Want) -> None:
     assert owned(classics, want) is None
+
+
+def test_a_copy_in_a_language_that_is_not_taken_leaves_the_book_wanted(classics: Path) -> None:
+    library, wretches = opened(classics, "en", "de"), Want("Les Misérables", ("Victor Hugo",))
+    assert library.find(wretches, Ticket(1)) is None
+    assert library.find(replace(wretches, language="fr"), Ticket(1))
+    french = Candidate("home", "1", "Les Misérables", ("Victor Hugo",), "fr", "epub")
+    assert library.find(wretches, Ticket(1), french)
+    assert library.find(Want("Emma", ("Jane Austen",)), Ticket(1))  # its language is not known
+    assert library.find(Want("A Study in Scarlet", ("A. Conan Doyle",)), Ticket(1))
 
 
 def test_how_the_book_is_named(classics: Path) -> None:
@@ -373,7 +386,7 @@ def test_the_check_counts_the_books(tmp_path: Path, classics: Path) -> None:
         settings = Settings(folders=folders, sources=(), calibre_library=path)
         return [(each.ok, each.detail) for each in findings(settings) if each.what == "calibre library"]
 
-    assert told(classics) == [(True, f"13 books in {classics}")]
+    assert told(classics) == [(True, f"14 books in {classics}")]
     ((ok, detail),) = told(tmp_path / "nowhere")
     assert ok is False
     assert detail == (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -195,6 +197,26 @@ DON_QUIXOTE = Want(title="Don Quixote", authors=("Cervantes",))
 def test_less_than_the_whole_text_is_not_taken_for_it(lesser: str) -> None:
     assert _score(DON_QUIXOTE, "Don Quixote", "Miguel de Cervantes") > ACCEPT
     assert _score(DON_QUIXOTE, lesser, "Miguel de Cervantes") < ACCEPT
+
+
+@pytest.mark.parametrize(
+    "made_of_it",
+    [
+        "Don Quixote: The Graphic Novel",
+        "Don Quixote (Graphic Novel)",
+        "Don Quixote: A Comic Book Adaptation",
+        "Don Quixote (Manga Classics)",
+        "Don Quixote: The Screenplay",
+        "Don Quixote: Film Script",
+        "Don Quixote: Young Readers' Edition",
+        "Don Quixote (Edition for Young Readers)",
+        "Don Quixote: The Colouring Book",
+    ],
+)
+def test_what_was_made_of_a_text_is_another_work(made_of_it: str) -> None:
+    assert _score(DON_QUIXOTE, made_of_it, "Miguel de Cervantes") < ACCEPT
+    assert _score(replace(DON_QUIXOTE, title=made_of_it), made_of_it, "Miguel de Cervantes") > ACCEPT
+    assert _score(replace(DON_QUIXOTE, title=made_of_it), "Don Quixote", "Miguel de Cervantes") < ACCEPT
 
 
 def test_all_volumes_together_are_the_whole_text() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from bookhopper.search.person import SURELY_THE_AUTHOR
 from bookhopper.search.similarity import telling_words
 from bookhopper.search.title import Title
@@ -53,6 +55,15 @@ _ASKED_ANYWHERE = frozenset({"abridged", "audiobook", "sparknotes", "cliffsnotes
 _SIMPLER = frozenset({"children", "child", "young", "boys", "girls", "school", "schools", "readers"})
 """Words beside a title that may mean a simpler text: where there is another edition, that one is taken."""
 
+_ANOTHER_FORM = re.compile(
+    r"\b(?:graphic (?:novel|edition|adaptation|version|classic)s?|(?:film|movie|shooting|screen) ?(?:script|play)s?"
+    r"|teleplay|photoplay edition|manga|comics?(?: (?:book|strip|edition|version|adaptation))s?|comics"
+    r"|(?:young|younger|junior|little|early) (?:readers?|folks?) (?:edition|version)s?"
+    r"|(?:edition|version) for (?:young|younger|little) (?:readers|people|folks?)"
+    r"|colou?ring book|board book|pop up book|picture book)\b"
+)
+"""Words which say that a book was made of the text: drawn, filmed, or told again for the young."""
+
 
 def edition_doubt(wanted: Title, offered: Title, author: float) -> float:
     """Tell what speaks against an offered book being the wanted text, and all of it."""
@@ -80,6 +91,8 @@ def _number_doubt(wanted: Title, offered: Title) -> float:
 
 def _kind_doubt(wanted: Title, offered: Title) -> float:
     """Tell whether an adaptation, a part or a book about it is wanted, and this is none."""
+    if _is_another_form(wanted) and not _is_another_form(offered):
+        return 0.2
     asked = {
         *_ASKED_KINDS.intersection((*wanted.extra, *wanted.remarks)),
         *_ASKED_AT_ENDS.intersection((*wanted.main[:1], *wanted.main[-1:])),
@@ -91,6 +104,8 @@ def _kind_doubt(wanted: Title, offered: Title) -> float:
 
 def _text_doubt(wanted: Title, offered: Title, author: float) -> float:
     """Tell whether it is an adaptation, a part, or a book about the wanted one."""
+    if _is_another_form(offered) and not _is_another_form(wanted):
+        return 0.2
     known = {*wanted.full, *wanted.extra, *wanted.remarks}
     beside = {*offered.full, *offered.remarks} - known
     if offered.lead:  # `X, and Selected Stories`: what else it holds takes nothing away
@@ -105,6 +120,11 @@ def _text_doubt(wanted: Title, offered: Title, author: float) -> float:
     if "illustrated" in known and "illustrated" not in {*offered.full, *offered.remarks}:
         return 0.03
     return 0.03 if beside & (_SIMPLER | _REWORKED) else 0.0
+
+
+def _is_another_form(named: Title) -> bool:
+    """Tell whether a title is that of a graphic novel, a film's script or a young readers' edition."""
+    return any(_ANOTHER_FORM.search(" ".join(words)) for words in (named.full, named.remarks))
 
 
 def _extent_doubt(wanted: Title, offered: Title) -> float:
