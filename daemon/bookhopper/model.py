@@ -150,7 +150,8 @@ class Candidate:
     `key` names it inside its source; `urls` are mirrors of the same file, best first; `size` is in bytes;
     `checksums` maps a hashlib name to the hex digest; `score` runs from 0 to 1 and `parts` holds each
     field's share in it; `fault` says why this candidate was given up (empty: it may still be fetched);
-    `position` is its place in the series.
+    `position` is its place in the series; `known` says that the source counts it among the books that
+    everybody knows.
     """
 
     source: str
@@ -164,6 +165,7 @@ class Candidate:
     isbns: tuple[str, ...] = ()
     series: str = ""
     position: float | None = None
+    known: bool = False
     urls: tuple[str, ...] = ()
     checksums: Mapping[str, str] = field(default_factory=dict)
     score: float = 0.0

@@ -127,6 +127,23 @@ def test_what_is_found(desk: Desk) -> None:
     assert source.check(Ticket(0)).ok
 
 
+@pytest.mark.parametrize(
+    ("shelves", "known"),
+    [
+        ("Horror; Best Books Ever Listings", True),
+        ("Banned Books from Anne Haight's list", True),
+        ("Horror", False),
+    ],
+)
+def test_its_shelves_tell_what_everybody_knows(desk: Desk, shelves: str, known: bool) -> None:
+    row = f'345,Text,,Dracula,en,"Stoker, Bram",,,{shelves}\r\n'
+    desk.write(f"{','.join(HEADER)}\r\n{row}".encode())
+    source = desk.source()
+    source.refresh(Ticket(0))
+    (found,) = source.lookup("345", ("epub",), Ticket(0))
+    assert found.known is known
+
+
 def test_a_candidate_has_every_mirror_for_each_form_of_the_file(desk: Desk) -> None:
     (candidate,) = desk.ready().lookup("121", ("epub",), Ticket(0))
     assert (candidate.source, candidate.key, candidate.format) == ("gutenberg", "121", "epub")

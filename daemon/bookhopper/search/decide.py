@@ -33,12 +33,11 @@ _HINT = 0.6
 """From this score on a candidate whose author a line names shows that the line is no bare title."""
 
 
-_SAYS_MUCH = 1.7
 _SAYS_ALL = 2.6
-"""From how many words of meaning on a bare title says something, and from how many on it is enough."""
+"""From how many words of meaning on a bare title is enough."""
+
 _KNOWN = 2
-_WELL_KNOWN = 3
-"""How many editions make the author of a bare title known, where it says something and where not."""
+"""How many editions make a book known by a shorter title."""
 
 
 class Decision(StrEnum):
@@ -256,13 +255,12 @@ def _by_author(candidate: Candidate) -> bool:
 
 
 def _is_known_by_title(want: Want, best: Candidate, ranked: Sequence[Candidate]) -> bool:
-    """Tell whether a bare title is enough: long, or often printed, and no author of another fits.
+    """Tell whether a bare title is enough: long, often printed or known to all, and no other author fits.
 
     `Cabin Fever` names many a book; that a catalogue has one of them shows nothing.
     """
     if any(_by_author(other) and other.score > _HINT for other in ranked):
         return False
-    says = weigh(title(want.title).full)
     # The volumes of one edition are not several.
     editions = sum(_same_work(best, each) for each in ranked if each.authors and "edition" not in each.parts)
-    return says >= _SAYS_ALL or editions >= (_WELL_KNOWN if says < _SAYS_MUCH else _KNOWN)
+    return best.known or weigh(title(want.title).full) >= _SAYS_ALL or editions >= _KNOWN

@@ -212,6 +212,7 @@ class GutenbergSource:
             authors=tuple(map(one_line, record.authors)),
             language=record.language,
             format=FORMAT,
+            known=record.known,
             urls=tuple(
                 f"{mirror}/cache/epub/{record.id}/{file}" for file in files for mirror in self._mirrors
             ),

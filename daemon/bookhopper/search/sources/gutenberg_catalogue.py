@@ -26,13 +26,18 @@ MAX_LINE = 100_000
 """Bounds for a hostile catalogue; the real one has 80,000 rows and 25 million characters."""
 
 _COLUMNS = ("Text#", "Type", "Title", "Language", "Authors")
+_SHELVES = "Bookshelves"
+
+_OF_THE_KNOWN = ("Best Books Ever Listings", "Harvard Classics", "Movie Books", "Banned Books")
+"""Shelves, kept by the catalogue's people, of books that everybody knows by their title."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """One text of the catalogue; `authors` are its authors, or who else stands for it where it names none.
 
-    `names` is every name of the row as it stands, for the index.
+    `names` is every name of the row as it stands, for the index; `known` that it stands among books that
+    everybody knows.
     """
 
     id: int
@@ -40,6 +45,7 @@ class Record:
     authors: tuple[str, ...]
     language: str
     names: str = ""
+    known: bool = False
 
 
 class _TooLargeError(Exception):
@@ -62,7 +68,7 @@ def _bounded_lines(stream: IO[bytes]) -> Iterator[str]:
             text.detach()
 
 
-def _record(row: list[str], places: list[int]) -> Record | None:
+def _record(row: list[str], places: list[int], shelves: int | None) -> Record | None:
     """Make a record of a row; None when the row makes no sense."""
     try:
         number, _, title, language, names = (row[place] for place in places)
@@ -73,7 +79,12 @@ def _record(row: list[str], places: list[int]) -> Record | None:
     if not 0 < key < 1 << 31 or not title:
         return None
     authors, contributors = split_names(names)
-    return Record(key, title, authors or contributors, language_tag(language.split(";")[0]), named(names))
+    known = shelves is not None and any(
+        name in shelf for shelf in row[shelves : shelves + 1] for name in _OF_THE_KNOWN
+    )
+    return Record(
+        key, title, authors or contributors, language_tag(language.split(";")[0]), named(names), known
+    )
 
 
 def open_catalogue(path: Path) -> IO[bytes]:
@@ -115,6 +126,7 @@ def _rows(rows: Iterator[list[str]], ticket: Ticket) -> Iterator[Record | None]:
             f"the Gutenberg catalogue has no column {', '.join(missing)}: it should be pg_catalog.csv(.gz)"
         )
     places = [header.index(name) for name in _COLUMNS]
+    shelves = header.index(_SHELVES) if _SHELVES in header else None
     for number in range(MAX_ROWS):
         if number % 1024 == 0:
             ticket.check()
@@ -128,5 +140,5 @@ def _rows(rows: Iterator[list[str]], ticket: Ticket) -> Iterator[Record | None]:
         if len(row) <= max(places):
             yield None
         elif row[places[1]] == "Text":
-            yield _record(row, places)
+            yield _record(row, places, shelves)
     raise TransientError(f"the Gutenberg catalogue has more than {MAX_ROWS:,} rows: that is not the real one")

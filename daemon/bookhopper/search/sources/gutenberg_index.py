@@ -26,11 +26,12 @@ from bookhopper.errors import HeldError, TransientError
 from bookhopper.search.sources.gutenberg_catalogue import Record
 from bookhopper.search.words import name_words, title_words
 
-INDEX_FORMAT = 2
+INDEX_FORMAT = 3
 """Changes with the tables or the words below: an index of another format is built anew."""
 
 _SCHEMA = """
-CREATE TABLE record (id INTEGER PRIMARY KEY, title TEXT, authors TEXT, language TEXT, words INTEGER) STRICT;
+CREATE TABLE record (id INTEGER PRIMARY KEY, title TEXT, authors TEXT, language TEXT, known INTEGER,
+                     words INTEGER) STRICT;
 CREATE TABLE word (initial TEXT, length INTEGER, word TEXT, books INTEGER,
                    PRIMARY KEY (initial, length, word)) STRICT, WITHOUT ROWID;
 CREATE TABLE origin (stamp TEXT, books INTEGER, skipped INTEGER) STRICT;
@@ -108,7 +109,7 @@ class GutenbergIndex:
             marks = ", ".join("?" for _ in languages)
             found = connection.execute(
                 # The only pieces put in are question marks.
-                f"SELECT record.id, title, authors, language FROM "  # noqa: S608
+                f"SELECT record.id, title, authors, language, known FROM "  # noqa: S608
                 f"(SELECT id, SUM(weight) AS weight FROM ({parts}) GROUP BY id ORDER BY weight DESC LIMIT ?) "
                 f"AS hit JOIN record ON record.id = hit.id "
                 f"ORDER BY hit.weight + (language IN ({marks})) * 2 DESC, words, record.id LIMIT ?",
@@ -126,7 +127,7 @@ class GutenbergIndex:
         with self._reading() as connection:
             spelt = [other for name in names for other, _ in _spellings(connection, name)]
             found = connection.execute(
-                "SELECT record.id, title, authors, language FROM search "
+                "SELECT record.id, title, authors, language, known FROM search "
                 "JOIN record ON record.id = search.rowid WHERE search MATCH ? ORDER BY record.id LIMIT ?",
                 (" OR ".join(f'"{name}"' for name in dict.fromkeys((*names, *spelt))), limit),
             ).fetchall()
@@ -136,7 +137,7 @@ class GutenbergIndex:
         """Give the record of a number; None when there is none."""
         with self._reading() as connection:
             row = connection.execute(
-                "SELECT id, title, authors, language FROM record WHERE id = ?", (key,)
+                "SELECT id, title, authors, language, known FROM record WHERE id = ?", (key,)
             ).fetchone()
         return _from_row(row) if row else None
 
@@ -242,9 +243,9 @@ class GutenbergIndex:
         return chosen
 
 
-def _from_row(row: tuple[int, str, str, str]) -> Record:
-    key, title, authors, language = row
-    return Record(key, title, tuple(json.loads(authors)), language)
+def _from_row(row: tuple[int, str, str, str, int]) -> Record:
+    key, title, authors, language, known = row
+    return Record(key, title, tuple(json.loads(authors)), language, known=bool(known))
 
 
 def _count(connection: sqlite3.Connection, word: str) -> int:
@@ -291,10 +292,10 @@ def _fill(connection: sqlite3.Connection, records: Iterable[Record | None], stam
             words = set(in_title).union(name_words(record.names))
             books.update(words)
             authors = json.dumps(record.authors, ensure_ascii=False)
-            rows.append((record.id, record.title, authors, record.language, len(in_title)))
+            rows.append((record.id, record.title, authors, record.language, record.known, len(in_title)))
             texts.append((record.id, " ".join(words)))
         changes = connection.total_changes
-        connection.executemany("INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?, ?)", rows)
+        connection.executemany("INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?, ?, ?)", rows)
         if connection.total_changes - changes < len(rows):
             raise TransientError("the Gutenberg catalogue holds the same number twice: is it whole?")
         connection.executemany("INSERT INTO search (rowid, words) VALUES (?, ?)", texts)
