@@ -167,8 +167,8 @@ class CalibreLibrary:
     def find(self, want: Want, ticket: Ticket, candidate: Candidate | None = None) -> str | None:
         """Name the book of the library that a want asks for, or that was chosen for it; None: there is none.
 
-        A book counts only with a file, of a format that the want names if it does, and in its language.  A library
-        that cannot be read has nothing, which is logged once.
+        A book counts only with a file, of a format that the want names if it does, and in its language.
+        A library that cannot be read has nothing, which is logged once.
         """
         asked = want
         if candidate is not None:

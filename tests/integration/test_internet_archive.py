@@ -76,9 +76,14 @@ def test_only_what_is_public_is_found(source: InternetArchiveSource) -> None:
     ]
 
 
-@pytest.mark.parametrize("item", [LENT, RESTRICTED, DARK, AUDIO], ids=lambda item: item.identifier)
+@pytest.mark.parametrize("item", [RESTRICTED, DARK, AUDIO], ids=lambda item: item.identifier)
 def test_what_is_not_public_cannot_be_picked_either(source: InternetArchiveSource, item: Item) -> None:
     assert source.lookup(item.identifier, (), Ticket(1)) == ()
+
+
+def test_of_what_is_lent_a_pick_is_told_so(source: InternetArchiveSource) -> None:
+    with pytest.raises(PermanentError, match="it is lent only"):
+        source.lookup(LENT.identifier, (), Ticket(1))
 
 
 def test_a_search_that_lists_what_is_lent_all_the_same_is_not_believed(

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from starlette.responses import JSONResponse
 
-from bookhopper.errors import HeldError, TransientError
+from bookhopper.errors import HeldError, PermanentError, TransientError
 from bookhopper.model import Reading
 from bookhopper.net.hosts import Hosts
 from bookhopper.net.route import Route
@@ -164,7 +164,8 @@ def test_an_isbn_alone_finds_the_work_s_scans(library: OpenLibrarySource) -> Non
 def test_what_can_only_be_borrowed_is_not_offered(library: OpenLibrarySource, archive: FakeArchive) -> None:
     assert library.search(query("Fantastic Mr. Fox", "Roald Dahl"), Ticket(1)) == ()
     assert not archive.asked("/advancedsearch.php")
-    assert library.lookup("idiotlent00dost", (), Ticket(1)) == ()
+    with pytest.raises(PermanentError, match="it is lent only"):
+        library.lookup("idiotlent00dost", (), Ticket(1))
 
 
 def test_a_want_costs_few_requests(library: OpenLibrarySource, archive: FakeArchive) -> None:

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,19 @@ def test_what_was_left_out_is_a_remark_and_no_line() -> None:
     assert report.endswith(
         "       left out     4 of 6 rows\n                    they are not on to-read but on read (4)"
     )
+
+
+def test_a_book_whose_source_tells_no_language_is_marked() -> None:
+    book = Candidate("home", "1", "Der Process", format="epub")
+    told = replace(book, language="de")
+    for candidates, marked in [
+        ((book,), True),
+        ((told,), False),
+        ((replace(book, fault="bad"), told), False),
+    ]:
+        done = replace(job(State.DONE), candidates=candidates)
+        report = text((line(), done), names={1: "Der Process.epub"})
+        assert ("-> Der Process.epub  (its language is not known)" in report) is marked
 
 
 def test_delivered_line_names_its_file() -> None:

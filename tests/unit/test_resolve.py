@@ -32,7 +32,7 @@ class Shelf:
         self.queries.append(query)
         if self.fault:
             raise self.fault
-        return self.books
+        return [each for each in self.books if each.format in (*query.formats, "") or not query.formats]
 
     def lookup(self, key: str, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:  # noqa: ARG002
         if self.fault:
@@ -91,10 +91,27 @@ def test_fewer_other_names_on_the_title_page_are_better() -> None:
 
 
 def test_nothing_close_is_missing() -> None:
-    found = resolve(EMMA, book("1", "Ivanhoe", "Walter Scott"))
+    found = resolve(EMMA, book("1", "Persuasion", "Jane Austen"))
     assert (found.decision, found.chosen) == (Decision.MISSING, ())
     assert keys(found.near) == ["1"]
     assert resolve(EMMA).reason
+
+
+def test_what_shares_next_to_nothing_is_not_even_shown() -> None:
+    assert resolve(Want(title="Jane Eyre"), book("1", "Emma", "Jane Austen")).near == ()
+    assert resolve(EMMA, book("1", "Ivanhoe", "Walter Scott")).near == ()
+
+
+@pytest.mark.parametrize("form", ["mobi", "pdf"])
+def test_a_book_that_is_there_in_other_formats_only_is_told(form: str) -> None:
+    shelf = Shelf("shelf", book("1", "Emma", "Jane Austen", form=form))
+    found = resolver(shelf).resolve(replace(EMMA, formats=("epub",)), Ticket(1))
+    assert (found.decision, found.reason, keys(found.near)) == (
+        Decision.MISSING,
+        f"found only as {form}",
+        ["1"],
+    )
+    assert [query.formats for query in shelf.queries] == [("epub",), ()]
 
 
 def test_a_middling_score_is_for_a_person() -> None:
@@ -177,6 +194,17 @@ def test_the_order_of_languages_is_the_preference() -> None:
     assert keys(resolve(want, *books, languages=("de", "en")).chosen) == ["2", "1"]
     assert keys(resolve(want, *books, languages=("en", "de")).chosen) == ["1", "2"]
     assert len(resolve(want, *books, languages=()).chosen) == 2
+
+
+def test_an_edition_surely_in_a_wanted_language_comes_before_one_of_which_nobody_tells() -> None:
+    unknown = replace(book("1", "Emma", "Jane Austen", language=""), year=2020)
+    assert keys(resolve(EMMA, unknown, book("2", "Emma; A Novel", "Jane Austen")).chosen)[0] == "2"
+    assert keys(resolve(EMMA, unknown).chosen) == ["1"]
+
+
+def test_a_language_that_only_the_title_tells() -> None:
+    found = resolve(EMMA, book("1", "Emma (French Edition)", "Jane Austen", language=""))
+    assert (found.decision, found.reason) == (Decision.AMBIGUOUS, "found only in fr")
 
 
 def test_a_subtitle_tells_the_language_that_is_meant() -> None:

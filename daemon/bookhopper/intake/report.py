@@ -170,7 +170,9 @@ def _fate(job: Job, names: Mapping[int, str]) -> Iterator[str]:
     if job.paused:
         yield f"{_INDENT}* paused"
     if job.id in names and job.state in {State.DONE, State.PLACED}:
-        yield f"{_INDENT}-> {plain(names[job.id])}"
+        book = next((candidate for candidate in job.candidates if not candidate.fault), None)
+        unsure = "" if book is None or book.language or job.want.pick else "  (its language is not known)"
+        yield f"{_INDENT}-> {plain(names[job.id])}{unsure}"
     if job.error and job.state is not State.DONE:
         yield from _wrapped(job.error)
     if job.not_before is not None and job.state in _AGAIN:

@@ -20,6 +20,10 @@ from bookhopper.search.title import named_language, title
 NEAREST = 8
 """How many candidates are kept to show."""
 
+_SHOWN_TITLE = 0.1
+_SHOWN_AUTHOR = 0.36
+"""Parts of a score below which a candidate shares next to nothing with the want, and is not even shown."""
+
 MIDDLING = 0.7
 """From this score on a candidate is worth a person's look; below it the want is missing."""
 
@@ -118,14 +122,14 @@ def decide(want: Want, found: Sequence[Candidate], preferences: Preferences) -> 
     """Decide about a want by the candidates that were found for it."""
     scored = [score(want, candidate) for candidate in _worth_scoring(want, found)]
     ranked = sorted(scored, key=lambda candidate: preferences.rank(want, candidate))
-    near = tuple(ranked[:NEAREST])
+    near = tuple(candidate for candidate in ranked[:NEAREST] if _is_worth_showing(candidate))
     if not ranked or ranked[0].score < MIDDLING:
         return Resolution(Decision.MISSING, (), near, "no source has anything close to it")
     languages = preferences.languages_for(want)
     readable = [candidate for candidate in ranked if is_readable(candidate, languages)]
     if not readable or readable[0].score < preferences.accept:
         if ranked[0].score >= preferences.accept:
-            return Resolution(Decision.AMBIGUOUS, (), near, f"found only in {ranked[0].language}")
+            return Resolution(Decision.AMBIGUOUS, (), near, f"found only in {_tongue(ranked[0])}")
         return Resolution(Decision.AMBIGUOUS, (), near, "nothing fits well enough to be taken unattended")
     best = _leading(readable, preferences)
     if doubt := _doubt(want, best, ranked, readable, preferences.margin):
@@ -140,6 +144,8 @@ def decide(want: Want, found: Sequence[Candidate], preferences: Preferences) -> 
         and _same_work(best, other)
     ]
     chosen = [best, *others]
+    if languages:  # an edition that may be in any language comes behind those that are surely in a wanted one
+        chosen.sort(key=lambda candidate: not (candidate.language or "isbn" in candidate.parts))
     return Resolution(Decision.ACCEPT, tuple(chosen[:CHOSEN]), near, "")
 
 
@@ -148,18 +154,27 @@ def _doubt(
 ) -> str:
     """Tell why the best candidate cannot be taken unattended although it fits; empty: it can."""
     if _names_its_language(want, best, ranked[0]):
-        return f"fits better in {ranked[0].language}"
+        return f"fits better in {_tongue(ranked[0])}"
     same = [candidate for candidate in readable if _same_work(best, candidate)]
     rivals = [
         candidate for candidate in readable if candidate not in same and candidate.score > best.score - margin
     ]
     if rivals and not _prevails(same, rivals):
         return "several works fit about as well"
-    if not _by_author(best) and not _is_known_by_title(want, best, ranked):
+    if not (_by_author(best) or "isbn" in best.parts or _is_known_by_title(want, best, ranked)):
         return "a title alone does not tell which book is meant"
     if _is_one_of_several(want, best, same):
         return "several works fit equally well"
     return ""
+
+
+def _is_worth_showing(candidate: Candidate) -> bool:
+    parts = candidate.parts
+    return "isbn" in parts or parts.get("title", 0) >= _SHOWN_TITLE or parts.get("author", 0) > _SHOWN_AUTHOR
+
+
+def _tongue(candidate: Candidate) -> str:
+    return candidate.language or named_language(candidate.title)
 
 
 def _place(name: str, order: Sequence[str]) -> int:
@@ -197,9 +212,10 @@ def _worth_scoring(want: Want, found: Sequence[Candidate]) -> list[Candidate]:
 
 def is_readable(candidate: Candidate, languages: Sequence[str]) -> bool:
     """Tell whether a candidate may be taken as for its language; an ISBN names one edition anyway."""
-    if not languages or not candidate.language or "isbn" in candidate.parts:
+    language = _tongue(candidate)
+    if not languages or not language or "isbn" in candidate.parts:
         return True
-    return any(same_language(tag, candidate.language) for tag in languages)
+    return any(same_language(tag, language) for tag in languages)
 
 
 def _same_work(one: Candidate, other: Candidate) -> bool:

@@ -56,7 +56,8 @@ _SIMPLER = frozenset({"children", "child", "young", "boys", "girls", "school", "
 """Words beside a title that may mean a simpler text: where there is another edition, that one is taken."""
 
 _ANOTHER_FORM = re.compile(
-    r"\b(?:graphic (?:novel|edition|adaptation|version|classic)s?|(?:film|movie|shooting|screen) ?(?:script|play)s?"
+    r"\b(?:graphic (?:novel|edition|adaptation|version|classic)s?"
+    r"|(?:film|movie|shooting|screen) ?(?:script|play)s?"
     r"|teleplay|photoplay edition|manga|comics?(?: (?:book|strip|edition|version|adaptation))s?|comics"
     r"|(?:young|younger|junior|little|early) (?:readers?|folks?) (?:edition|version)s?"
     r"|(?:edition|version) for (?:young|younger|little) (?:readers|people|folks?)"

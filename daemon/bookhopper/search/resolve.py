@@ -26,6 +26,9 @@ from bookhopper.ticket import Ticket
 __all__ = ["Decision", "Resolution", "Resolver"]
 
 _AGAIN_SECONDS = 30.0
+_USUAL_FORMATS = frozenset(("epub", "pdf"))
+"""Where these are taken, there is seldom a book in others only."""
+
 _ALIASES = 12
 """How many other titles of a work are looked for."""
 
@@ -82,6 +85,8 @@ class Resolver:
         elif self._has_nothing_like(want, resolution):
             resolution, unasked = self._under_another_title(want, resolution, ticket)
             faults = [*faults, *unasked]
+        if not faults and resolution.decision is Decision.MISSING:
+            resolution = self._in_other_formats(want, resolution, ticket)
         if faults and resolution.decision is not Decision.ACCEPT:
             refuse_busy(faults)
             silent = ", ".join(dict.fromkeys(fault.source for fault in faults))
@@ -203,6 +208,23 @@ class Resolver:
         if found.decision is Decision.ACCEPT:
             return replace(found, reason=f"the same work as {want.title}"), ()
         return resolution, faults
+
+    def _in_other_formats(self, want: Want, resolution: Resolution, ticket: Ticket) -> Resolution:
+        """Say so where a book that was found nowhere is there, but in formats that are not taken.
+
+        That costs another look, which only narrow formats are worth.
+        """
+        formats = self._preferences.formats_for(want)
+        if not formats or frozenset(formats) >= _USUAL_FORMATS:
+            return resolution
+        answers = self._ask(replace(self._query(want), formats=()), ticket)
+        ticket.check()
+        found = [candidate for some in answers.values for candidate in some]
+        elsewhere = decide(replace(want, formats=()), found, replace(self._preferences, formats=()))
+        others = sorted({candidate.format for candidate in elsewhere.chosen}.difference(formats, ("",)))
+        if not others:
+            return resolution
+        return replace(resolution, near=elsewhere.near, reason=f"found only as {', '.join(others)}")
 
     def _resolve_pick(self, want: Want, pick: Pick, ticket: Ticket) -> Resolution:
         if pick.source not in self.source_names:

@@ -20,6 +20,7 @@ from bookhopper.search.person import person
 from bookhopper.search.sources.archive_item import (
     formats_in,
     is_identifier,
+    is_lent,
     is_public,
     language_in,
     names_in,
@@ -80,10 +81,21 @@ class ArchiveApi:
 
     def offers(self, identifier: str, ticket: Ticket) -> tuple[Candidate, ...]:
         """Give an item's candidates, one a format; empty when there is no such item, or it is not public."""
-        if not is_identifier(identifier):
-            return ()
-        item = get_json(self._web, f"{self._site}/metadata/{identifier}", ticket)
+        item = self._item(identifier, ticket)
         return offers(item, identifier, source=self._source, site=self._site)
+
+    def picked(self, identifier: str, ticket: Ticket) -> tuple[Candidate, ...]:
+        """Give the candidates of an item that somebody named; PermanentError where it is lent only."""
+        item = self._item(identifier, ticket)
+        found = offers(item, identifier, source=self._source, site=self._site)
+        if not found and is_lent(item.get("metadata")):
+            raise PermanentError("it is lent only, not given away")
+        return found
+
+    def _item(self, identifier: str, ticket: Ticket) -> Mapping[str, object]:
+        if not is_identifier(identifier):
+            return {}
+        return get_json(self._web, f"{self._site}/metadata/{identifier}", ticket)
 
     def offers_of(
         self, identifiers: Sequence[str], formats: Sequence[str], ticket: Ticket
@@ -132,9 +144,9 @@ class ArchiveSource:
         self._archive = ArchiveApi(name, archive, web)
 
     def lookup(self, key: str, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:
-        """Give the candidates of the archive's item with an identifier."""
+        """Give the candidates of the archive's item with an identifier; PermanentError where it is lent only."""
         ticket.check()
-        return tuple(in_formats(self._archive.offers(key, ticket), formats))
+        return tuple(in_formats(self._archive.picked(key, ticket), formats))
 
     def refresh(self, ticket: Ticket) -> bool:  # noqa: ARG002 - nothing is kept
         """Keep nothing, so that nothing changes."""

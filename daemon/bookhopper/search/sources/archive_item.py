@@ -81,6 +81,11 @@ def is_public(metadata: Mapping[str, object]) -> bool:
     )
 
 
+def is_lent(metadata: object) -> bool:
+    """Whether an item is one of those that the archive lends, by its metadata."""
+    return isinstance(metadata, dict) and not _LENT.isdisjoint(texts(metadata.get("collection")))
+
+
 def formats_in(names: object) -> frozenset[str]:
     """Give the formats behind an item's format names, without those of protected files."""
     known = (_FORMATS.get(name.lower()) for name in texts(names) if not _PROTECTED.search(name))
