@@ -47,10 +47,6 @@ _LISTS = "lists"
 _INGEST = "ingest-folder"  # this machine's, and so in its state folder and not in the store
 _SEARCH_ATTEMPTS = 5
 _LAST_SECONDS = 3.0  # of the grace time are kept for those who tell what happened
-_NEWS = {
-    True: (logging.INFO, "source %s answers again"),
-    False: (logging.WARNING, "source %s cannot be asked; wants that it may have wait"),
-}
 
 
 class Parts:
@@ -93,7 +89,13 @@ class Parts:
         self._searchers = Pool(
             core.store,
             State.WANTED,
-            Search(core.store, self._resolver, self._collector, self._make_library()),
+            Search(
+                core.store,
+                self._resolver,
+                self._collector,
+                self._make_library(),
+                collections=max(1, settings.match.searchers - 1),
+            ),
             size=settings.match.searchers,
             attempts=_SEARCH_ATTEMPTS,
         )
@@ -132,6 +134,7 @@ class Parts:
             [ObservedSource(source, self._source_called) for source in self._sources.sources],
             languages=self._core.settings.languages,
             formats=self._core.settings.formats,
+            deadlines={each.name: each.deadline for each in self._core.settings.sources},
         )
 
     def _make_library(self) -> CalibreLibrary | None:
@@ -225,8 +228,11 @@ class Parts:
     def _source_called(self, call: SourceCall) -> None:
         self._metrics.source_call(call)
         answered = call.outcome in {"found", "nothing"}
-        if answered != self._answers.available[call.source]:
-            log.log(*_NEWS[answered], call.source)
+        if answered and not self._answers.available[call.source]:
+            log.info("source %s answers again", call.source)
+        elif not answered and self._answers.available[call.source]:
+            what = "source %s cannot be asked; wants that it may have wait: %s"
+            log.warning(what, call.source, call.reason)
         self._answers.available[call.source] = answered
         if answered:
             self._answers.last_success[call.source] = time.time()

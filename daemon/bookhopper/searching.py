@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 
-from bookhopper.errors import TransientError
+from bookhopper.errors import HeldError, TransientError
 from bookhopper.model import Candidate, Job, State
 from bookhopper.owned import CalibreLibrary
-from bookhopper.search.collections import Collector
+from bookhopper.search.collections import Books, Collector
 from bookhopper.search.normalise import identity
 from bookhopper.search.resolve import Decision, Resolution, Resolver
 from bookhopper.store.base import Move, Store, Wish
@@ -23,15 +24,28 @@ _COLLECTION_PAUSES = (60.0, 600.0)
 After the last it is taken as it is: what the others have need not wait for one that is down for the night.
 """
 
+_ANOTHER_SECONDS = 5.0
+"""When a collection is looked at again that found others being looked through."""
+
 _GOES_TO = {Decision.AMBIGUOUS: State.AMBIGUOUS, Decision.MISSING: State.MISSING}
 
 
 class Search:
-    """Resolves a job's want; called by every searcher at once."""
+    """Resolves a job's want; called by every searcher at once.
+
+    At most so many `collections` are looked through at once: they take long, and plain wants need searchers.
+    """
 
     def __init__(
-        self, store: Store, resolver: Resolver, collector: Collector, library: CalibreLibrary | None = None
+        self,
+        store: Store,
+        resolver: Resolver,
+        collector: Collector,
+        library: CalibreLibrary | None = None,
+        *,
+        collections: int = 1,
     ) -> None:
+        self._room = threading.BoundedSemaphore(collections)
         self._store = store
         self._resolver = resolver
         self._collector = collector
@@ -60,7 +74,7 @@ class Search:
         resolution = self._resolver.resolve(job.want, ticket)
         if resolution.decision is not Decision.ACCEPT:
             after = _GOES_TO[resolution.decision]
-            soon = None if resolution.complete else time.time() + _SOON_SECONDS
+            soon = None if not resolution.silent else time.time() + _SOON_SECONDS
             return Move(
                 job.id, job.state, after, resolution.reason, candidates=resolution.near, not_before=soon
             )
@@ -76,13 +90,13 @@ class Search:
 
         That is done once, so that it waits for a source that may have more, though not for ever.
         """
-        found = self._collector.books(job.want, ticket)
+        found = self._books(job, ticket)
         if not found.wants and not self._store.books_of([job.id])[job.id]:
             after = State.AMBIGUOUS if found.unclear else State.MISSING
-            soon = None if found.complete else time.time() + _SOON_SECONDS
+            soon = None if not found.silent else time.time() + _SOON_SECONDS
             return Move(job.id, job.state, after, found.reason, not_before=soon)
         reason = found.reason
-        if not found.complete:
+        if found.silent:
             if job.looks < len(_COLLECTION_PAUSES):
                 soon = time.time() + _COLLECTION_PAUSES[job.looks]
                 return Move(job.id, job.state, State.WANTED, reason, looks=job.looks + 1, not_before=soon)
@@ -91,6 +105,14 @@ class Search:
         wishes = [Wish(want, identity(replace(want, pick=None))) for want in found.wants]
         self._store.expand(job.id, wishes, reason)
         return None
+
+    def _books(self, job: Job, ticket: Ticket) -> Books:
+        if not self._room.acquire(blocking=False):
+            raise HeldError("other collections are being looked through", seconds=_ANOTHER_SECONDS)
+        try:
+            return self._collector.books(job.want, ticket)
+        finally:
+            self._room.release()
 
     def _owned(self, job: Job, ticket: Ticket, chosen: Candidate | None = None) -> str | None:
         """Tell which book of the calibre library answers the want, unless a second copy is what is wanted."""

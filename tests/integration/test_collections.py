@@ -203,4 +203,4 @@ def test_an_observed_source_lists_what_its_own_does(catalogue: FakeCatalogue, op
     observed.works(shelf(catalogue), 1, Ticket(1))
     with pytest.raises(PermanentError):
         observed.works(shelf(catalogue, "nothing"), 1, Ticket(1))
-    assert [(call.operation, call.outcome) for call in calls] == [("works", "found"), ("works", "refused")]
+    assert [(call.operation, call.outcome) for call in calls] == [("works", "found"), ("works", "nothing")]

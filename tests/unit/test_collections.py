@@ -96,7 +96,7 @@ def test_each_book_is_a_want_of_its_own_by_title() -> None:
         "works of: Jane Austen", source, line=4, raw="works of: Jane Austen", tags=("x",), priority=-1
     )
     assert titles(books) == ["The Emma", "Persuasion"]
-    assert (books.reason, books.unclear, books.complete) == ("2 books", False, True)
+    assert (books.reason, books.unclear, books.silent) == ("2 books", False, ())
     assert books.wants[1] == Want(
         title="Persuasion",
         authors=("Jane Austen",),
@@ -194,7 +194,7 @@ def test_the_limit_bounds_the_books_and_says_so() -> None:
     source = Lister(*(book(f"Book {number}") for number in range(10, 40)))
     books = found("works of: Jane Austen limit: 3", source)
     assert titles(books) == ["Book 10", "Book 11", "Book 12"]
-    assert books.reason == "the first 3 of 30 books; a higher `limit:` takes more"
+    assert books.reason == "the first 3 books; a higher `limit:` takes more"
     assert source.limits == [12]
 
 
@@ -260,10 +260,36 @@ def test_nothing_found() -> None:
 def test_a_silent_source_is_named() -> None:
     silent = Shelf(name="home", error=HeldError("down"))
     books = found("works of: Jane Austen", Lister(book("Emma")), silent)
-    assert (titles(books), books.reason, books.complete) == (
+    assert (titles(books), books.reason, books.silent) == (
         ["Emma"],
         "1 book; it did not answer: home",
-        False,
+        ("home",),
     )
     with pytest.raises(HeldError, match="source home cannot be asked: down"):
         found("works of: Jane Austen", silent)
+
+
+def test_more_books_than_were_asked_for_are_any_number() -> None:
+    source = Lister(*(book(f"Book {number}") for number in range(10, 40)))
+    assert found("works of: Jane Austen limit: 3", source).reason == (
+        "the first 3 books; a higher `limit:` takes more"
+    )
+    known = Lister(*(book(f"Book {number}") for number in range(10, 21)))
+    assert found("works of: Jane Austen limit: 3", known).reason == (
+        "the first 3 of 11 books; a higher `limit:` takes more"
+    )
+
+
+def test_a_source_that_hangs_is_waited_for_no_longer_than_at_a_search() -> None:
+    class Hanging(Shelf):
+        def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:  # noqa: ARG002
+            ticket.wait(600)
+            return ()
+
+    sources = [Hanging(name="slow"), Lister(book("Emma"))]
+    collector = Collector(sources, languages=["en"], formats=["epub"], deadlines={"slow": 0.1})
+    try:
+        books = collector.books(read_collection("works of: Jane Austen"), Ticket(1))
+    finally:
+        collector.close()
+    assert (titles(books), books.silent) == (["Emma"], ("slow",))

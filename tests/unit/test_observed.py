@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from bookhopper.errors import BusyError, HeldError
-from bookhopper.model import Candidate, Reading
+from bookhopper.errors import BusyError, HeldError, PermanentError, TransientError
+from bookhopper.model import Candidate, Collection, Reading
 from bookhopper.search.sources.base import Query
 from bookhopper.search.sources.folder import FolderSource
 from bookhopper.search.sources.observed import ObservedIdentifier, ObservedSource, SourceCall
@@ -80,4 +81,32 @@ def test_a_call_for_which_others_of_ours_left_no_turn_says_nothing_of_the_source
     with pytest.raises(BusyError):
         source.search(Query(), Ticket(1))
     assert calls == []
+    source.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "told"),
+    [
+        ("feed", PermanentError("404"), ("nothing", "404")),
+        ("feed", TransientError("a web page"), ("nothing", "a web page")),
+        ("feed", HeldError("down"), ("unavailable", "down")),
+        ("author", PermanentError("no such name"), ("nothing", "no such name")),
+        ("author", TransientError("no JSON"), ("invalid", "no JSON")),
+    ],
+)
+def test_a_collection_that_is_not_there_is_no_fault_of_its_source(
+    tmp_path: Path, kind: Literal["author", "feed"], error: Exception, told: tuple[str, str]
+) -> None:
+    class Lister(FolderSource):
+        def holds(self, collection: Collection) -> bool:  # noqa: ARG002
+            return True
+
+        def works(self, collection: Collection, limit: int, ticket: Ticket) -> Sequence[Candidate]:  # noqa: ARG002
+            raise error
+
+    calls: list[SourceCall] = []
+    source = ObservedSource(Lister("shelf", tmp_path), calls.append)
+    with pytest.raises(type(error)):
+        source.works(Collection(kind, "Ann Author"), 5, Ticket(1))
+    assert [(call.outcome, call.reason) for call in calls] == [told]
     source.close()

@@ -303,7 +303,7 @@ def test_a_silent_source_is_named_and_the_others_decide() -> None:
     resolution = both.resolve(EMMA, Ticket(1))
     assert resolution.decision is Decision.MISSING
     assert resolution.reason.endswith("; not asked, for it did not answer: down")
-    assert not resolution.complete
+    assert resolution.silent
     both.close()
 
 
@@ -469,7 +469,7 @@ def test_an_isbn_that_nobody_knows_says_what_to_do() -> None:
         Decision.MISSING,
         "no source knows this ISBN: add the title",
     )
-    assert found.complete
+    assert not found.silent
 
 
 def test_an_isbn_whose_book_is_not_there_says_which_book_it_is() -> None:
@@ -481,7 +481,7 @@ def test_an_isbn_whose_book_is_not_there_says_which_book_it_is() -> None:
 def test_a_silent_directory_is_named_and_asked_again_later() -> None:
     found = identified(JANE_EYRE_ISBN, Directory(fault=TransientError("odd")))
     assert found.reason.endswith("; not asked, for it did not answer: directory")
-    assert not found.complete
+    assert found.silent
 
 
 DEMONS = Want(title="Demons", authors=("Fyodor Dostoevsky",))
@@ -518,7 +518,7 @@ def test_what_is_found_by_its_own_title_asks_for_no_other() -> None:
 
 def test_who_cannot_tell_other_titles_is_worth_another_look() -> None:
     found = identified(DEMONS, Directory(fault=TransientError("odd")), POSSESSED)
-    assert (found.decision, found.complete) == (Decision.MISSING, False)
+    assert (found.decision, bool(found.silent)) == (Decision.MISSING, True)
 
 
 def test_a_source_that_hangs_at_a_pick_is_given_up_at_its_deadline() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -178,7 +179,7 @@ def test_a_collection_waits_for_a_silent_source_but_not_for_ever(queue: Queue) -
     search = Search(
         queue.store,
         Decided(accepted(BEST)),  # type: ignore[arg-type]
-        Found(Books((want("One"),), "1 book; it did not answer: home", complete=False)),  # type: ignore[arg-type]
+        Found(Books((want("One"),), "1 book; it did not answer: home", silent=("home",))),  # type: ignore[arg-type]
     )
     for looks, pause in ((1, 60), (2, 600)):
         job = queue.store.claim(State.WANTED)
@@ -207,3 +208,30 @@ def test_a_collection_that_every_source_answered_for_is_expanded_at_once(queue: 
     found = Found(Books((want("One"),), "1 book"))
     assert Search(queue.store, Decided(accepted(BEST)), found)(job, Ticket(job.id)) is None  # type: ignore[arg-type]
     assert queue.states() == {"expanded": 1, "wanted": 1}
+
+
+def test_collections_leave_a_searcher_for_plain_wants(queue: Queue) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    class Slow:
+        def books(self, _: Want, __: Ticket) -> Books:
+            begun.set()
+            assert may_end.wait(60)
+            return Books((want("One"),), "1 book")
+
+    collections = queue.add(
+        *(Want(collection=Collection("author", name), raw=f"works of: {name}") for name in ("Ann A", "Bob B"))
+    )
+    search = Search(queue.store, Decided(accepted(BEST)), Slow())  # type: ignore[arg-type]
+    pool = Pool(queue.store, State.WANTED, search, size=2, attempts=5)
+    pool.start()
+    try:
+        assert begun.wait(60)
+        (plain,) = queue.add(want("Emma"))
+        until(lambda: queue.job(plain).state is State.QUEUED)
+        states = [queue.job(collection).state for collection in collections]
+        assert sorted(states) == [State.SEARCHING, State.WANTED]
+    finally:
+        may_end.set()
+        pool.stop()
+        assert pool.join(time.monotonic() + 20)

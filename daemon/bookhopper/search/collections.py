@@ -7,14 +7,14 @@ What is by somebody else, or about the author, is left out; editions of one work
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 
 from bookhopper.errors import PermanentError
 from bookhopper.model import MOST_BOOKS, Candidate, Collection, Pick, Reading, Want
-from bookhopper.search.asking import Answers, Fault, Line, ask_all, refuse_busy, unanswered
+from bookhopper.search.asking import DEADLINE, Answers, Fault, Line, ask_all, refuse_busy, unanswered
 from bookhopper.search.decide import Preferences
 from bookhopper.search.language import language_tag, same_language
 from bookhopper.search.normalise import fold
@@ -26,8 +26,8 @@ from bookhopper.search.title import title
 from bookhopper.search.words import title_words
 from bookhopper.ticket import Ticket
 
-_DEADLINE = 600.0
-"""For how many seconds a source may turn pages; one collection is as much work as hundreds of searches."""
+_PAGES_SECONDS = 600.0
+"""For how long a source may turn pages; one collection is as much work as hundreds of searches."""
 
 _MORE = 4
 _MANY = 400
@@ -58,26 +58,35 @@ _OTHER_TEXTS = frozenset({
 class Books:
     """What a collection holds: a want for each book, in order, and one line about it for a person.
 
-    `unclear`: there is none because the collection's name may mean several; not `complete`: a source that may
-    have more did not answer.
+    `unclear`: there is none because the collection's name may mean several; `silent` are the sources that may
+    have more and did not answer.
     """
 
     wants: tuple[Want, ...]
     reason: str
     unclear: bool = False
-    complete: bool = True
+    silent: tuple[str, ...] = ()
 
 
 class Collector:
     """Finds the books of collections; may be used by several threads at once.
 
     `languages` and `formats` are what is taken, best first (empty: any), unless the want names others.
+    `deadlines` are the seconds for which each page of a source is waited for, by its name.
     """
 
     def __init__(
-        self, sources: Sequence[Source], *, languages: Sequence[str], formats: Sequence[str]
+        self,
+        sources: Sequence[Source],
+        *,
+        languages: Sequence[str],
+        formats: Sequence[str],
+        deadlines: Mapping[str, float] | None = None,
     ) -> None:
-        self._sources = {Line(source.name, _DEADLINE): source for source in sources}
+        seconds = deadlines or {}
+        self._sources = {
+            Line(each.name, seconds.get(each.name, DEADLINE), pages=_PAGES_SECONDS): each for each in sources
+        }
         tags = tuple(filter(None, map(language_tag, languages)))
         self._preferences = Preferences(accept=0.0, margin=0.0, languages=tags, formats=tuple(formats))
 
@@ -91,7 +100,8 @@ class Collector:
         assert collection is not None
         if not self._sources:
             return Books((), "no source is configured: name one under `sources:`")
-        answers = self._ask(want, collection, ticket)
+        most = max(collection.limit, min(_MORE * collection.limit, _MANY))
+        answers = self._ask(want, collection, most, ticket)
         ticket.check()
         if not answers.values:
             raise _held(answers.faults, collection)
@@ -101,24 +111,28 @@ class Collector:
             found, names = _by_author(collection.value, found)
             if len(names) > 1:
                 return Books((), f"several authors may be meant: {_listed(names)}", unclear=True)
-        silent = ", ".join(fault.source for fault in answers.faults)
+        silent = tuple(fault.source for fault in answers.faults)
         books = self._once_each(want, found)
         if collection.kind == "author":
             books.sort(key=lambda book: title(book.title).full)
         elif collection.kind == "series":
             books.sort(key=lambda book: inf if book.position is None else book.position)
         wants = tuple(_want_for(want, book) for book in books[: collection.limit])
-        reason = _reason(collection, len(books)) + (f"; it did not answer: {silent}" if silent else "")
-        return Books(wants, reason, complete=not silent)
+        whole = not silent and all(len(some) < most for some in answers.values)
+        reason = _reason(collection, len(books), whole=whole)
+        if silent:
+            reason += f"; it did not answer: {', '.join(silent)}"
+        return Books(wants, reason, silent=silent)
 
     def close(self) -> None:
         """Stop the threads that ask; the sources stay open."""
         for line in self._sources:
             line.close()
 
-    def _ask(self, want: Want, collection: Collection, ticket: Ticket) -> Answers[Sequence[Candidate]]:
+    def _ask(
+        self, want: Want, collection: Collection, most: int, ticket: Ticket
+    ) -> Answers[Sequence[Candidate]]:
         """Ask the sources that list collections for this one, and the others for the author or the series."""
-        most = max(collection.limit, min(_MORE * collection.limit, _MANY))
         reading = Reading("" if collection.kind == "author" else collection.value, want.authors)
         languages, formats = self._preferences.languages_for(want), self._preferences.formats_for(want)
         query = Query((reading,), languages=languages, formats=formats, limit=most)
@@ -256,13 +270,15 @@ def _want_for(whole: Want, book: Candidate) -> Want:
     )
 
 
-def _reason(collection: Collection, books: int) -> str:
+def _reason(collection: Collection, books: int, *, whole: bool) -> str:
+    """Tell how many books there are, as far as that is known: not `whole`, there may be any number more."""
     if not books:
         named = {"author": "works of", "series": "the series", "feed": "books in"}[collection.kind]
         return f"no source has {named} {collection.value}"
     if books > collection.limit:
         higher = "" if collection.limit >= MOST_BOOKS else "; a higher `limit:` takes more"
-        return f"the first {collection.limit} of {books} books{higher}"
+        of_all = f" of {books}" if whole else ""
+        return f"the first {collection.limit}{of_all} books{higher}"
     return "1 book" if books == 1 else f"{books} books"
 
 

@@ -58,15 +58,15 @@ class Resolution:
 
     `chosen` may be fetched unattended, best first: the pick, then equal editions of the same work for when
     the first is broken; it is empty unless the decision is to accept.  `near` are the nearest candidates,
-    best first, to show.  `reason` is one line for a person; not `complete`: a source that may have the book
-    did not answer, so that another look is worth it soon.
+    best first, to show.  `reason` is one line for a person; `silent` are the sources that may have the book
+    and did not answer, so that another look is worth it soon.
     """
 
     decision: Decision
     chosen: tuple[Candidate, ...]
     near: tuple[Candidate, ...]
     reason: str
-    complete: bool = True
+    silent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

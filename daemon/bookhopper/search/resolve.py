@@ -89,9 +89,9 @@ class Resolver:
             resolution = self._in_other_formats(want, resolution, ticket)
         if faults and resolution.decision is not Decision.ACCEPT:
             refuse_busy(faults)
-            silent = ", ".join(dict.fromkeys(fault.source for fault in faults))
-            reason = f"{resolution.reason}; not asked, for it did not answer: {silent}"
-            return replace(resolution, reason=reason, complete=False)
+            silent = tuple(dict.fromkeys(fault.source for fault in faults))
+            reason = f"{resolution.reason}; not asked, for it did not answer: {', '.join(silent)}"
+            return replace(resolution, reason=reason, silent=silent)
         return resolution
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from bookhopper.errors import BusyError, HeldError, PermanentError, TransientError
+from bookhopper.errors import BookhopperError, BusyError, HeldError, PermanentError, TransientError
 from bookhopper.model import Candidate, Collection, Reading
 from bookhopper.search.sources.base import Collections, Health, Identifier, Parser, Query, Source
 from bookhopper.ticket import Interrupted, Reason, Ticket
@@ -17,7 +17,8 @@ from bookhopper.ticket import Interrupted, Reason, Ticket
 class SourceCall:
     """One call to a source: its `outcome` is found, nothing, unavailable, invalid or refused.
 
-    `dropped` counts the entries of its answers that could not be understood.
+    `dropped` counts the entries of its answers that could not be understood; `reason` is one line about a
+    call that was not answered.
     """
 
     source: str
@@ -26,6 +27,7 @@ class SourceCall:
     seconds: float
     results: int = 0
     dropped: int = 0
+    reason: str = ""
 
 
 Observer = Callable[[SourceCall], None]
@@ -51,7 +53,7 @@ class ObservedSource:
 
     def lookup(self, key: str, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:
         """Find the candidates behind a key."""
-        return self._told("lookup", lambda: self._source.lookup(key, formats, ticket))
+        return self._told("lookup", lambda: self._source.lookup(key, formats, ticket), (PermanentError,))
 
     def holds(self, collection: Collection) -> bool:
         """Tell whether the source lists such a collection itself."""
@@ -62,7 +64,9 @@ class ObservedSource:
         source = self._source
         if not isinstance(source, Collections):
             raise PermanentError(f"{self.name} lists no collections")
-        return self._told("works", lambda: source.works(collection, limit, ticket))
+        # what a person named by its address may be no feed at all
+        answers = (PermanentError, TransientError) if collection.kind == "feed" else (PermanentError,)
+        return self._told("works", lambda: source.works(collection, limit, ticket), answers)
 
     def check(self, ticket: Ticket) -> Health:
         """Tell whether the source can be searched now."""
@@ -76,8 +80,13 @@ class ObservedSource:
         """Let go of connections and files."""
         self._source.close()
 
-    def _told(self, operation: str, call: Callable[[], Sequence[Candidate]]) -> Sequence[Candidate]:
-        with _Call(self.name, operation, self._observe, self._dropped) as told:
+    def _told(
+        self,
+        operation: str,
+        call: Callable[[], Sequence[Candidate]],
+        answers: tuple[type[BookhopperError], ...] = (),
+    ) -> Sequence[Candidate]:
+        with _Call(self.name, operation, self._observe, self._dropped, answers) as told:
             found = call()
             told.results = len(found)
         return found
@@ -110,10 +119,22 @@ class ObservedIdentifier:
 
 
 class _Call:
-    """A call that is under way, for a block; when that ends, its outcome is told."""
+    """A call that is under way, for a block; when that ends, its outcome is told.
 
-    def __init__(self, source: str, operation: str, observer: Observer, dropped: Callable[[], int]) -> None:
+    Errors of the kinds in `answers` say that there is nothing of what was asked for, and not that the source
+    is at fault.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        operation: str,
+        observer: Observer,
+        dropped: Callable[[], int],
+        answers: tuple[type[BookhopperError], ...] = (),
+    ) -> None:
         self.results = 0
+        self._answers = answers
         self._source = source
         self._operation = operation
         self._observe = observer
@@ -127,7 +148,15 @@ class _Call:
         if outcome := self._outcome(error):
             seconds = time.monotonic() - self._begun
             self._observe(
-                SourceCall(self._source, self._operation, outcome, seconds, self.results, self._dropped())
+                SourceCall(
+                    source=self._source,
+                    operation=self._operation,
+                    outcome=outcome,
+                    seconds=seconds,
+                    results=self.results,
+                    dropped=self._dropped(),
+                    reason="it took too long" if isinstance(error, Interrupted) else str(error or ""),
+                )
             )
 
     def _outcome(self, error: BaseException | None) -> str:
@@ -136,6 +165,8 @@ class _Call:
             return "found" if self.results else "nothing"
         if isinstance(error, BusyError):  # others of ours were before us
             return ""
+        if isinstance(error, self._answers):
+            return "nothing"
         if isinstance(error, Interrupted):  # who asked gave it up: it took too long
             return "unavailable" if error.reason is Reason.CANCEL else ""
         named = zip(_FAULTS, _FAULT_OUTCOMES, strict=True)
