@@ -19,9 +19,9 @@ from bookhopper.intake.watch import Watcher
 from bookhopper.nudge import Nudges
 from bookhopper.schedule import Chore
 from bookhopper.search.sources.base import Source
+from bookhopper.silence import LOOK_SECONDS, Silence
 from bookhopper.store.base import Store
 from bookhopper.ticket import Interrupted, Reason, Ticket
-from bookhopper.worker import Pool
 
 log = logging.getLogger("bookhopper")
 
@@ -45,6 +45,7 @@ class Parts:
     placing: Placing
     nudges: Nudges
     refreshing: Refreshing
+    silence: Silence
     lists: Lists
 
 
@@ -53,6 +54,7 @@ def chores(parts: Parts) -> list[Chore]:
     return [
         Chore("rescan", parts.rescan, parts.watcher.rescan),
         Chore("look_again", 60.0, lambda: look_again(parts.store), delay=1.0),
+        Chore("silence", LOOK_SECONDS, parts.silence.run),
         Chore("placed", PLACED_SECONDS, parts.placing.finish),
         Chore("nudge", 600.0, parts.nudges.run),
         Chore("catalogues", 60.0, parts.refreshing.run, delay=0.0),
@@ -98,9 +100,9 @@ def read_identity(path: Path) -> str:
 class Refreshing:
     """Brings each source up to date once a week, or soon again where that failed."""
 
-    def __init__(self, sources: Iterable[Source], searchers: Pool) -> None:
+    def __init__(self, sources: Iterable[Source], silence: Silence) -> None:
         self._sources = tuple(sources)
-        self._searchers = searchers
+        self._silence = silence
         self._ticket = Ticket(0)
         self._due = dict.fromkeys((source.name for source in self._sources), 0.0)
 
@@ -120,7 +122,7 @@ class Refreshing:
         try:
             if source.refresh(self._ticket):
                 log.info("source %s: %s", source.name, source.check(self._ticket).detail)
-                self._searchers.go_on()
+                self._silence.ready(source.name)
         except Interrupted:
             return False
         except BookhopperError as error:

@@ -38,6 +38,7 @@ from bookhopper.search.resolve import Resolver
 from bookhopper.search.sources import registry
 from bookhopper.search.sources.observed import ObservedIdentifier, ObservedSource, SourceCall
 from bookhopper.searching import Search
+from bookhopper.silence import Silence
 from bookhopper.worker import Pool
 
 log = logging.getLogger("bookhopper")
@@ -109,7 +110,8 @@ class Parts:
         self._sources.hosts.on_recovery = self._fetchers.go_on
         self._control = Control(core.store, self._searchers, self._fetchers, preempt=settings.queue.preempt)
         self._metrics.registry.register(DaemonCollector(self._observed()))
-        self._refreshing = Refreshing(self._sources.sources, self._searchers)
+        self._silence = Silence(core.store, self._searchers, self._answers.available)
+        self._refreshing = Refreshing(self._sources.sources, self._silence)
         self._lists = self._make_lists()
         self._schedule = self._make_schedule()
         view = self._view()
@@ -186,6 +188,7 @@ class Parts:
                 placing=self._placing,
                 nudges=self._nudges,
                 refreshing=self._refreshing,
+                silence=self._silence,
                 lists=self._lists,
             )
         )
@@ -227,15 +230,16 @@ class Parts:
 
     def _source_called(self, call: SourceCall) -> None:
         self._metrics.source_call(call)
-        answered = call.outcome in {"found", "nothing"}
-        if answered and not self._answers.available[call.source]:
-            log.info("source %s answers again", call.source)
-        elif not answered and self._answers.available[call.source]:
-            what = "source %s cannot be asked; wants that it may have wait: %s"
-            log.warning(what, call.source, call.reason)
+        answered, before = call.outcome in {"found", "nothing"}, self._answers.available[call.source]
         self._answers.available[call.source] = answered
         if answered:
             self._answers.last_success[call.source] = time.time()
+        if answered and not before:
+            log.info("source %s answers again", call.source)
+            self._silence.answered(call.source)
+        elif before and not answered:
+            what = "source %s cannot be asked; wants that it may have wait: %s"
+            log.warning(what, call.source, call.reason)
 
     def _health(self) -> dict[str, bool]:
         return {

@@ -9,6 +9,7 @@ from dataclasses import replace
 from bookhopper.errors import HeldError, TransientError
 from bookhopper.model import Candidate, Job, State
 from bookhopper.owned import CalibreLibrary
+from bookhopper.search.asking import UnansweredError
 from bookhopper.search.collections import Books, Collector
 from bookhopper.search.normalise import identity
 from bookhopper.search.resolve import Decision, Resolution, Resolver
@@ -16,7 +17,7 @@ from bookhopper.store.base import Move, Store, Wish
 from bookhopper.ticket import Ticket
 
 _SOON_SECONDS = 3600.0
-"""When a want is looked for again that a silent source may have."""
+"""When a want is looked for again that a silent source may have, if that does not answer before."""
 
 _COLLECTION_PAUSES = (60.0, 600.0)
 """For how many seconds a collection waits before each further look at it, where a source does not answer.
@@ -65,7 +66,10 @@ class Search:
             if job.attempts == 0:
                 raise
             soon = time.time() + _SOON_SECONDS
-            return Move(job.id, job.state, State.MISSING, str(error), attempts=0, not_before=soon)
+            silent = error.sources if isinstance(error, UnansweredError) else ()
+            return Move(
+                job.id, job.state, State.MISSING, str(error), attempts=0, not_before=soon, silent=silent
+            )
 
     def _resolve(self, job: Job, ticket: Ticket) -> Move:
         """Look for a single book."""
@@ -76,7 +80,13 @@ class Search:
             after = _GOES_TO[resolution.decision]
             soon = None if not resolution.silent else time.time() + _SOON_SECONDS
             return Move(
-                job.id, job.state, after, resolution.reason, candidates=resolution.near, not_before=soon
+                job.id,
+                job.state,
+                after,
+                resolution.reason,
+                candidates=resolution.near,
+                not_before=soon,
+                silent=resolution.silent,
             )
         if (double := self._double(job, resolution)) is not None:
             return Move(job.id, job.state, State.DUPLICATE, double, candidates=resolution.chosen)
@@ -94,7 +104,7 @@ class Search:
         if not found.wants and not self._store.books_of([job.id])[job.id]:
             after = State.AMBIGUOUS if found.unclear else State.MISSING
             soon = None if not found.silent else time.time() + _SOON_SECONDS
-            return Move(job.id, job.state, after, found.reason, not_before=soon)
+            return Move(job.id, job.state, after, found.reason, not_before=soon, silent=found.silent)
         reason = found.reason
         if found.silent:
             if job.looks < len(_COLLECTION_PAUSES):

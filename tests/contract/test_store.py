@@ -382,3 +382,20 @@ def test_a_gone_job_is_stale(bench: Bench) -> None:
     assert bench.store.job(42) is None
     assert bench.store.request(42) is None
     assert bench.store.delivery(42) is None
+
+
+def test_what_was_put_aside_for_a_silent_source_is_woken_for_it_alone(bench: Bench) -> None:
+    for title, silent in (("A", ("one",)), ("B", ("one", "two")), ("C", ("two",)), ("D", ())):
+        (job,) = bench.drop(want(title))
+        bench.store.claim(State.WANTED)
+        bench.store.move(Move(job, State.SEARCHING, State.MISSING, not_before=9e12, silent=silent))
+    store = bench.reopen()
+    assert store.wake_silent("on", time.time(), 9) == 0
+    assert store.wake_silent("one", time.time() - 3600, 9) == 0
+    assert [store.wake_silent("one", time.time(), 1) for _ in range(3)] == [1, 1, 0]
+    first = store.claim(State.WANTED)
+    assert first is not None
+    assert (first.want.title, first.looks, first.attempts) == ("A", 0, 0)
+    store.move(Move(first.id, State.SEARCHING, State.MISSING, not_before=9e12))
+    assert store.wake_silent("one", time.time(), 9) == 0
+    assert store.wake_silent("two", time.time(), 9) == 1

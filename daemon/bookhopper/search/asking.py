@@ -44,17 +44,25 @@ class Answers(Generic[Value]):
     faults: Sequence[Fault]
 
 
+class UnansweredError(TransientError):
+    """Nobody gave an answer that can be understood; `sources` are those who were asked."""
+
+    def __init__(self, message: str, sources: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.sources = sources
+
+
 def unanswered(faults: Sequence[Fault]) -> HeldError | TransientError:
     """Say what is to become of a job whose question nobody answered.
 
     Only sources that are out of reach for every question hold the queue.  An answer that takes too long, or
     whose very address is to be left alone, holds just this job, as does a host that others of ours keep busy;
-    one that cannot be understood may be due to the question or to the source, and is a TransientError.
+    one that cannot be understood may be due to the question or to the source, and is an UnansweredError.
     """
     reasons = "; ".join(f"source {fault.source} cannot be asked: {fault.error}" for fault in faults)
     held = [fault.error for fault in faults if isinstance(fault.error, HeldError)]
     if len(held) < len(faults):
-        return TransientError(reasons)
+        return UnansweredError(reasons, tuple(fault.source for fault in faults))
     seconds = min((error.seconds for error in held), default=_AGAIN_SECONDS)
     whole = all(error.scope != "job" and not isinstance(error, BusyError) for error in held)
     return HeldError(reasons, scope="queue" if whole else "job", seconds=seconds)

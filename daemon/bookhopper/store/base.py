@@ -52,6 +52,7 @@ OPERATIONS = (
     "retry",
     "set_setting",
     "wake_due",
+    "wake_silent",
 )
 """What metrics call the store's changes."""
 
@@ -125,7 +126,8 @@ class Intake:
 class Move:
     """A step of one job from `before` to `after`; None leaves a field as it is, where None is no value.
 
-    `resume` and `not_before` are always set to what stands here: a job that moves on has neither.  Where
+    `resume` and `not_before` are always set to what stands here: a job that moves on has neither; so is
+    `silent`, the sources that may have what is put aside and did not answer.  Where
     something was asked of the job while it ran, that decides: to be cancelled, it is CANCELLED instead; to be
     paused, it waits paused if it goes back to waiting.  PLACED and what follows are beyond both.
     """
@@ -139,6 +141,7 @@ class Move:
     not_before: float | None = None
     candidates: tuple[Candidate, ...] | None = None
     resume: Resume | None = None
+    silent: tuple[str, ...] = ()
 
 
 class Store(Queries, Protocol):
@@ -194,6 +197,13 @@ class Store(Queries, Protocol):
         """Send some of the MISSING, AMBIGUOUS and FAILED jobs whose time has come back to WANTED; how many.
 
         Called again until it is 0, since a long list comes due all at once.
+        """
+        ...
+
+    def wake_silent(self, source: str, before: float, most: int) -> int:
+        """Send jobs that were put aside before a moment, when a source was silent, back to WANTED; how many.
+
+        Those that have waited longest come first, at most so many: called again until it is 0.
         """
         ...
 

@@ -141,6 +141,12 @@ class SqliteStore(Reader, Store):
         """Look again for what was not found, where its time has come."""
         return self.writer.call("wake_due", lambda transaction: steps.wake_due(transaction, now))
 
+    def wake_silent(self, source: str, before: float, most: int) -> int:
+        """Look again for some of what a source may have that was silent."""
+        return self.writer.call(
+            "wake_silent", lambda transaction: steps.wake_silent(transaction, source, before, most)
+        )
+
     def recover(self) -> int:
         """Send every claimed job back: one daemon owns the file, and its workers died with it."""
         return self.writer.call("recover", steps.recover)

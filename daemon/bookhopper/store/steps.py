@@ -39,6 +39,7 @@ def _move(transaction: Transaction, step: Move, standing: _Standing) -> Job:
         "not_before": step.not_before,
         "resume": resume_to_json(step.resume),
         "error": step.reason,
+        "silent": "".join(f" {source} " for source in step.silent),
     }
     if not stays and standing.asked:
         columns["asked"] = ""
@@ -88,6 +89,18 @@ def wake_due(transaction: Transaction, now: float) -> int:
     for job, state in due:
         move(transaction, Move(job, State(state), State.WANTED, candidates=()))
     return len(due)
+
+
+def wake_silent(transaction: Transaction, source: str, before: float, most: int) -> int:
+    """Look again for some of what was put aside before a moment, when a source was silent."""
+    waiting = transaction.execute(
+        "SELECT id, state FROM jobs INDEXED BY jobs_silent WHERE silent <> '' AND instr(silent, ?) "
+        "AND changed <= ? AND state IN ('missing', 'ambiguous') ORDER BY changed LIMIT ?",
+        (f" {source} ", before, most),
+    ).fetchall()
+    for job, state in waiting:
+        move(transaction, Move(job, State(state), State.WANTED, candidates=()))
+    return len(waiting)
 
 
 def recover(transaction: Transaction) -> int:
