@@ -10,8 +10,15 @@ from contextlib import suppress
 from typing import Literal
 
 from watchdog.events import (
-    EVENT_TYPE_CLOSED_NO_WRITE,
-    EVENT_TYPE_OPENED,
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileAttribEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
 )
@@ -29,7 +36,12 @@ _log = logging.getLogger("bookhopper.intake")
 logging.getLogger("watchdog.observers").setLevel(logging.CRITICAL)
 
 _JOIN_SECONDS = 5.0
-_OUR_OWN_READING = frozenset((EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE))
+_NEWS: list[type[FileSystemEvent]] = [
+    *(FileCreatedEvent, FileModifiedEvent, FileClosedEvent, FileMovedEvent, FileDeletedEvent),
+    *(DirCreatedEvent, DirMovedEvent, DirDeletedEvent),
+    FileAttribEvent,  # a file that could not be read may be readable now
+]
+"""All but that something was opened or read, of which our own work makes more than everybody else's."""
 _EXHAUSTED = {
     errno.ENOSPC: "the limit of inotify watches is reached (raise fs.inotify.max_user_watches)",
     errno.EMFILE: "the limit of inotify instances is reached (raise fs.inotify.max_user_instances)",
@@ -117,7 +129,7 @@ class FolderObserver:
         if not os.access(self._folder.path, os.R_OK | os.X_OK):  # which inotify passes over in silence
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         observer = PollingObserver(timeout=self._interval) if self.polling else InotifyObserver()
-        observer.schedule(self._handler, str(self._folder.path))
+        observer.schedule(self._handler, str(self._folder.path), event_filter=_NEWS)
         try:
             observer.start()
         except OSError:
@@ -145,8 +157,6 @@ class _Handler(FileSystemEventHandler):
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Pass on the names of an event."""
-        if event.event_type in _OUR_OWN_READING:
-            return
         for path in (event.src_path, event.dest_path):
             parent, name = os.path.split(os.fsdecode(path))
             if name and parent == self._folder:
