@@ -193,6 +193,10 @@ class GutenbergSource:
                             f"that is no Gutenberg catalogue; correct `catalogue:`"
                         )
                     file.write(chunk)
+                file.flush()
+                os.fsync(
+                    file.fileno()
+                )  # or "not modified" may be said of a file that a power cut has emptied
             self._validators_path.unlink(missing_ok=True)
             part.replace(path)
         finally:
