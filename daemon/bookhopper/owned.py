@@ -37,6 +37,7 @@ from bookhopper.search.sources.locks import acquired
 from bookhopper.search.sources.word_index import book_words, wanted_words
 from bookhopper.search.title import title
 from bookhopper.ticket import Ticket
+from bookhopper.units import counted
 
 _DATABASE = "metadata.db"
 _LOG = logging.getLogger(__name__)
@@ -201,7 +202,7 @@ class CalibreLibrary:
             books = self._current(ticket).books
         except (sqlite3.Error, OSError) as error:
             return Health(ok=False, detail=self._explained(error))
-        return Health(ok=True, detail=f"{books:,} books in {self._path.parent}")
+        return Health(ok=True, detail=f"{counted(books, 'book')} in {self._path.parent}")
 
     def _meant(self, want: Want, books: Mapping[str, _Book]) -> _Book | None:
         resolution = decide(want, [book.candidate() for book in books.values()], self._preferences)

@@ -154,10 +154,15 @@ def test_list_shows_the_queue_in_its_order_and_what_lies_aside(shop: Shop) -> No
 
 
 def test_a_collection_says_how_far_it_is() -> None:
-    item = dict.fromkeys(("asked", "stage", "not_before")) | {"paused": True, "error": "", "children": {}}
+    item = dict.fromkeys(("asked", "stage", "not_before", "parent")) | {
+        "paused": True,
+        "error": "",
+        "children": {},
+    }
     assert listing.reason(item, 0.0).plain == "paused"
     item["children"] = {"done": 1, "owned": 1, "queued": 3}
-    assert listing.reason(item, 0.0).plain == "paused; 2 of 5 books are there"
+    assert listing.reason(item, 0.0).plain == "paused; 2 of 5 books there"
+    assert listing.reason(item | {"children": None, "parent": 7}, 0.0).plain == "paused; of the collection 7"
 
 
 def test_list_in_pages(shop: Shop) -> None:
@@ -337,6 +342,8 @@ WAITING = {
     "paused": False,
     "error": None,
     "not_before": None,
+    "children": None,
+    "parent": None,
 }
 
 

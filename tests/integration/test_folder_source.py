@@ -239,7 +239,7 @@ class TestFinding:
 
     def test_check_counts(self, root: Path, source: FolderSource) -> None:
         put(root / "Emma.epub")
-        assert source.check(Ticket(1)).detail == f"1 books in {root}"
+        assert source.check(Ticket(1)).detail == f"1 book in {root}"
 
 
 class TestMetadata:

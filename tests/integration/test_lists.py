@@ -308,7 +308,7 @@ def test_check_looks_at_lists(home: Home) -> None:
     folders = {name: str(home.folder / name) for name in ("requests", "ingest", "state")}
     settings = Settings.model_validate({"folders": folders, "sources": [], "lists": sections})
     found = {finding.what: finding for finding in findings(settings)}
-    assert (found["list good"].ok, found["list good"].detail) == (True, "1 wants, 1 not understood")
-    assert (found["list outline"].ok, found["list outline"].detail) == (True, "1 feeds")
+    assert (found["list good"].ok, found["list good"].detail) == (True, "1 want, 1 not understood")
+    assert (found["list outline"].ok, found["list outline"].detail) == (True, "1 feed")
     assert found["list gone"].ok is False
     assert "404" in found["list gone"].detail

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from bookhopper.api.view import download
 from bookhopper.intake.base import Entry
 from bookhopper.intake.folder import RequestFolder
 from bookhopper.intake.parse import parse
 from bookhopper.intake.report import Tally, moment, render
 from bookhopper.intake.reporter import Reporter
 from bookhopper.model import BadLine, Candidate, Change, Collection, Job, Request, State, Want
+from bookhopper.observe.logs import describe
 from bookhopper.search.normalise import identity
 from bookhopper.store.base import Intake, Move, NewRequest, Wish
 from bookhopper.store.queries import Line, LineNote
@@ -69,7 +71,7 @@ def test_header_counts_every_line() -> None:
 def test_what_was_left_out_is_a_remark_and_no_line() -> None:
     remark = Line(2, 3, 1, "4 of 6 rows", LineNote.LEFT_OUT, None, "they are not on to-read but on read (4)")
     report = text((line(), job(State.DONE)), (remark, None))
-    assert "1 lines: 1 delivered, 0 waiting\n" in report
+    assert "1 line: 1 delivered, 0 waiting\n" in report
     assert report.endswith(
         "       left out     4 of 6 rows\n                    they are not on to-read but on read (4)"
     )
@@ -353,7 +355,7 @@ def test_a_collection_is_followed_by_its_books_which_are_counted() -> None:
     assert rows[4] == "2 lines with 3 books of collections: 2 delivered, 1 waiting, 1 missing"
     body = rows[rows.index("-" * 90) + 1 :]
     assert body == [
-        "    1  expanded     works of: Lewis Carroll",
+        "    1  expanded     works of: Lewis Carroll  (job 1)",
         "                    3 books",
         "       done         - Alice — Lewis Carroll",
         "                    -> Alice.epub",
@@ -375,3 +377,15 @@ def test_a_collection_that_is_looked_through_again_waits_although_its_books_are_
         render(REQUEST, [(line(), Job(1, 1, wanted, State.WANTED))], {}, 0.0, tally, books_of=lambda _: books)
     )
     assert tally.unsettled == 1
+
+
+def test_a_collection_names_its_author_once_in_the_log_and_the_api() -> None:
+    wanted = Want(
+        raw="series: Palliser — Anthony Trollope",
+        authors=("Anthony Trollope",),
+        series="Palliser",
+        collection=Collection("series", "Palliser"),
+    )
+    whole = Job(1, 1, wanted, State.EXPANDED)
+    assert describe(whole) == wanted.raw
+    assert (download(whole, None)["title"], download(whole, None)["authors"]) == (wanted.raw, [])

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from bookhopper.units import parse_duration, parse_size
+from bookhopper.units import counted, parse_duration, parse_size
+
+
+def test_counts() -> None:
+    assert (counted(1, "book"), counted(0, "book"), counted(2300, "book")) == (
+        "1 book",
+        "0 books",
+        "2,300 books",
+    )
+    assert counted(2, "entry", "entries") == "2 entries"
 
 
 @pytest.mark.parametrize(

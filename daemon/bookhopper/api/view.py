@@ -73,10 +73,12 @@ def download(
     `books` counts a collection's books by state, and `paused` those that are.
 
     `received` and `total` are bytes, `speed` bytes a second, `eta` seconds, moments seconds since the epoch;
-    what is not known is null.  A want that names no title (an ISBN, a pick) is shown by its book's.
+    what is not known is null.  A want that names no title (an ISBN, a pick) is shown by its book's, and a
+    collection by its line, which names its author.
     """
     best = best_of(job)
     named = best if not job.want.title else None
+    authors = job.want.authors or (named.authors if named else ())
     return {
         "id": job.id,
         "book_id": book_id(job),
@@ -87,7 +89,7 @@ def download(
         "paused": job.paused or (books is not None and _is_held(books, paused)),
         "asked": job.asked or None,
         "title": job.want.title or (named.title if named else "") or job.want.isbn or job.want.raw,
-        "authors": list(job.want.authors or (named.authors if named else ())),
+        "authors": list(authors if job.want.collection is None else ()),
         "request": job.request,
         "line": job.want.line,
         "raw": job.want.raw,

@@ -15,6 +15,7 @@ from bookhopper.cli import EXIT_FAULT, show
 from bookhopper.client import Client
 from bookhopper.intake.base import shown
 from bookhopper.model import State
+from bookhopper.units import counted
 
 _BATCH = 100
 _LARGEST_PAGE = 1000
@@ -45,7 +46,7 @@ def end(results: Sequence[show.Item], done: str, *, as_json: bool) -> None:
         click.echo(json.dumps({"results": results}))
     elif changed or not refused:
         number = len(changed)
-        named = ", ".join(map(shown, changed)) if 0 < number <= _NAMED else f"{number:,} jobs"
+        named = ", ".join(map(shown, changed)) if 0 < number <= _NAMED else counted(number, "job")
         click.echo(f"{done}: {named}")
     for result in refused:
         click.echo(f"bookhopper: {shown(str(result['id']))}: {shown(str(result['error']))}", err=True)

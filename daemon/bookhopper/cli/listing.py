@@ -17,6 +17,7 @@ from bookhopper import config
 from bookhopper.cli import config_option, json_option, limit_option, offset_option, show, table_width
 from bookhopper.client import Client
 from bookhopper.model import State
+from bookhopper.units import counted
 
 _AT_WORK = (State.PLACED, State.DOWNLOADING)
 _IN_LINE = (State.WANTED, State.SEARCHING, State.QUEUED)
@@ -98,7 +99,7 @@ def _books(children: Mapping[str, int] | None) -> str:
     if not children:
         return ""
     there = sum(children.get(state.value, 0) for state in _THERE)
-    return f"{there} of {sum(children.values())} books are there"
+    return f"{there} of {counted(sum(children.values()), 'book')} there"
 
 
 def reason(item: show.Item, now: float) -> Text:
@@ -107,6 +108,7 @@ def reason(item: show.Item, now: float) -> Text:
     if item["stage"]:
         said.append(item["stage"] + (f" {item['percent']:.0f} %" if item["percent"] is not None else ""))
     said += ["paused" if item["paused"] else "", _books(item["children"]), item["error"] or ""]
+    said.append(f"of the collection {item['parent']}" if item["parent"] is not None else "")
     if item["not_before"] is not None and item["not_before"] > now:
         said.append(f"again in {humanize.naturaldelta(item['not_before'] - now)}")
     return show.paragraph("; ".join(filter(None, said)))

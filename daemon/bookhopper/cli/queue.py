@@ -14,6 +14,7 @@ from bookhopper.cli import config_option, json_option, listing
 from bookhopper.cli.batch import all_in, change, end, first_besides
 from bookhopper.client import Client, RefusedError
 from bookhopper.model import State
+from bookhopper.units import counted
 
 
 @click.group(
@@ -208,7 +209,7 @@ Examples:
 def clear(config_path: Path | None, as_json: bool) -> None:
     """Take what is settled off the lists."""
     answer = _client(config_path).delete("/api/queue/clear")
-    _tell(answer, f"cleared: {answer['removed_count']:,} jobs", as_json=as_json)
+    _tell(answer, f"cleared: {counted(answer['removed_count'], 'job')}", as_json=as_json)
 
 
 @command.command(
@@ -228,7 +229,7 @@ def workers(config_path: Path | None, as_json: bool, number: int | None) -> None
     """Show how many downloads run at a time, or let it be N."""
     client = _client(config_path)
     answer = client.get("/api/workers") if number is None else client.put("/api/workers", {"workers": number})
-    said = f"{answer['workers']} workers, {answer['busy']} busy, at most {answer['limit']}"
+    said = f"{counted(answer['workers'], 'worker')}, {answer['busy']} busy, at most {answer['limit']}"
     _tell(answer, said, as_json=as_json)
 
 

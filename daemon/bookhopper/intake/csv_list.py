@@ -19,6 +19,7 @@ from bookhopper.intake.csv_rows import Row, read_rows
 from bookhopper.intake.yaml_events import Place, Scalar
 from bookhopper.intake.yaml_fields import WANT_KEYS, EntryError, fit_collection, unknown_key
 from bookhopper.model import BadLine, LeftOut, Want
+from bookhopper.units import counted
 
 _DELIMITERS = ",;\t|"
 _SEPARATOR = re.compile(rf"sep=([{_DELIMITERS}])[^\S\n]*\n", re.IGNORECASE)
@@ -77,8 +78,8 @@ def _too_wide(row: Row, names: Sequence[str]) -> str:
     if row.fault:
         return row.fault
     if any(cell.strip() for cell in row.cells[len(names) :]):
-        cells = len(row.cells)
-        return f"the row has {cells} cells and the header {len(names)}; put a text with commas in quotes"
+        cells = counted(len(row.cells), "cell")
+        return f"the row has {cells} and the header {len(names)}; put a text with commas in quotes"
     return ""
 
 

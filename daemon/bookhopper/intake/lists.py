@@ -29,6 +29,7 @@ from bookhopper.net.web import Web
 from bookhopper.search.normalise import identity
 from bookhopper.settings import ListSettings
 from bookhopper.ticket import Interrupted, Reason, Ticket
+from bookhopper.units import counted
 
 log = logging.getLogger("bookhopper.intake")
 
@@ -62,8 +63,12 @@ def preview(settings: ListSettings, web: Web, ticket: Ticket, limits: Limits) ->
     for entry in _entries(found, limits):
         wants += isinstance(entry, Want)
         bad += isinstance(entry, BadLine)
-    counted = ((wants, "wants"), (bad, "not understood"), (feeds, "feeds"))
-    return ", ".join(f"{number:,} {what}" for number, what in counted if number) or "nothing in it now"
+    found_there = (
+        counted(wants, "want") if wants else "",
+        f"{bad:,} not understood" if bad else "",
+        counted(feeds, "feed") if feeds else "",
+    )
+    return ", ".join(filter(None, found_there)) or "nothing in it now"
 
 
 def _entries(found: FetchedList, limits: Limits) -> Iterator[Entry]:

@@ -16,6 +16,7 @@ from functools import lru_cache
 from bookhopper.intake.base import plain
 from bookhopper.model import UNSETTLED, Candidate, Job, Request, State
 from bookhopper.store.queries import Line, LineNote
+from bookhopper.units import counted
 
 _WIDTH = 100
 _INDENT = " " * 20
@@ -101,8 +102,8 @@ def _header(request: Request, tally: Tally, now: float, *, choices: bool) -> Ite
     yield "=" * min(len(name), _WIDTH)
     yield f"taken       {moment(request.created)}"
     yield f"this report {moment(now)}"
-    several = f" with {tally.books} books of collections" if tally.books else ""
-    yield from textwrap.wrap(f"{tally.lines} lines{several}: {_summary(tally)}", _WIDTH)
+    several = f" with {counted(tally.books, 'book')} of collections" if tally.books else ""
+    yield from textwrap.wrap(f"{counted(tally.lines, 'line')}{several}: {_summary(tally)}", _WIDTH)
     if tally.unsettled:
         yield f"{tally.unsettled} of them still on the way; this report is rewritten as they go on."
     else:
@@ -138,7 +139,8 @@ def _entry(
         yield f"{line.number:>5}  {'bad':<13}{raw}"
         yield from _wrapped(f"{line.number}:{line.column}: {line.reason}")
         return
-    yield f"{line.number:>5}  {_state(job):<13}{raw}"
+    number = f"  (job {job.id})" if job.want.collection is not None else ""
+    yield f"{line.number:>5}  {_state(job):<13}{raw}{number}"
     if line.note is LineNote.PICKED:
         yield from _wrapped(f"picked for {_title(job)}")
     elif line.note is LineNote.KNOWN:

@@ -45,7 +45,7 @@ def describe(job: Job) -> str:
     """Name a job's book for a log line, whatever its line holds."""
     want = job.want
     shown = want.title or want.isbn or want.raw
-    if want.authors:
+    if want.authors and want.collection is None:
         shown += f" — {want.authors[0]}"
     return printable(shown)[:120]
 

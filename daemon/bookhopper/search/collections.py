@@ -25,6 +25,7 @@ from bookhopper.search.sources.base import Collections, Query, Source
 from bookhopper.search.title import title
 from bookhopper.search.words import title_words
 from bookhopper.ticket import Ticket
+from bookhopper.units import counted
 
 _PAGES_SECONDS = 600.0
 """For how long a source may turn pages; one collection is as much work as hundreds of searches."""
@@ -277,9 +278,9 @@ def _reason(collection: Collection, books: int, *, whole: bool) -> str:
         return f"no source has {named} {collection.value}"
     if books > collection.limit:
         higher = "" if collection.limit >= MOST_BOOKS else "; a higher `limit:` takes more"
-        of_all = f" of {books}" if whole else ""
-        return f"the first {collection.limit}{of_all} books{higher}"
-    return "1 book" if books == 1 else f"{books} books"
+        first = f"{collection.limit} of {counted(books, 'book')}" if whole else counted(collection.limit, "book")
+        return f"the first {first}{higher}"
+    return counted(books, "book")
 
 
 def _listed(names: Sequence[str]) -> str:

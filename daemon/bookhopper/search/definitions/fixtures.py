@@ -11,6 +11,7 @@ from bookhopper.search.definitions.model import Definition, Fixture
 from bookhopper.search.definitions.pages import MAX_BYTES, Element, parse
 from bookhopper.search.definitions.rows import Fields, links_on, read_rows, settings_values
 from bookhopper.search.definitions.templates import Value, Values
+from bookhopper.units import counted
 
 
 def failures(definition: Definition, path: Path) -> Iterator[str]:
@@ -40,7 +41,7 @@ def _differences(definition: Definition, fixture: Fixture, page: Element, values
     if fixture.rows is not None:
         found = read_rows(page, definition, values, Budget()).rows
         if len(found) != len(fixture.rows):
-            yield f"{len(found)} rows instead of {len(fixture.rows)}"
+            yield f"{counted(len(found), 'row')} instead of {len(fixture.rows)}"
         for number, (row, expected) in enumerate(zip(found, fixture.rows, strict=False), start=1):
             yield from (f"row {number}: {fault}" for fault in _row_differences(row, expected))
     for kind, expected_links in (fixture.links or {}).items():

@@ -144,7 +144,7 @@ class ArchiveSource:
         self._archive = ArchiveApi(name, archive, web)
 
     def lookup(self, key: str, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:
-        """Give the candidates of the archive's item with an identifier; PermanentError where it is lent only."""
+        """Give the candidates of the item with an identifier; PermanentError where it is lent only."""
         ticket.check()
         return tuple(in_formats(self._archive.picked(key, ticket), formats))
 

@@ -18,6 +18,7 @@ from bookhopper.search.sources.base import Health, Query
 from bookhopper.search.sources.locks import acquired
 from bookhopper.search.sources.shelf import EXTENSIONS, Book, Shelf, scan
 from bookhopper.ticket import Ticket
+from bookhopper.units import counted
 
 LOOK_SECONDS = 30.0
 _AWAY_SECONDS = 60.0
@@ -76,7 +77,7 @@ class FolderSource:
             shelf = self._current(ticket)
         except HeldError as error:
             return Health(ok=False, detail=str(error))
-        return Health(ok=True, detail=f"{len(shelf.books):,} books in {self.path}")
+        return Health(ok=True, detail=f"{counted(len(shelf.books), 'book')} in {self.path}")
 
     def refresh(self, ticket: Ticket) -> bool:
         """Read the folder again now; True when a book came, went or changed."""

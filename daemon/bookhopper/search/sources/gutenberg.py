@@ -28,6 +28,7 @@ from bookhopper.search.sources.gutenberg_catalogue import Record
 from bookhopper.search.sources.gutenberg_index import GutenbergIndex
 from bookhopper.search.words import name_words, title_words
 from bookhopper.ticket import Ticket
+from bookhopper.units import counted
 
 FORMAT = "epub"
 MAX_DOWNLOAD = 256 << 20
@@ -102,8 +103,10 @@ class GutenbergSource:
         ticket.check()
         origin = self._index.origin()
         if origin is not None:
-            skipped = f", {origin.skipped:,} rows of the catalogue made no sense" if origin.skipped else ""
-            return Health(ok=True, detail=f"{origin.books:,} books indexed{skipped}")
+            skipped = (
+                f", {counted(origin.skipped, 'row')} of the catalogue made no sense" if origin.skipped else ""
+            )
+            return Health(ok=True, detail=f"{counted(origin.books, 'book')} indexed{skipped}")
         if not _is_url(self._catalogue) and not Path(self._catalogue).is_file():
             return Health(
                 ok=False, detail=f"no catalogue at {self._catalogue}: correct `catalogue:` or put it there"
