@@ -19,6 +19,7 @@ from bookhopper.download import Downloaded, Downloader
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.model import UNSETTLED, Candidate, Change, Job, Resume, State
 from bookhopper.net.addresses import safe_url
+from bookhopper.owned import CalibreLibrary
 from bookhopper.search.sources.base import Locator
 from bookhopper.store.base import DuplicateError, Move, Store
 from bookhopper.ticket import Ticket
@@ -47,14 +48,19 @@ class Acquire:
         parts: Path,
         formats: Sequence[str],
         locators: Mapping[str, Locator] | None = None,
+        library: CalibreLibrary | None = None,
     ) -> None:
-        """Take the parts; `locators` are the sources, by name, that tell late where a book's file is."""
+        """Take the parts; `locators` are the sources, by name, that tell late where a book's file is.
+
+        What has come into the `library` since a job was queued is not fetched.
+        """
         self._store = store
         self._downloader = downloader
         self._deliverer = deliverer
         self._parts = parts
         self._formats = tuple(formats)
         self._locators = locators or {}
+        self._library = library
         self._lock = threading.Lock()
         self._verifications = Counter(dict.fromkeys(_VERIFICATIONS, 0))
 
@@ -67,10 +73,13 @@ class Acquire:
         """Deliver the first good candidate; raises what keeps all of them from it."""
         part = self._part_of(job.id)
         ticket.resume = job.resume
-        if not any(not candidate.fault for candidate in job.candidates):
+        if _first_good(job) is None:
             part.unlink(missing_ok=True)
             raise PermanentError(_all_faults(job))
         self._deliverer.ready()
+        if self._library and (owned := self._library.owns(job.want, ticket, _first_good(job))):
+            part.unlink(missing_ok=True)
+            return Move(job.id, job.state, State.OWNED, owned)
         passing: list[BookhopperError] = []
         wanted = ""
         for number, candidate in enumerate(job.candidates):
@@ -195,6 +204,11 @@ class Acquire:
         names = (verdict.format, *_ALSO_CALLED.get(verdict.format, ()))
         if not any(name in wanted for name in names):
             raise PermanentError(f"its format is {verdict.format}, and wanted is {', '.join(wanted)}")
+
+
+def _first_good(job: Job) -> Candidate | None:
+    """Give the best candidate that is not known to be bad."""
+    return next((candidate for candidate in job.candidates if not candidate.fault), None)
 
 
 def _damaged(got: Downloaded, verdict: Verdict, damage: str) -> BookhopperError:

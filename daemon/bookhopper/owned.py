@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import json
-import logging
 import math
 import sqlite3
 import stat
@@ -26,6 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bookhopper.errors import HeldError
 from bookhopper.model import Candidate, Reading, Want
 from bookhopper.search.decide import Decision, Preferences, decide
 from bookhopper.search.language import language_tag, same_language
@@ -40,9 +40,9 @@ from bookhopper.ticket import Ticket
 from bookhopper.units import counted
 
 _DATABASE = "metadata.db"
-_LOG = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 2.0
+_AGAIN_SECONDS = 15.0
 _PAGE = 500
 """How many books are read at a time: 10 ms or so."""
 
@@ -163,13 +163,12 @@ class CalibreLibrary:
         self._lock = threading.Lock()
         self._index = _Index(array("Q"))
         self._seen: _Files = ()
-        self._fault = ""
 
     def find(self, want: Want, ticket: Ticket, candidate: Candidate | None = None) -> str | None:
         """Name the book of the library that a want asks for, or that was chosen for it; None: there is none.
 
         A book counts only with a file, of a format that the want names if it does, and in its language.
-        A library that cannot be read has nothing, which is logged once.
+        Raises HeldError (scope `queue`) while the library cannot be read: anything might be in it.
         """
         asked = want
         if candidate is not None:
@@ -189,12 +188,16 @@ class CalibreLibrary:
         try:
             books = self._read(self._current(ticket).nearest(words))
         except (sqlite3.Error, OSError) as error:
-            self._unreadable(error)
-            return None
-        self._readable()
+            what = f"{self._explained(error)}; until it can be, nothing is fetched that it may have"
+            raise HeldError(what, scope="queue", seconds=_AGAIN_SECONDS) from error
         languages = self._preferences.languages_for(asked)
         book = self._meant(asked, {str(book.id): book for book in books if book.serves(asked, languages)})
         return str(book) if book else None
+
+    def owns(self, want: Want, ticket: Ticket, candidate: Candidate | None = None) -> str:
+        """Say which book there is, as `find`; empty for none, or where a second copy is what is wanted."""
+        book = None if want.force else self.find(want, ticket, candidate)
+        return f"in the calibre library: {book}" if book else ""
 
     def check(self, ticket: Ticket) -> Health:
         """Read the library and count its books."""
@@ -267,22 +270,9 @@ class CalibreLibrary:
                 continue
         return tuple((each.st_ino, each.st_size, each.st_mtime_ns) for each in found)
 
-    # what its people should know
-
     def _explained(self, error: sqlite3.Error | OSError) -> str:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         return f"{self._path} cannot be read ({reason}): check calibre_library, its mount and its rights"
-
-    def _unreadable(self, error: sqlite3.Error | OSError) -> None:
-        fault = self._explained(error)
-        if fault != self._fault:
-            _LOG.warning("nothing counts as owned: %s", fault)
-        self._fault = fault
-
-    def _readable(self) -> None:
-        if self._fault:
-            _LOG.info("the calibre library can be read again")
-        self._fault = ""
 
 
 def _posting(word: str, book: int) -> int:

@@ -79,6 +79,7 @@ class Parts:
         self._deliverer = Deliverer(core.store, self._ingest, core.parts_folder, self._copies)
         self._placing = Placing(self._deliverer, self._ingest, identity)
         self._nudges = Nudges(core.store, self._ingest, settings.deliver.nudge_after)
+        library = self._make_library()
         self._acquire = Acquire(
             core.store,
             self._downloader,
@@ -86,6 +87,7 @@ class Parts:
             parts=core.parts_folder,
             formats=settings.formats,
             locators=self._sources.locators,
+            library=library,
         )
         self._searchers = Pool(
             core.store,
@@ -94,7 +96,7 @@ class Parts:
                 core.store,
                 self._resolver,
                 self._collector,
-                self._make_library(),
+                library,
                 collections=max(1, settings.match.searchers - 1),
             ),
             size=settings.match.searchers,

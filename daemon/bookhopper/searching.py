@@ -73,7 +73,7 @@ class Search:
 
     def _resolve(self, job: Job, ticket: Ticket) -> Move:
         """Look for a single book."""
-        if (owned := self._owned(job, ticket)) is not None:
+        if owned := self._owned(job, ticket):
             return Move(job.id, job.state, State.OWNED, owned)
         resolution = self._resolver.resolve(job.want, ticket)
         if resolution.decision is not Decision.ACCEPT:
@@ -91,7 +91,7 @@ class Search:
         if (double := self._double(job, resolution)) is not None:
             return Move(job.id, job.state, State.DUPLICATE, double, candidates=resolution.chosen)
         # a want may say less of the book, or say it otherwise, than the source does
-        if (owned := self._owned(job, ticket, resolution.chosen[0])) is not None:
+        if owned := self._owned(job, ticket, resolution.chosen[0]):
             return Move(job.id, job.state, State.OWNED, owned, candidates=resolution.chosen)
         return Move(job.id, job.state, State.QUEUED, candidates=resolution.chosen, attempts=0)
 
@@ -124,12 +124,8 @@ class Search:
         finally:
             self._room.release()
 
-    def _owned(self, job: Job, ticket: Ticket, chosen: Candidate | None = None) -> str | None:
-        """Tell which book of the calibre library answers the want, unless a second copy is what is wanted."""
-        if self._library is None or job.want.force:
-            return None
-        book = self._library.find(job.want, ticket, chosen)
-        return None if book is None else f"in the calibre library: {book}"
+    def _owned(self, job: Job, ticket: Ticket, chosen: Candidate | None = None) -> str:
+        return self._library.owns(job.want, ticket, chosen) if self._library else ""
 
     def _double(self, job: Job, resolution: Resolution) -> str | None:
         """Tell which job brought the book that was chosen, unless a second copy is what is wanted."""

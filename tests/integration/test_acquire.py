@@ -20,11 +20,13 @@ from bookhopper.net.hosts import UNPACED, Hosts
 from bookhopper.net.route import Route
 from bookhopper.net.session import new_session
 from bookhopper.net.web import Web
+from bookhopper.owned import CalibreLibrary
 from bookhopper.part import Limits
 from bookhopper.search.sources.registry import Opener, SourceSet
 from bookhopper.store.base import Move, StaleError
 from bookhopper.ticket import Interrupted, Reason, Ticket
 from tests import books
+from tests.calibre import FakeLibrary
 from tests.fakes.faulty import Answer, Asked, Faulty, after, cut, faulty, head, rest, status, unsized, whole
 from tests.fakes.server import free_port
 from tests.queues import Queue, candidate, want
@@ -48,11 +50,11 @@ class Bench:
             each.mkdir()
         web = Web(new_session(Route(allowed={"127.0.0.1"})), Hosts(default=UNPACED))
         opener = Opener(SourceSet((), web.hosts, {}, {"shelf": web}), (10, 10))
-        downloader = Downloader(opener, Limits(10**8, keep_free), {})
+        self.downloader = Downloader(opener, Limits(10**8, keep_free), {})
         folder = IngestFolder(self.ingest, mode=0o664, require_mount=True)
         self.deliverer = Deliverer(self.queue.store, folder, self.parts)
         self.acquire = Acquire(
-            self.queue.store, downloader, self.deliverer, parts=self.parts, formats=("epub", "pdf")
+            self.queue.store, self.downloader, self.deliverer, parts=self.parts, formats=("epub", "pdf")
         )
 
     def offer(self, *answers: Answer) -> list[Candidate]:
@@ -435,3 +437,34 @@ def test_a_point_to_go_on_from_outlasts_an_ingest_folder_that_is_away(bench: Ben
     with pytest.raises(HeldError):
         bench.acquire(job, ticket)
     assert ticket.resume == job.resume
+
+
+def test_what_has_come_into_the_library_since_it_was_queued_is_not_fetched(
+    bench: Bench, tmp_path: Path
+) -> None:
+    library = FakeLibrary(tmp_path / "library")
+    acquire = Acquire(
+        bench.queue.store,
+        bench.downloader,
+        bench.deliverer,
+        parts=bench.parts,
+        formats=("epub",),
+        library=CalibreLibrary(library.folder, accept=0.85, margin=0.05, languages=("en",)),
+    )
+    broken, offer = bench.offer(whole(EPUB), whole(EPUB))
+    job = bench.job(replace(broken, fault="bad"), offer, wish=want(offer.title))
+    library.add(offer.title, *offer.authors)
+    move = acquire(job, Ticket(job.id))
+    assert move is not None
+    assert (move.after, move.reason) == (
+        State.OWNED,
+        f"in the calibre library: {offer.title} — {offer.authors[0]} (id 1)",
+    )
+    assert bench.queue.store.move(move).state is State.OWNED
+    assert bench.asked() == []
+    library.path.unlink()
+    again = bench.job(offer, wish=want("Another"))
+    with pytest.raises(HeldError) as held:
+        acquire(again, Ticket(again.id))
+    assert held.value.scope == "queue"
+    assert bench.asked() == []

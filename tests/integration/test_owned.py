@@ -6,6 +6,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bookhopper.checks import findings
+from bookhopper.errors import HeldError
 from bookhopper.model import Candidate, Reading, State, Want
 from bookhopper.owned import CalibreLibrary
 from bookhopper.search.collections import Collector
@@ -21,6 +23,7 @@ from bookhopper.searching import Search
 from bookhopper.settings import Folders, Settings
 from bookhopper.store.base import Move
 from bookhopper.ticket import Interrupted, Reason, Ticket
+from bookhopper.worker import Pool
 from tests import books
 from tests.calibre import FakeLibrary
 from tests.daemon import Daemon
@@ -35,6 +38,13 @@ MANY = 1_300
 @pytest.fixture
 def library(tmp_path: Path) -> FakeLibrary:
     return FakeLibrary(tmp_path / "library")
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Queue]:
+    queue = Queue(tmp_path)
+    yield queue
+    queue.close()
 
 
 def opened(folder: Path, *languages: str) -> CalibreLibrary:
@@ -247,35 +257,51 @@ def _pipe(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_absent, _foreign, _emptied, _pipe])
-def test_a_library_that_cannot_be_read_holds_nothing_up(
-    library: FakeLibrary, tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: object
+def test_while_a_library_cannot_be_read_its_wants_wait(
+    library: FakeLibrary, tmp_path: Path, queue: Queue, caplog: pytest.LogCaptureFixture, spoil: object
 ) -> None:
     library.add("Moby Dick", "Herman Melville")
     kept = tmp_path / "kept.db"
     kept.write_bytes(library.path.read_bytes())
-    asked, want = opened(library.folder), Want("Moby Dick", ("Herman Melville",))
-    assert asked.find(want, Ticket(1)) is not None
     assert callable(spoil)
     spoil(library.path)
+    (job,) = queue.add(Want("Moby Dick", ("Herman Melville",), line=1, raw="Moby Dick — Herman Melville"))
+    search = Search(
+        queue.store,
+        Decided(),  # type: ignore[arg-type]
+        Collector((), languages=(), formats=()),
+        opened(library.folder),
+    )
+    pool = Pool(queue.store, State.WANTED, search, size=2, attempts=5)
     with caplog.at_level(logging.INFO):
-        assert asked.find(want, Ticket(1)) is None
-        assert asked.find(want, Ticket(1)) is None
-        kept.replace(library.path)
-        assert asked.find(want, Ticket(1)) is not None
-    warning, news = [record.getMessage() for record in caplog.records]
-    assert warning.startswith(f"nothing counts as owned: {library.path} cannot be read (")
-    assert warning.endswith("check calibre_library, its mount and its rights")
-    assert news == "the calibre library can be read again"
+        pool.start()
+        try:
+            until(lambda: pool.held)
+            pool.go_on()  # and what was said is not said again
+            until(lambda: pool.held)
+            assert (queue.job(job).state, queue.job(job).attempts) == (State.WANTED, 0)
+            kept.replace(library.path)
+            pool.go_on()
+            until(lambda: queue.job(job).state is State.OWNED)
+        finally:
+            pool.stop()
+            assert pool.join(time.monotonic() + 20)
+    warning, news = [record.getMessage() for record in caplog.records if record.name == "bookhopper.worker"]
+    assert warning.startswith(f"searching waits: {library.path} cannot be read (")
+    remedy = "check calibre_library, its mount and its rights; until it can be, nothing is fetched"
+    assert remedy in warning
+    assert news.startswith("going on: it is over that")
 
 
-def test_a_locked_library_holds_nothing_up(library: FakeLibrary, caplog: pytest.LogCaptureFixture) -> None:
+def test_while_calibre_locks_its_library_its_wants_wait(library: FakeLibrary) -> None:
     library.add("Moby Dick", "Herman Melville")
     asked, want = opened(library.folder), Want("Moby Dick", ("Herman Melville",))
     with library.open() as calibre:
         calibre.execute("BEGIN EXCLUSIVE")
-        assert asked.find(want, Ticket(1)) is None
+        with pytest.raises(HeldError, match="database is locked") as held:
+            asked.find(want, Ticket(1))
         calibre.execute("ROLLBACK")
-    assert "database is locked" in caplog.text
+    assert held.value.scope == "queue"
     assert asked.find(want, Ticket(1)) is not None
 
 
@@ -331,13 +357,6 @@ class Decided:
     def resolve(self, want: Want, ticket: Ticket) -> Resolution:  # noqa: ARG002 - as the resolver's
         self.asked = True
         return self.resolution
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    queue = Queue(tmp_path)
-    yield queue
-    queue.close()
 
 
 def step(queue: Queue, library: Path, want: Want, *chosen: Candidate) -> tuple[Move, bool]:
