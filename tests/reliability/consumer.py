@@ -45,7 +45,7 @@ class Consumer:
 
     def _eat(self, kind: str, name: str) -> None:
         self._rules.notice(kind, self._rules.folder / name)
-        eaten = self._rules.eaten[-1]
+        eaten = self._rules.eaten.pop()  # a long sweep is not to keep every book
         digest = hashlib.sha256(eaten.content).hexdigest()
         if not self._is_whole(digest) or eaten.name != name or eaten.cut_to != name:
             self.partial.append(f"{name} was no whole book, or not as it was named")

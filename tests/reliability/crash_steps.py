@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -24,6 +25,7 @@ Counts = Callable[[tuple[Any, ...], dict[str, Any], Any], bool]
 """Whether a call is meant, by its arguments and (after it) its result."""
 
 _MID_FILE = 300_000
+_dying = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ def die_at(step: Step, mark: Path) -> None:
 
 
 def _die(step: Step, mark: Path) -> None:
+    _dying.acquire()  # another thread may come to the step as well, and is not to cut the mark short
     mark.write_text(step.name, encoding="utf-8")
     os.kill(os.getpid(), signal.SIGKILL)
 
