@@ -14,12 +14,18 @@ from importlib import import_module
 from types import FrameType, ModuleType
 
 from bookhopper import __version__
-from bookhopper.core import Core
+from bookhopper.clock import Clock
+from bookhopper.core import DATABASE, Core
+from bookhopper.errors import DamagedError
 from bookhopper.observe import logs
 from bookhopper.observe.sdnotify import notify
 from bookhopper.settings import Settings
+from bookhopper.store.damage import damaged
 
 log = logging.getLogger("bookhopper")
+
+CLOCK_SECONDS = 10.0
+"""How often it is looked whether somebody has set the clock."""
 
 _MOST_FILES = 65_536
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -31,7 +37,17 @@ def _load_parts() -> ModuleType:
 
 
 def run(settings: Settings) -> None:
-    """Run the daemon until a signal stops it; raises BookhopperError when it cannot start."""
+    """Run the daemon until a signal stops it.
+
+    Raises BookhopperError when it cannot start, and DamagedError when it stopped because of its database.
+    """
+    try:
+        _run(settings)
+    except DamagedError as error:
+        raise damaged(settings.folders.state / DATABASE, error) from error
+
+
+def _run(settings: Settings) -> None:
     logs.configure(settings.log_level)
     stopping = threading.Event()
 
@@ -45,6 +61,13 @@ def run(settings: Settings) -> None:
     for warning in settings.warnings:
         log.warning("%s", warning)
     core = Core(settings)
+    damage: list[DamagedError] = []
+
+    def on_damage(error: DamagedError) -> None:
+        damage.append(error)
+        stopping.set()
+
+    core.store.on_damage = on_damage
     try:
         notify("READY=1", f"STATUS=watching {settings.folders.requests}")
         log.info("ready: watching %s, listening on %s", settings.folders.requests, core.url)
@@ -53,7 +76,10 @@ def run(settings: Settings) -> None:
         parts = _load_parts().Parts(core)
         try:
             parts.start()
-            stopping.wait()
+            clock = Clock()
+            while not stopping.wait(CLOCK_SECONDS):
+                if moved := clock.moved():
+                    parts.clock_was_set(moved)
         finally:
             notify("STOPPING=1", "STATUS=stopping")
             log.info("stopping")
@@ -61,6 +87,8 @@ def run(settings: Settings) -> None:
     finally:
         core.close()
     log.info("stopped")
+    if damage:
+        raise damage[0]
 
 
 def _allow_more_files() -> None:

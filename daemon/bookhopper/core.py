@@ -29,7 +29,7 @@ from bookhopper.store.sqlite import SqliteStore
 
 log = logging.getLogger("bookhopper")
 
-_DATABASE = "queue.db"
+DATABASE = "queue.db"
 _WATCHER_SECONDS = 10.0
 
 
@@ -42,13 +42,15 @@ class Core:
         self.token = address.new_token()
         with ExitStack() as opened:
             folders = settings.folders
+            used = self.parts_folder.exists()
             for folder in (folders.requests, folders.state, self.parts_folder):
                 _make_folder(folder)
             lock = StateLock(folders.state)
             opened.callback(lock.release)
+            self._warn_of_a_lost_queue(used=used)
             self.events = Events()
             self.store = SqliteStore(
-                folders.state / _DATABASE,
+                folders.state / DATABASE,
                 self.events.publish,
                 by_priority=settings.queue.order == "priority",
             )
@@ -98,6 +100,16 @@ class Core:
     def parts_folder(self) -> Path:
         """Where unfinished downloads lie."""
         return self.settings.folders.state / "parts"
+
+    def _warn_of_a_lost_queue(self, *, used: bool) -> None:
+        """Say that the queue begins anew in a state folder that another one was in."""
+        database = self.settings.folders.state / DATABASE
+        if used and not database.exists():
+            log.warning(
+                "%s is not there, though this folder was in use: beginning with an empty queue, and what was "
+                "delivered may come again",
+                database,
+            )
 
     def _leave_address(self) -> None:
         state = self.settings.folders.state

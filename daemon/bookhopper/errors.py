@@ -64,3 +64,7 @@ class BusyError(HeldError):
 
 class StoreError(BookhopperError):
     """The database cannot be opened, read or written."""
+
+
+class DamagedError(StoreError):
+    """The database's content is damaged: nothing may be written any more until a person has looked at it."""

@@ -7,6 +7,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+from humanize import precisedelta
 from prometheus_client import generate_latest
 
 from bookhopper.acquire import Acquire
@@ -285,6 +286,17 @@ class Parts:
             self._acquire.clear_parts()
         except (BookhopperError, OSError) as error:
             log.warning("what the last run left in ingest waits: %s", error)
+
+    def clock_was_set(self, by: float) -> None:
+        """Look at once after what waits for a moment, which may be far away now; `by` is in seconds."""
+        way = "forward" if by > 0 else "back"
+        log.warning("the clock was set %s by %s; what waits is looked at now", way, precisedelta(abs(by)))
+        self._schedule.renew()
+        try:
+            self._searchers.go_on()
+            self._fetchers.go_on()
+        except BookhopperError as error:
+            log.warning("what waits for a moment of the old clock still does: %s", error)
 
     def stop(self, deadline: float) -> None:
         """Stop by a moment of the monotonic clock: who lets work in first, who tells of it last."""

@@ -63,6 +63,7 @@ class Schedule:
             timezone=UTC,
         )
         self._scheduler.add_listener(self._noticed, EVENT_JOB_MISSED)
+        self._chores = tuple(chores)
         for chore in chores:
             delay = chore.every if chore.delay is None else chore.delay
             self._scheduler.add_job(
@@ -75,6 +76,12 @@ class Schedule:
     def start(self) -> None:
         """Begin."""
         self._scheduler.start()
+
+    def renew(self) -> None:
+        """Count every interval from now, the clock having been set."""
+        for chore in self._chores:
+            moment = datetime.now(UTC) + timedelta(seconds=chore.every)
+            self._scheduler.modify_job(chore.name, next_run_time=moment)
 
     def stop(self) -> None:
         """Start nothing more; what runs is left to end by itself."""

@@ -151,6 +151,13 @@ def test_a_job_is_not_claimed_before_its_time(bench: Bench) -> None:
     assert claimed.not_before is None
 
 
+def test_a_moment_of_a_clock_that_was_wrong_is_not_waited_for(bench: Bench) -> None:
+    (job,) = bench.drop(want("Emma"))
+    bench.store.claim(State.WANTED)
+    bench.store.move(Move(job, State.SEARCHING, State.MISSING, not_before=time.time() + 60 * 86400))
+    assert bench.store.wake_due(time.time()) == 1
+
+
 def test_a_held_job_is_released(bench: Bench) -> None:
     (job,) = bench.drop(want("Emma"))
     bench.store.claim(State.WANTED)

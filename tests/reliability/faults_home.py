@@ -16,7 +16,7 @@ import pytest
 
 from tests import books
 from tests.daemon import Daemon
-from tests.fakes.faulty import after, faulty, rest, whole
+from tests.fakes.faulty import Answer, after, faulty, rest, whole
 from tests.reliability.faults_impatient import MODULE
 from tests.waiting import until
 
@@ -70,6 +70,11 @@ class Home:
         self.server.at(f"/{name}.epub", after(go, rest(self.contents[name], ETag=f'"{name}"')))
         self.stack.callback(go.set)
         return go
+
+    def answer_next(self, first: Answer) -> None:
+        """Let the first answer for the next book's file be another one."""
+        name = _NAMES[len(self.wished)]
+        self.server.at(f"/{name}.epub", first, rest(self.contents[name], ETag=f'"{name}"'))
 
     def await_asked(self) -> None:
         """Wait until the server was asked for the file of the latest wish."""

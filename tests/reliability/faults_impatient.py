@@ -7,16 +7,18 @@ Nothing else is changed, so that a test of a fault and of its end takes seconds.
 
 from __future__ import annotations
 
-from bookhopper import chores, gate, transfer
+from bookhopper import app, chores, gate, transfer
 from bookhopper.cli import main
 from bookhopper.intake import reporter, taking
 from bookhopper.net import hosts
+from bookhopper.store import connection
 
 MODULE = "tests.reliability.faults_impatient"
 
 
 def hurry() -> None:
     """Shorten what waits by the clock."""
+    app.CLOCK_SECONDS = 0.5
     gate._LONGEST_SECONDS = 1.0
     taking._AGAIN_SECONDS = 1.0
     reporter._RETRY_SECONDS = 1.0
@@ -24,6 +26,7 @@ def hurry() -> None:
     hosts._TRIAL_SECONDS = 1.0
     hosts.THROTTLE_SECONDS = 1.0
     hosts.BREAKER_SECONDS = 1.0
+    connection.BUSY_SECONDS = 1.0
     chores.PLACED_SECONDS = 1.0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bookhopper.errors import StoreError
+from bookhopper.errors import DamagedError, StoreError
 from bookhopper.model import State
 from bookhopper.store import migrate as module
 from bookhopper.store.codec import want_to_json
@@ -143,26 +143,31 @@ def a_text(path: Path) -> None:
     path.write_bytes(b"this is no database, and long enough to be looked at" * 100)
 
 
-def a_folder(path: Path) -> None:
-    path.mkdir()
-
-
 def a_torn_file(path: Path) -> None:
     SqliteStore(path, lambda _: None).close()
     content = path.read_bytes()
     path.write_bytes(content[:100] + b"\xff" * (len(content) - 100))
 
 
-@pytest.mark.parametrize("make", [a_text, a_folder, a_torn_file])
-def test_a_database_that_cannot_be_used_is_said_in_one_line(
-    tmp_path: Path, make: Callable[[Path], None]
-) -> None:
+@pytest.mark.parametrize("make", [a_text, a_torn_file])
+def test_a_damaged_database_is_left_alone(tmp_path: Path, make: Callable[[Path], None]) -> None:
     path = tmp_path / FILE
     make(path)
+    content = path.read_bytes()
+    with pytest.raises(DamagedError) as refused:
+        SqliteStore(path, lambda _: None)
+    assert str(refused.value).startswith("the queue's database is damaged (")
+    assert "\n" not in str(refused.value)
+    assert path.read_bytes() == content
+
+
+def test_what_is_no_file_is_said_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    path.mkdir()
     with pytest.raises(StoreError) as refused:
         SqliteStore(path, lambda _: None)
     assert str(refused.value).startswith(f"{path}: this database cannot be used: ")
-    assert "restore a copy of it, or set the file aside to start with an empty queue" in str(refused.value)
+    assert "mend its rights, or make room" in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bookhopper.errors import HeldError, StoreError
+from bookhopper.errors import DamagedError, HeldError, StoreError
 from bookhopper.model import Change, State, Want
 from bookhopper.store.base import Move, StaleError
 from bookhopper.store.sqlite import SqliteStore
@@ -220,8 +220,8 @@ def test_what_was_handed_in_before_the_end_is_done(bench: Bench) -> None:
         (sqlite3.SQLITE_IOERR | 3 << 8, HeldError),
         (sqlite3.SQLITE_BUSY, HeldError),
         (sqlite3.SQLITE_READONLY, HeldError),
-        (sqlite3.SQLITE_CORRUPT, StoreError),
-        (sqlite3.SQLITE_NOTADB, StoreError),
+        (sqlite3.SQLITE_CORRUPT, DamagedError),
+        (sqlite3.SQLITE_NOTADB, DamagedError),
         (None, StoreError),
     ],
 )
@@ -267,9 +267,11 @@ def test_a_damaged_database_is_said_in_one_line(queue: Queue) -> None:
         lambda: queue.store.job(1),
     ]
     for call in calls:
-        with pytest.raises(StoreError) as failed:
+        told: list[DamagedError] = []
+        queue.store.on_damage = told.append
+        with pytest.raises(DamagedError, match="the queue's database is damaged") as failed:
             call()
-        assert "stop bookhopper and restore a copy of it" in str(failed.value)
+        assert told == [failed.value]
         assert "\n" not in str(failed.value)
     assert queue.store.writer.alive
 

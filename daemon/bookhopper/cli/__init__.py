@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from bookhopper import __version__
-from bookhopper.errors import BookhopperError, ConfigError
+from bookhopper.errors import BookhopperError, ConfigError, DamagedError
 
 _COMMANDS = {
     "add": "Wish for a book from the command line.",
@@ -30,10 +30,12 @@ _COMMANDS = {
 
 EXIT_FAULT = 1
 EXIT_USAGE = 2
+EXIT_DAMAGED = 3
+"""No restart helps: a service manager is to leave it alone (`RestartPreventExitStatus=2 3`)."""
 
 _EPILOG = """\
 Exit codes: 0 all went well; 1 something was found wrong (one line says what and what to do); 2 the command
-line or the configuration is wrong.
+line or the configuration is wrong; 3 the queue's database is damaged (a restart does not help).
 
 \b
 Examples:
@@ -66,6 +68,9 @@ class _Commands(click.Group):
             for fault in error.faults:
                 click.echo(f"bookhopper: {fault}", err=True)
             ctx.exit(EXIT_USAGE)
+        except DamagedError as error:
+            click.echo(f"bookhopper: {error}", err=True)
+            ctx.exit(EXIT_DAMAGED)
         except BookhopperError as error:
             click.echo(f"bookhopper: {error}", err=True)
             ctx.exit(EXIT_FAULT)

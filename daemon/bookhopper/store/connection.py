@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from bookhopper.errors import StoreError
+from bookhopper.errors import DamagedError, StoreError
 from bookhopper.store.migrate import migrate
 from bookhopper.store.writer import explain
+
+BUSY_SECONDS = 10.0
+"""How long another program that holds the database is waited for before that is said."""
+
+_READER_CACHE_KIB = 1000
+"""A reader's own cache; there are dozens of readers, and the system caches the file for all of them."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open a connection that any thread may use; raises sqlite3.Error."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
     connection.execute("PRAGMA cache_size = -8000")
@@ -25,7 +31,10 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def open_migrated(path: Path) -> sqlite3.Connection:
-    """Open or make the database and bring it up to this version; raises StoreError when it cannot be used."""
+    """Open or make the database and bring it up to this version.
+
+    Raises DamagedError, or another StoreError when it cannot be used.
+    """
     try:
         connection = connect(path)
         try:
@@ -35,9 +44,11 @@ def open_migrated(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
     except sqlite3.Error as error:
+        fault = explain(error)
+        if isinstance(fault, DamagedError):
+            raise fault from error
         raise StoreError(
-            f"{path}: this database cannot be used: {error}: restore a copy of it, or set the file aside "
-            "to start with an empty queue"
+            f"{path}: this database cannot be used: {error}: mend its rights, or make room"
         ) from error
     return connection
 
@@ -55,8 +66,9 @@ class _Own:
 class ReadConnections:
     """A connection for each thread that asks, none of which can write."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_damage: Callable[[DamagedError], None]) -> None:
         self._path = path
+        self._on_damage = on_damage
         self._local = threading.local()
         self._opened: WeakSet[_Own] = WeakSet()
         self._lock = threading.Lock()
@@ -76,7 +88,10 @@ class ReadConnections:
         except OverflowError:  # a number that no row can hold, so there is no row
             return []
         except sqlite3.Error as error:
-            raise explain(error) from error
+            fault = explain(error)
+            if isinstance(fault, DamagedError):
+                self._on_damage(fault)
+            raise fault from error
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """Run a query and return its first row."""
@@ -101,6 +116,7 @@ class ReadConnections:
                     raise StoreError("the store is closed")
                 own = _Own(connect(self._path))
                 own.connection.execute("PRAGMA query_only = ON")
+                own.connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
                 self._opened.add(own)
             self._local.own = own
         return own.connection

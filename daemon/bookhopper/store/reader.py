@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from heapq import merge
 from pathlib import Path
 
+from bookhopper.errors import DamagedError
 from bookhopper.model import RUNNING_OF, UNSETTLED, Delivery, Job, Request, State
 from bookhopper.store import listing, rows
 from bookhopper.store.connection import ReadConnections
@@ -22,8 +23,13 @@ class Reader(Queries):
     """Answers questions about requests, jobs and ledger from the last committed state."""
 
     def __init__(self, path: Path, order: Order) -> None:
-        self._read = ReadConnections(path)
+        self.on_damage: Callable[[DamagedError], None] = _unheard
+        """Called, from any thread and maybe often, when the database turns out to be damaged."""
+        self._read = ReadConnections(path, self._damaged)
         self._order = order
+
+    def _damaged(self, error: DamagedError) -> None:
+        self.on_damage(error)
 
     # jobs
 
@@ -283,3 +289,7 @@ class Reader(Queries):
 
 def _ordinal(entry: tuple[Line, Job | None]) -> int:
     return entry[0].ordinal
+
+
+def _unheard(error: DamagedError) -> None:
+    """Stand in where nobody wants to know: whoever asked is told as well."""

@@ -21,6 +21,9 @@ from bookhopper.store.listing import BY_ARRIVAL, BY_PRIORITY, HEAP
 from bookhopper.store.reader import Reader
 from bookhopper.store.writer import Transaction, Writer
 
+_LONGEST_PAUSE = 2 * 86400.0
+"""Beyond what any job waits for between attempts: such a moment was written while the clock was wrong."""
+
 _TAKE = "UPDATE jobs SET state = ?, changed = ? WHERE id = ?"
 
 
@@ -39,7 +42,7 @@ class SqliteStore(Reader, Store):
         self._events = {state: threading.Event() for state in RUNNING_OF}
         self._due = dict.fromkeys(RUNNING_OF, 0.0)  # when the next pause ends, as far as is known
         self._undone = 0
-        self.writer = Writer(self._connection, self._committed)
+        self.writer = Writer(self._connection, self._committed, self._damaged)
 
     def close(self) -> None:
         """Finish what was handed in, then close every connection."""
@@ -95,8 +98,8 @@ class SqliteStore(Reader, Store):
             self._due = dict.fromkeys(self._due, 0.0)
         if self._due[state] <= transaction.now:
             transaction.execute(
-                "UPDATE jobs SET not_before = NULL WHERE state = ? AND not_before <= ?",
-                (state, transaction.now),
+                "UPDATE jobs SET not_before = NULL WHERE state = ? AND (not_before <= ? OR not_before > ?)",
+                (state, transaction.now, transaction.now + _LONGEST_PAUSE),
             )
             (due,) = transaction.execute(
                 "SELECT min(not_before) FROM jobs WHERE state = ? AND not_before IS NOT NULL", (state,)

@@ -12,6 +12,7 @@ from bookhopper.store.codec import candidates_to_json, resume_from_json, resume_
 from bookhopper.store.control import CANCEL, PAUSE
 from bookhopper.store.writer import Transaction
 
+_FURTHEST_SECONDS = 40 * 86400.0
 _WOKEN_AT_ONCE = 500
 _LEDGER = (*rows.DELIVERY.split(", "), "forced")
 _ENTER = f"INSERT INTO ledger ({', '.join(_LEDGER)}) VALUES ({', '.join('?' * len(_LEDGER))})"
@@ -80,11 +81,14 @@ def _standing(transaction: Transaction, job: int, state: State) -> _Standing:
 
 
 def wake_due(transaction: Transaction, now: float) -> int:
-    """Look again for some of what was not found, where its time has come."""
+    """Look again for some of what was not found, where its time has come.
+
+    What is further away than anything is ever put off was written while the clock was wrong.
+    """
     due = transaction.execute(
         "SELECT id, state FROM jobs WHERE state IN ('missing', 'ambiguous', 'failed') "
-        "AND not_before <= ? LIMIT ?",
-        (now, _WOKEN_AT_ONCE),
+        "AND (not_before <= ? OR not_before > ?) LIMIT ?",
+        (now, now + _FURTHEST_SECONDS, _WOKEN_AT_ONCE),
     ).fetchall()
     for job, state in due:
         move(transaction, Move(job, State(state), State.WANTED, candidates=()))

@@ -17,7 +17,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from bookhopper.errors import HeldError, StoreError
+from bookhopper.errors import DamagedError, HeldError, StoreError
 from bookhopper.model import Change, State
 
 T = TypeVar("T")
@@ -34,6 +34,8 @@ _PASSING = {
     sqlite3.SQLITE_READONLY: "the database is read-only",
     sqlite3.SQLITE_NOMEM: "memory is short",
 }
+
+_DAMAGED = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 
 
 class Transaction:
@@ -103,8 +105,14 @@ class _Call(Generic[T]):
 class Writer:
     """Runs operations one after another on a thread of its own."""
 
-    def __init__(self, connection: sqlite3.Connection, publish: Callable[[Change], None]) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        publish: Callable[[Change], None],
+        on_damage: Callable[[DamagedError], None] = lambda _: None,
+    ) -> None:
         self._connection = connection
+        self._on_damage = on_damage
         self._publish = publish
         self._calls: SimpleQueue[_Call[Any] | None] = SimpleQueue()
         self._closed = False
@@ -209,6 +217,8 @@ class Writer:
     def _undo(self, group: list[_Call[Any]], error: HeldError | StoreError) -> None:
         """Take everything back, and tell every caller why."""
         self.undone += 1
+        if isinstance(error, DamagedError):
+            self._on_damage(error)
         self.failures.update(call.name for call in group)
         for call in group:
             call.result, call.error = None, error
@@ -223,4 +233,6 @@ def explain(error: sqlite3.Error) -> HeldError | StoreError:
     cause = _PASSING.get(code)
     if cause is not None:
         return HeldError(f"the queue cannot be written: {cause} ({error})", scope="queue", seconds=5.0)
+    if code in _DAMAGED:
+        return DamagedError(f"the queue's database is damaged ({error})")
     return StoreError(f"the queue's database fails: {error}: stop bookhopper and restore a copy of it")
