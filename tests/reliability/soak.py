@@ -8,12 +8,11 @@ the later rounds have as well as the earlier ones.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -24,7 +23,7 @@ from websockets.sync.client import connect
 
 from tests import books
 from tests.daemon import Daemon
-from tests.fakes.faulty import Answer, Asked, Faulty, cut, faulty, rest, status, torn, whole
+from tests.fakes.faulty import Answer, Asked, cut, faulty, rest, status, torn, whole
 from tests.waiting import until
 
 BOOKS = 24
@@ -70,7 +69,7 @@ def sample(pid: int, begun: float) -> Sample:
         time.monotonic() - begun,
         int(fields["VmRSS"].split()[0]) * 1024,
         int(fields["Threads"]),
-        len(os.listdir(process / "fd")),
+        len(list((process / "fd").iterdir())),
     )
 
 
@@ -175,7 +174,7 @@ class Soak:
         while not over.wait(0.05):
             with (
                 suppress(OSError, WebSocketException, TimeoutError),
-                closing(connect(place, additional_headers=bearer, max_size=None)) as client,
+                connect(place, additional_headers=bearer, max_size=None) as client,
             ):
                 client.recv(timeout=1)
 
@@ -217,7 +216,7 @@ class Soak:
 
     def _open_files(self) -> str:
         folder = Path(f"/proc/{self.daemon.pid}/fd")
-        return "\n".join(sorted(os.readlink(each) for each in folder.iterdir()))
+        return "\n".join(sorted(str(each.readlink()) for each in folder.iterdir()))
 
 
 def _as_few(now: Sample, baseline: Sample) -> bool:
