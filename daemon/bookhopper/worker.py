@@ -30,6 +30,7 @@ _STORE_RETRY_SECONDS = 2.0
 _DAY = 86400.0
 _LONGEST_LOOK_DAYS = 30
 _LONGEST_PAUSE = 3600.0
+_SHORT_OF_MEMORY = "memory is short: give bookhopper more of it, or set fewer download.workers"
 
 
 def pause_after(attempt: int) -> float:
@@ -250,6 +251,8 @@ class Pool:
             log.debug("%s", error)
             return self._put_back(job, ticket)  # refused in its turn where the job is somebody else's by now
         except Exception as error:  # a bug in one step must not end the pool
+            if _is_shortage(error):
+                return self._held(job, ticket, HeldError(_SHORT_OF_MEMORY, scope="queue"))
             if not isinstance(error, BookhopperError):
                 log.exception("job %d met a fault of bookhopper's own; please report it", job.id)
             return self._failed(job, ticket, error)
@@ -329,6 +332,11 @@ class Pool:
 def _as_held(error: HeldError | StoreError) -> HeldError:
     """Take a broken database for what it is to a job: the surroundings' fault, which holds the queue."""
     return error if isinstance(error, HeldError) else HeldError(str(error), scope="queue")
+
+
+def _is_shortage(error: Exception) -> bool:
+    """Whether memory is short, of which a new thread needs some as well; Python tells that by words only."""
+    return isinstance(error, MemoryError) or "can't start new thread" in str(error)
 
 
 def _looked_for_again(job: Job, move: Move) -> Move:

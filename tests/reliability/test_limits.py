@@ -42,6 +42,25 @@ def test_too_many_open_files(spare: int, tmp_path: Path, stack: ExitStack) -> No
     home.end()
 
 
+def test_memory_that_is_short(tmp_path: Path, stack: ExitStack) -> None:
+    home = Home(tmp_path / "home", stack)
+    home.daemon.start()
+    home.wish()
+    home.await_all()
+    known = len(home.daemon.log)
+    with limited(home.daemon, resource.RLIMIT_AS, _address_space(home.daemon)):
+        home.wish(2)
+        home.await_trouble(known)
+    home.await_all()
+    home.end()
+
+
+def _address_space(daemon: Daemon) -> int:
+    """Give the bytes that the process has mapped, which it cannot go beyond."""
+    pages = int(Path(f"/proc/{daemon.pid}/statm").read_text().split()[0])
+    return pages * resource.getpagesize()
+
+
 def _lowest_free(daemon: Daemon) -> int:
     """Give the number that the next file would get; the limit counts numbers, not files."""
     used = {int(each.name) for each in Path(f"/proc/{daemon.pid}/fd").iterdir()}

@@ -17,8 +17,10 @@ SECONDS = float(os.environ.get("BOOKHOPPER_SOAK", "60"))
 _MIB = 1024 * 1024
 
 GROWTH = 0.05
-"""By how much the last third may lie above the middle one: more than the allocator's own ups and downs of 2 %,
-and less than a leak of 50 KiB a round leaves behind in a minute."""
+"""By how much the last third may lie above the middle one.
+
+The allocator's own ups and downs are 2 %; a leak of 400 KiB a round, of 24 books and some hundred requests,
+would in a minute be seen."""
 
 BYTES_AN_HOUR = 4 * _MIB
 """The trend that hours may have; less time than that says nothing of it, the database's caches filling up."""

@@ -192,9 +192,9 @@ class Reporter:
         try:
             with self._writing:
                 self._write(request, report)
-        except (OSError, BookhopperError) as fault:
+        except (OSError, BookhopperError, MemoryError) as fault:
             reason = fault.strerror if isinstance(fault, OSError) else str(fault)
-            self._complain(reason or str(fault))
+            self._complain(reason or str(fault) or "memory is short")
             report.dirty = True
             report.not_before = time.monotonic() + _RETRY_SECONDS
             return

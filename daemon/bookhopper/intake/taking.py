@@ -128,6 +128,8 @@ class Taker:
         except OSError as fault:
             seconds = _SOON_SECONDS if fault.errno in _PASSING else _AGAIN_SECONDS
             return self._later(at, _reason(fault), seconds)
+        except MemoryError:
+            return self._later(at, "memory is short", _AGAIN_SECONDS, said="memory is short")
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not end the intake of all others
             _log.exception("%s: a fault in bookhopper", _shown(at), extra={"request": _shown(at)})
             return self._later(at, f"a fault in bookhopper: {fault}", _AGAIN_SECONDS)

@@ -37,7 +37,8 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(OneLine(f"{timed}%(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("apscheduler", "urllib3", "watchdog", "uvicorn", "pypdf"):
+    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # its tracebacks; Schedule says what failed
+    for chatty in ("urllib3", "watchdog", "uvicorn", "pypdf"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
 
 
