@@ -47,7 +47,7 @@ class Daemon:
         """The command that runs it, with its arguments, where it is to have other limits or mounts."""
         self.program: Sequence[str] = ("-m", "bookhopper")
         """What Python runs; the daemon's own command line follows."""
-        self._config = folder / f"{name}.yaml"
+        self.config = folder / f"{name}.yaml"
         self._log = folder / f"{name}.log"
         self._notify = f"bookhopper-test-{os.getpid()}-{next(_numbers)}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -62,7 +62,7 @@ class Daemon:
             "log_level": "debug",
             **settings,
         }
-        self._config.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
+        self.config.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
 
     # the process
 
@@ -84,7 +84,7 @@ class Daemon:
         path = os.pathsep.join(filter(None, (str(ROOT / "daemon"), str(ROOT), os.environ.get("PYTHONPATH"))))
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self.under, sys.executable, *self.program, "run", "--config", str(self._config)],
+                [*self.under, sys.executable, *self.program, "run", "--config", str(self.config)],
                 env={
                     **os.environ,
                     "PYTHONPATH": path,
@@ -159,6 +159,13 @@ class Daemon:
         print(self.log[-_LOG_SHOWN:])  # pytest shows it where a test has failed
 
     # what it works on
+
+    @property
+    def arguments(self) -> str:
+        """What the process was called with, as everybody on the machine may read it."""
+        assert self._process is not None
+        path = Path(f"/proc/{self._process.pid}/cmdline")
+        return path.read_text(encoding="utf-8").replace("\0", " ") if path.exists() else ""
 
     @property
     def log(self) -> str:

@@ -109,7 +109,7 @@ def _inside_seeds() -> list[bytes]:
 def _delivered_name(data: bytes) -> None:
     """Name a book after what a catalogue says of it: the name stays in its folder, on every filesystem."""
     title, author, extension, fallback = texts(data, 4)
-    name = file_name(title, (author,) if author else (), f"{extension}x", fallback)
+    name = file_name(title, (author,) if author else (), f"{extension[:8]}x", fallback)
     for each in islice(variants(name), 3):
         check(len(each) <= MAX_CHARACTERS, f"{len(each)} characters")
         check(len(each.encode()) <= MAX_BYTES, f"{len(each.encode())} bytes")

@@ -339,7 +339,7 @@ def test_names_that_are_plainly_local(host: str, local: bool) -> None:
     assert addresses.is_plainly_local(host) is local
 
 
-@pytest.mark.parametrize("host", ["a\0b", "0\0books.example", "127.0.0.1\0.example", "\udc80"])
+@pytest.mark.parametrize("host", ["a\0b", "0\0books.example", "127.0.0.1\0.example", "\udc80", "１27.0.0.1"])
 def test_what_is_no_name_is_local_and_no_fault(host: str) -> None:
     assert addresses.is_plainly_local(host)
 

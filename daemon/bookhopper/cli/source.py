@@ -18,6 +18,7 @@ from bookhopper.cli import EXIT_FAULT, EXIT_USAGE, config_option, json_option, t
 from bookhopper.cli import show as tables
 from bookhopper.errors import BookhopperError, ConfigError
 from bookhopper.model import Candidate, Reading
+from bookhopper.net.addresses import safe_url
 from bookhopper.search.definitions import places
 from bookhopper.search.definitions.fixtures import failures
 from bookhopper.search.definitions.load import load
@@ -234,7 +235,16 @@ def _clear(value: Any) -> Any:
 def _masked(section: SourceSettings) -> dict[str, Any]:
     values = section.model_dump(mode="json")
     secrets = {name for name, value in section if isinstance(value, SecretStr) and value.get_secret_value()}
-    return {name: _MASK if name in secrets else value for name, value in values.items() if name != "name"}
+    return {
+        name: _MASK if name in secrets else _shown(value) for name, value in values.items() if name != "name"
+    }
+
+
+def _shown(value: Any) -> Any:
+    """Show an address as everywhere else: without what in it may be a key."""
+    if isinstance(value, list):
+        return [_shown(each) for each in value]
+    return safe_url(value) if isinstance(value, str) and value.startswith(("http://", "https://")) else value
 
 
 def _purpose(section: SourceSettings) -> str:

@@ -150,8 +150,8 @@ class Lists:
         before = self._remembered(each.name)
         after: dict[str, Visit] = {}
         faults = [self._visited(each, each.url, before, after)]
-        if each.url in after:
-            feeds = [feed for feed in after[each.url].feeds if feed != each.url]
+        if visit := after.get(_key(each.url)):
+            feeds = [feed for feed in visit.feeds if feed != each.url]
             faults += [self._visited(each, feed, before, after) for feed in feeds]
         if after != before:
             self._remember(each.name, after)
@@ -163,12 +163,13 @@ class Lists:
         self, each: ListSettings, url: str, before: Mapping[str, Visit], after: dict[str, Visit]
     ) -> str:
         """Visit an address and note what to remember of it; gives what went wrong, if anything did."""
-        known = before.get(url)
+        key = _key(url)
+        known = before.get(key)
         try:
-            after[url] = self._visit(each, url, known)
+            after[key] = self._visit(each, url, known)
         except BookhopperError as error:
             if known is not None:
-                after[url] = known
+                after[key] = known
             text = str(error)
             return text if not isinstance(error, UnreadableRequestError) else f"{safe_url(url)}, {text}"
         return ""
@@ -191,10 +192,10 @@ class Lists:
         try:
             found = json.loads(self._file(name).read_text(encoding="utf-8"))
             return {
-                url: Visit(
+                key: Visit(
                     dict(visit["validators"]), visit["digest"], tuple(visit["bad"]), tuple(visit["feeds"])
                 )
-                for url, visit in found.items()
+                for key, visit in found.items()
             }
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return {}
@@ -205,7 +206,7 @@ class Lists:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             new = path.with_suffix(".new")
             new.write_text(
-                json.dumps({url: asdict(visit) for url, visit in visits.items()}), encoding="utf-8"
+                json.dumps({key: asdict(visit) for key, visit in visits.items()}), encoding="utf-8"
             )
             new.replace(path)
         except OSError as error:
@@ -222,6 +223,11 @@ class Lists:
         elif before and not complaint:
             log.info("list %s is read again", name)
         self._complaints[name] = complaint
+
+
+def _key(url: str) -> str:
+    """Give what an address is remembered by, for it may hold a key that no other file has to hold."""
+    return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class _Sift:

@@ -105,7 +105,7 @@ def is_local(host: str) -> bool:
 
 def is_plainly_local(host: str) -> bool:
     """Whether a host shows by its very name that it is not on the public internet; nobody is asked."""
-    name = host.rstrip(".").lower()
+    name = _in_ascii(host).rstrip(".").lower()  # in which full-width digits, say, are digits
     try:
         return is_private(ip_address(name))
     except ValueError:
