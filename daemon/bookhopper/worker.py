@@ -35,7 +35,7 @@ _SHORT_OF_MEMORY = "memory is short: give bookhopper more of it, or set fewer do
 
 def pause_after(attempt: int) -> float:
     """Give the seconds before the next attempt after number `attempt`: 1, 2, 4 … and up to a quarter more."""
-    return min(2.0 ** (attempt - 1), _LONGEST_PAUSE) * random.uniform(1.0, 1.25)  # noqa: S311 - only jitter
+    return min(2.0 ** (attempt - 1), _LONGEST_PAUSE) * random.uniform(1.0, 1.25)  # noqa: S311 # nosec B311 # jitter
 
 
 def look_again_after(looks: int) -> float:

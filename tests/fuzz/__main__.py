@@ -31,10 +31,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.corpus or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        outcomes = []
-        for name in names:
-            outcomes.append(run(name, folder, seconds=seconds, runs=given.runs, finds=Path.cwd()))
-            print(table(outcomes[-1:]).splitlines()[1], flush=True)
+        outcomes = run(names, folder.absolute(), finds=Path.cwd(), seconds=seconds, runs=given.runs)
     print(table(outcomes))
     return 1 if any(outcome.find for outcome in outcomes) else 0
 

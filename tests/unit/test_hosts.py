@@ -228,6 +228,8 @@ def test_many_hosts_are_forgotten_but_not_the_held_ones(clock: Clock, ticket: Pa
         ("Tue, 14 Nov 2003 22:14:20 GMT", 0.0),
         ("Tue, 14 Nov 2093 22:14:20 GMT", 86400.0),
         ("Tue, 99 Nov 2023 99:99:99 GMT", None),
+        ("Tue, 14 Nov 99999999999999999999 22:14:20 GMT", None),
+        ("Tue, 14 Nov 2023 99999999999999999999:14:20 GMT", None),
         ("soon", None),
         ("," * 64, None),
     ],

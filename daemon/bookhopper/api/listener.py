@@ -10,7 +10,7 @@ from bookhopper.errors import BookhopperError
 UNREAD_SECONDS = 60.0
 """A connection is broken off where nothing of an answer was taken for so long."""
 
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is listened on is the settings' word
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 # nosec B104 # the settings say where
 
 
 def bind(host: str, port: int) -> socket.socket:

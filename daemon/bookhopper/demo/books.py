@@ -128,7 +128,7 @@ def _chapter(heading: str, paragraphs: tuple[str, ...]) -> str:
 
 def _cover(work: Work) -> bytes:
     """Paint a PNG: two colours running into each other, with a grain that gives the file a book's weight."""
-    source = random.Random(repr(work))  # noqa: S311 - a picture, no secret
+    source = random.Random(repr(work))  # noqa: S311 # nosec B311 # a picture, no secret
     top, bottom = ([source.randrange(40, 200) for _ in range(3)] for _ in range(2))
     rows = bytearray()
     for y in range(_COVER_HEIGHT):

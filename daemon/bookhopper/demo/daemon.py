@@ -40,7 +40,7 @@ class Daemon:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices, self.log.open("wb") as log:
             notices.bind(f"\0{self._notices}")  # abstract: a path could be too long (unix(7))
             notices.settimeout(_LOOK_SECONDS)
-            self._process = subprocess.Popen(  # noqa: S603 - this very program, no shell
+            self._process = subprocess.Popen(  # noqa: S603 # nosec B603 # this very program, no shell
                 [sys.executable, "-m", "bookhopper", "run", "--config", str(self._config)],
                 env={**os.environ, "NOTIFY_SOCKET": f"@{self._notices}", "no_proxy": "127.0.0.1"},
                 stdin=subprocess.DEVNULL,

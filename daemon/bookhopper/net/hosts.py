@@ -99,6 +99,10 @@ class _Host:
         )
 
 
+def _lengthened(seconds: float) -> float:
+    return seconds * random.uniform(1.0, 1.1)  # noqa: S311 # nosec B311 # jitter
+
+
 class Hosts:
     """Every host's pace, holds and breaker, shared by all threads; it has no thread of its own.
 
@@ -115,7 +119,7 @@ class Hosts:
         paces: Mapping[str, Pace] | None = None,
         local: Collection[str] = (),
         clock: Callable[[], float] = time.monotonic,
-        jitter: Callable[[float], float] = lambda seconds: seconds * random.uniform(1.0, 1.1),  # noqa: S311
+        jitter: Callable[[float], float] = _lengthened,
     ) -> None:
         self._default = default or Pace()
         self._paces = dict(paces or {})
@@ -336,7 +340,7 @@ def retry_after(value: str | None, now: float) -> float | None:
         return min(float(text), RETRY_AFTER_MAX_SECONDS)
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

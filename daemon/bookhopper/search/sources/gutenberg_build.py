@@ -29,7 +29,7 @@ def build_apart(catalogue: Path, index: Path, stamp: str, ticket: Ticket) -> Non
     """
     ticket.check()
     command = [sys.executable, "-m", __name__, str(catalogue), str(index), stamp]
-    child = subprocess.Popen(  # noqa: S603 - our own module, its arguments as a list
+    child = subprocess.Popen(  # noqa: S603 # nosec B603 # our own module, no shell
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
