@@ -10,7 +10,7 @@ from tests.fuzz.mutations import cases
 from tests.fuzz.target import Target, attempt
 from tests.fuzz.targets import TARGETS
 
-EXAMPLES = 120
+EXAMPLES = 100
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
