@@ -111,6 +111,13 @@ class Acquire:
         """Remove part files that no job goes on with, as a crash leaves them; returns how many."""
         return sum(self._clear(part) for part in self._parts.glob(f"*{_PART_SUFFIX}"))
 
+    def distrust_parts(self) -> int:
+        """Remove every part file: after a power cut one may have holes, which not every format would show."""
+        parts = list(self._parts.glob(f"*{_PART_SUFFIX}"))
+        for part in parts:
+            part.unlink()
+        return len(parts)
+
     def forget(self, job: int) -> None:
         """Remove a job's part file unless the job may go on with it, as a paused one does."""
         part = self._part_of(job)

@@ -12,6 +12,7 @@ from bookhopper.acquire import Acquire
 from bookhopper.control import Control
 from bookhopper.copies import Copies
 from bookhopper.deliver import Deliverer
+from bookhopper.durable import write_file
 from bookhopper.errors import BookhopperError
 from bookhopper.ingest import IngestFolder
 from bookhopper.intake.lists import Lists
@@ -85,7 +86,7 @@ class Placing:
         finished = self._deliverer.finish_placed()
         known = self._ingest.expected
         if known and known != read_identity(self._identity):
-            self._identity.write_text(known, encoding="utf-8")
+            write_file(self._identity, known)
         return finished
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from socket import socket
 
 from bookhopper.api import address, listener
+from bookhopper.durable import PowerCut, make_folder
 from bookhopper.errors import BookhopperError
 from bookhopper.intake.base import Limits
 from bookhopper.intake.desk import Desk
@@ -55,6 +56,7 @@ class Core:
                 by_priority=settings.queue.order == "priority",
             )
             opened.callback(self.store.close)
+            self.power = PowerCut(self.store)
             self.recovered = self.store.recover()
             self.listener: socket = listener.bind(*split_listen(settings.server.listen))
             opened.callback(self.listener.close)
@@ -149,7 +151,7 @@ def _unseen() -> None:
 def _make_folder(folder: Path) -> None:
     """Make a folder with its parents; raises BookhopperError in one line."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise BookhopperError(
             f"{folder} cannot be made: {error.strerror}: make it yourself, or name another under `folders:`"

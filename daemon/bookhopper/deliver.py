@@ -18,10 +18,10 @@ from pathlib import Path
 from bookhopper.copies import Copies
 from bookhopper.errors import BookhopperError, HeldError, PermanentError
 from bookhopper.ingest import IngestFolder
-from bookhopper.model import Candidate, Delivery, Job
+from bookhopper.model import Candidate, Delivery, Job, State
 from bookhopper.naming import STAGED_SUFFIX, file_name, variants
 from bookhopper.staging import StagingLog
-from bookhopper.store.base import NameTakenError, StaleError, Store
+from bookhopper.store.base import Move, NameTakenError, StaleError, Store
 from bookhopper.ticket import Ticket
 
 log = logging.getLogger("bookhopper.deliver")
@@ -30,6 +30,10 @@ CONSUMERS_KEEP_SECONDS = 120 * 60.0
 """How long Calibre-Web-Automated leaves an `.uploading` file alone before it deletes it."""
 
 _LOG = "staging.log"
+_DOUBT = (
+    "the machine went down while this book was handed over, and the disk does not tell whether ingest's "
+    "consumer had it already: see whether it has it twice, or not at all"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +204,16 @@ class Deliverer:
     def _close(self, delivery: Delivery) -> None:
         self._store.complete(delivery.job)
         self._revealed.discard(delivery.job)
+
+    def doubt_placed(self) -> int:
+        """Say of every PLACED book that a power cut has left open whether it was handed over; how many.
+
+        What was renamed and eaten, and had not reached the disk, cannot be told from what never was.
+        """
+        doubtful = self._store.placed()
+        for line in doubtful:
+            self._store.move(Move(line.job, State.PLACED, State.PLACED, _DOUBT))
+        return len(doubtful)
 
     def finish_placed(self) -> int:
         """Take up what is PLACED and in nobody's hands: after a start, or when the folder came back.

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from bookhopper.durable import UNSUPPORTED, sync_folder
 from bookhopper.errors import HeldError
 from bookhopper.mounts import Mount, mount_of
 from bookhopper.naming import STAGED_SUFFIX
@@ -22,8 +23,6 @@ from bookhopper.naming import STAGED_SUFFIX
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
-UNSUPPORTED = frozenset((errno.EINVAL, errno.ENOSYS, errno.ENOTSUP))
-"""What a filesystem answers that cannot do what it is asked."""
 _AWAY_SECONDS = 15.0
 _LEAST_FREE = 1024 * 1024
 
@@ -51,18 +50,6 @@ def _rename(source: Path, target: Path, flags: int) -> None:
     if failed:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), str(source), None, str(target))
-
-
-def sync_folder(folder: Path) -> None:
-    """Put a folder's entries on the disk; some network filesystems know no such thing (EINVAL)."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in UNSUPPORTED:
-            raise
-    finally:
-        os.close(handle)
 
 
 class IngestFolder:

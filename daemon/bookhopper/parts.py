@@ -279,6 +279,12 @@ class Parts:
     def _take_up(self) -> None:
         """Go on with what the last run left between placing and its end."""
         try:
+            power = self._core.power
+            if power.noticed:
+                log.warning("the machine went down under the last run: its unfinished downloads begin anew")
+                self._acquire.distrust_parts()
+                self._deliverer.doubt_placed()
+            power.begun()
             if cleared := self._deliverer.clear_strays():
                 log.info("%d half-placed books of the last run removed; they are fetched again", cleared)
             if finished := self._placing.finish():
@@ -317,6 +323,10 @@ class Parts:
         self._core.reporter.stop()
         self._core.reporter.join(deadline)
         self._deliverer.close()
+        try:
+            self._core.power.ended()
+        except BookhopperError as error:
+            log.warning("the next start will take this stop for a power cut: %s", error)
         self._resolver.close()
         self._collector.close()
         self._lists.close()

@@ -409,6 +409,16 @@ def test_parts_that_no_job_goes_on_with_are_cleared(bench: Bench) -> None:
     assert bench.left() == [f"{going_on.id}.part"]
 
 
+def test_no_part_is_trusted_after_a_power_cut(bench: Bench) -> None:
+    job = bench.job(*bench.offer(rest(EPUB, ETag='"tag"')))
+    (bench.parts / f"{job.id}.part").write_bytes(bytes(100))  # as long as it was, but never written
+    assert bench.acquire.distrust_parts() == 1
+    url = job.candidates[0].urls[0]
+    bench.acquire(replace(job, resume=Resume(url, '"tag"', len(EPUB), 100)), Ticket(job.id))
+    assert [asked.range for asked in bench.server.asked] == [None]
+    assert bench.queue.states() == {"done": 1}
+
+
 def test_what_is_settled_leaves_no_part_and_what_is_paused_keeps_its_own(bench: Bench) -> None:
     paused, cancelled, again = (
         bench.job(*bench.offer(whole(EPUB)), wish=want(title)) for title in ("One", "Two", "Three")

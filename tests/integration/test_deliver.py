@@ -436,6 +436,20 @@ def test_what_is_gone_within_two_hours_was_renamed(bench: Bench) -> None:
     assert bench.queue.job(job.id).state is State.DONE
 
 
+@pytest.mark.parametrize("eaten", [True, False])
+def test_what_a_power_cut_leaves_open_is_said_and_stays_said(bench: Bench, eaten: bool) -> None:
+    job = bench.queue.downloading(want())
+    line = bench.place_only(job)
+    if eaten:
+        (bench.ingest / line.staged).unlink()
+    bench.restart()
+    assert bench.deliverer.doubt_placed() == 1
+    assert bench.deliverer.finish_placed() == 1
+    assert bench.queue.job(job.id).state is State.DONE
+    assert "the machine went down while this book was handed over" in bench.queue.job(job.id).error
+    assert bench.deliverer.doubt_placed() == 0
+
+
 def test_an_old_placed_book_whose_file_is_there_gets_its_name(bench: Bench) -> None:
     job = bench.queue.downloading(want())
     bench.place_only(job)

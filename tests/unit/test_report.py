@@ -97,6 +97,10 @@ def test_delivered_line_names_its_file() -> None:
     assert "Everything on this list is settled" in text((line(), job(State.DONE)))
 
 
+def test_what_was_said_of_a_delivered_line_stands_there() -> None:
+    assert "look twice" in text((line(), job(State.DONE, error="look twice")))
+
+
 def test_ambiguous_line_offers_lines_to_drop_back() -> None:
     report = text((line(), job(State.AMBIGUOUS, error="two books fit as well", candidates=(EMMA,))))
     assert "two books fit as well" in report

@@ -71,4 +71,7 @@ def _outcome(download: show.Item) -> tuple[Text, str, str]:
         return show.paragraph(download["error"] or ""), "", ""
     seconds = delivery["seconds"]
     mean = delivery["size"] / seconds if seconds else None
-    return show.line(delivery["name"]), show.size(delivery["size"]), show.speed(mean)
+    name = show.line(delivery["name"])
+    if download["error"]:
+        name = Text("\n").join([name, show.paragraph(download["error"])])
+    return name, show.size(delivery["size"]), show.speed(mean)

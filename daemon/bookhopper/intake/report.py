@@ -175,7 +175,7 @@ def _fate(job: Job, names: Mapping[int, str]) -> Iterator[str]:
         book = next((candidate for candidate in job.candidates if not candidate.fault), None)
         unsure = "" if book is None or book.language or job.want.pick else "  (its language is not known)"
         yield f"{_INDENT}-> {plain(names[job.id])}{unsure}"
-    if job.error and job.state is not State.DONE:
+    if job.error:
         yield from _wrapped(job.error)
     if job.not_before is not None and job.state in _AGAIN:
         yield f"{_INDENT}{_AGAIN[job.state]} {moment(job.not_before)}"

@@ -157,8 +157,10 @@ def rename(transaction: Transaction, job: int, name: str) -> None:
 
 
 def complete(transaction: Transaction, job: int) -> Job:
-    """Close a ledger line, and add it to the totals."""
-    done = move(transaction, Move(job, State.PLACED, State.DONE))
+    """Close a ledger line, and add it to the totals; what was said of the PLACED job stays said."""
+    standing = _standing(transaction, job, State.PLACED)
+    (said,) = transaction.execute("SELECT error FROM jobs WHERE id = ?", (job,)).fetchone()
+    done = _move(transaction, Move(job, State.PLACED, State.DONE, said), standing)
     transaction.execute("UPDATE ledger SET done_at = ? WHERE job = ?", (transaction.now, job))
     transaction.execute(
         "UPDATE totals SET books = books + 1, bytes = bytes + line.size, "
