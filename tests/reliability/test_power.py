@@ -1,0 +1,175 @@
+"""The power fails at every step: what was not synced is gone, and still nothing is lost, or doubled unsaid.
+
+The folders lie on file systems of the test's own, shut down without a flush; see `power_disk`.  All of them
+are on one disk, or each is on its own, where no sync of one folder carries another one along.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import Daemon
+from tests.fakes.opds_server import FakeCatalogue
+from tests.reliability.conftest import Figures
+from tests.reliability.consumer import Consumer
+from tests.reliability.crash_steps import COPYING, DELIVERY, FETCHING, INTAKE, STEPS
+from tests.reliability.crash_sweep import Sweep, plan
+from tests.reliability.crash_wants import List, Wants, shelves
+from tests.reliability.power_disk import Disk, disk
+from tests.reliability.witness import Seen, witness
+from tests.waiting import until
+
+_FOLDERS = ("requests", "ingest", "state")
+_BOOT = "/proc/sys/kernel/random/boot_id"
+_DOUBT = "the machine went down while this book was handed over"
+
+
+class PowerSweep(Sweep):
+    """Loses the power whenever the daemon is killed; the consumer eats until then."""
+
+    def __init__(
+        self, disks: list[Disk], boot: Path, daemon: Daemon, wants: Wants, catalogue: FakeCatalogue
+    ) -> None:
+        self.returned = 0
+        """How many books the consumer's own deletion had not yet taken from the disk."""
+        self._disks = disks
+        self._boot = boot
+        self._opened = ExitStack()
+        daemon.under = _booted_as(boot)
+        super().__init__(daemon, wants, catalogue, Consumer(daemon.ingest, wants.is_whole))
+        self._begin()
+
+    def _begin(self) -> None:
+        self._boot.write_text(f"{uuid.uuid4()}\n", encoding="ascii")
+        for name in books_in(self.daemon):
+            if name in self.consumer.names:  # its name was on the disk, and that it was eaten was not
+                (self.daemon.ingest / name).unlink()
+                self.returned += 1
+            else:
+                self.consumer.saw(Seen("moved_to", name))
+        self._opened.enter_context(witness(self.daemon.ingest, self.consumer.saw))
+
+    def drop(self, wanted: List) -> None:
+        """Drop a list that is on the disk from the beginning, so that every line has to be answered."""
+        hidden = self.daemon.requests / f".{wanted.name}.tmp"
+        hidden.write_text(wanted.text, encoding="utf-8")
+        hidden.rename(self.daemon.requests / wanted.name)
+        for path in (self.daemon.requests / wanted.name, self.daemon.requests):
+            sync(path)
+
+    def killed(self) -> None:
+        super().killed()
+        self.cut()
+
+    def cut(self) -> None:
+        """Lose the power, and start the machine again."""
+        self._opened.close()
+        for each in self._disks:
+            each.lose_power()
+        for each in self._disks:
+            each.renew()
+        self._begin()
+
+    def close(self) -> None:
+        self._opened.close()
+
+
+def _booted_as(boot: Path) -> tuple[str, ...]:
+    """Run a program so that it finds the machine booted when this file says."""
+    other = f"mount --bind '{boot}' {_BOOT} && exec \"$@\""
+    return ("unshare", "--mount", "--propagation", "slave", "sh", "-c", other, "sh")
+
+
+def sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    os.fsync(handle)
+    os.close(handle)
+
+
+@contextmanager
+def powered(folder: Path, disks: int, most: int, workers: int = 3) -> Iterator[PowerSweep]:
+    """Make a daemon whose folders lie on one disk, or each on its own."""
+    home = folder / "home"
+    home.mkdir()
+    with ExitStack() as opened:
+        made = [opened.enter_context(disk(folder / f"disk-{number}")) for number in range(disks)]
+        for number, name in enumerate(_FOLDERS):
+            place = made[number % disks].path / name
+            place.mkdir()
+            (home / name).symlink_to(place)
+            sync(place.parent)
+        wants = Wants(folder, most)
+        served, catalogue = opened.enter_context(shelves(wants))
+        settings = {
+            "sources": wants.sources(served, catalogue),
+            "formats": ["epub", "pdf"],
+            "download": {"workers": workers, "keep_free": 0},
+        }
+        daemon = Daemon(home, settings)
+        sweep = PowerSweep(made, folder / "boot", daemon, wants, catalogue)
+        opened.callback(sweep.close)
+        opened.callback(daemon.close)
+        yield sweep
+
+
+@pytest.mark.timeout(24 * 3600)
+@pytest.mark.parametrize("disks", [1, 3], ids=["one disk", "a disk for each folder"])
+def test_a_power_cut_at_any_step_loses_nothing(
+    disks: int, tmp_path: Path, pytestconfig: pytest.Config, figures: Figures
+) -> None:
+    steps = (*INTAKE, *FETCHING, *(COPYING if disks > 1 else ()), *DELIVERY)
+    cuts = pytestconfig.getoption("--kills", 40) // 2
+    with powered(tmp_path, disks, 8 * (cuts + 60)) as sweep:
+        sweep.index()
+        for step in plan(steps, cuts):
+            if step is None:
+                sweep.kill_at_random()
+            else:
+                sweep.kill_at(step)
+        sweep.settle()
+        until(lambda: not books_in(sweep.daemon), lambda: f"ingest is empty: {books_in(sweep.daemon)}")
+        measured = sweep.figures()
+        doubled = sweep.consumer.eaten - sweep.wants.expected
+        said = sum(sweep.daemon.report(each.name).count(_DOUBT) for each in sweep.wants.lists)
+        figures(
+            f"power cuts, {disks} disks",
+            {**measured, "of which is said that they may be": said, "back, though eaten": sweep.returned},
+        )
+        assert sweep.consumer.partial == []
+        assert sweep.consumer.foreign == []
+        assert sweep.wants.expected - sweep.consumer.eaten == {}
+        assert sweep.unsettled() == []
+        assert doubled.total() <= said
+
+
+def test_a_book_that_was_eaten_before_its_rename_was_on_the_disk_comes_twice_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    with powered(tmp_path, disks=3, most=600, workers=1) as sweep:
+        sweep.index()
+        sweep.kill_at(STEPS["renamed, the folder not synced"])
+        (first,) = sweep.consumer.eaten
+        sweep.settle()
+        assert sweep.consumer.eaten - sweep.wants.expected == {first: 1}
+        assert sweep.wants.expected - sweep.consumer.eaten == {}
+        (wanted,) = sweep.wants.lists
+        (told,) = set(re.findall(rf"-> (.*)\n +{_DOUBT}", sweep.daemon.report(wanted.name)))
+        assert told == sweep.consumer.names[0] == sweep.consumer.names[1]
+        sweep.daemon.start()
+        (shown,) = [
+            item for item in sweep.daemon.get("/api/history")["items"] if item["delivery"] and item["error"]
+        ]
+        assert shown["delivery"]["name"] == told
+        assert shown["error"].startswith(_DOUBT)
+        assert sweep.daemon.stop() == 0
+
+
+def books_in(daemon: Daemon) -> list[str]:
+    return [name for name in daemon.delivered() if not name.endswith(".uploading")]
