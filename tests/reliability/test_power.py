@@ -37,6 +37,8 @@ class PowerSweep(Sweep):
     def __init__(
         self, disks: list[Disk], boot: Path, daemon: Daemon, wants: Wants, catalogue: FakeCatalogue
     ) -> None:
+        self.careless = False
+        """Whether lists are dropped as most programs do it, none of which syncs them."""
         self.returned = 0
         """How many books the consumer's own deletion had not yet taken from the disk."""
         self._disks = disks
@@ -58,6 +60,9 @@ class PowerSweep(Sweep):
 
     def drop(self, wanted: List) -> None:
         """Drop a list that is on the disk from the beginning, so that every line has to be answered."""
+        if self.careless:
+            super().drop(wanted)
+            return
         hidden = self.daemon.requests / f".{wanted.name}.tmp"
         hidden.write_text(wanted.text, encoding="utf-8")
         hidden.rename(self.daemon.requests / wanted.name)
@@ -169,6 +174,15 @@ def test_a_book_that_was_eaten_before_its_rename_was_on_the_disk_comes_twice_and
         assert shown["delivery"]["name"] == told
         assert shown["error"].startswith(_DOUBT)
         assert sweep.daemon.stop() == 0
+
+
+def test_a_list_that_was_taken_is_on_the_disk_though_nobody_had_put_it_there(tmp_path: Path) -> None:
+    with powered(tmp_path, disks=3, most=600) as sweep:
+        sweep.index()
+        sweep.careless = True
+        sweep.kill_at(STEPS["parsed, report reserved, not stored"])
+        sweep.settle()
+        assert sweep.consumer.eaten == sweep.wants.expected
 
 
 def books_in(daemon: Daemon) -> list[str]:

@@ -112,9 +112,14 @@ class RequestFolder:
         with self._open() as folder:
             os.rename(name, new, src_dir_fd=folder, dst_dir_fd=folder)
 
-    def sync(self) -> None:
-        """Put the folder's entries on the disk."""
+    def sync(self, name: str) -> None:
+        """Put a file and the folder's entries on the disk: whoever dropped the file may not have."""
         with self._open() as folder:
+            file = os.open(name, _READ_FLAGS, dir_fd=folder)
+            try:
+                _sync(file)
+            finally:
+                os.close(file)
             _sync(folder)
 
     def file_away(self, name: str, sub: str, wanted: str) -> str:
@@ -264,10 +269,10 @@ def _fill(folder: int, name: str, data: bytes) -> None:
         raise
 
 
-def _sync(folder: int) -> None:
-    """Put a folder's entries on the disk; some network file systems know no such thing."""
+def _sync(handle: int) -> None:
+    """Put a file, or a folder's entries, on the disk; some network file systems know no such thing."""
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     except OSError as fault:
         if fault.errno != errno.EINVAL:
             raise

@@ -117,7 +117,7 @@ class Taker:
                 private = names.private_name(name)
                 self._folder.rename(name, private)
                 at = private
-                self._folder.sync()
+                self._folder.sync(private)
             return self._take_private(at)
         except FileNotFoundError:
             return None  # somebody took it away, or the folder, which others look after

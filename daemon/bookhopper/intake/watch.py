@@ -238,7 +238,7 @@ class Watcher:
         private = names.private_name(name)  # another token: what is new in it is to be added
         try:
             self._folder.take_back(names.ACCEPTED, name, private)
-            self._folder.sync()
+            self._folder.sync(private)
         except OSError as fault:
             if self._signature(private) is None:
                 _log.debug("%s cannot be taken again yet: %s", names.display(name), fault.strerror)
