@@ -104,6 +104,7 @@ def test_authors_and_series_of_a_folder(tmp_path: Path) -> None:
     assert len(source.works(author("Trollope, Anthony"), 9, Ticket(1))) == 6
     assert titles(source.works(author("Jane Austen"), 9, Ticket(1))) == ["Emma"]
     assert not source.works(Collection("series", "Palliser"), 9, Ticket(1))
+    assert source.works(Collection("series", "Barcester"), 9, Ticket(1))  # so that its name can be offered
     assert not source.holds(Collection("feed", "http://127.0.0.1/"))
 
 

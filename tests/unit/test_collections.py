@@ -222,6 +222,34 @@ def test_a_series_in_its_order() -> None:
     assert searched.asked[0].readings[0].title == "Chronicles of Barsetshire"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Barsetshire",
+        "the Barsetshire novels",
+        "The Barsetshire Series",
+        "Barsetshire Chronicles",
+        "The Chronicle of Barsetshire",
+        "chronicles of the barsetshires",
+    ],
+)
+def test_a_series_by_what_else_it_is_called(name: str) -> None:
+    source = Shelf(book("The Warden", "Anthony Trollope", series="Chronicles of Barsetshire"))
+    assert titles(found(f"series: {name}", source)) == ["The Warden"]
+
+
+@pytest.mark.parametrize("asked", ["Barchester — Anthony Trollope", "Chronicles of Barset", "Barsetshir"])
+def test_the_nearest_names_of_series_are_offered(asked: str) -> None:
+    source = Shelf(
+        book("The Warden", "Anthony Trollope", series="Chronicles of Barsetshire"),
+        book("Emma", series="Novels of Manners"),
+    )
+    books = found(f"series: {asked}", source)
+    assert (books.wants, books.unclear) == ((), True)
+    assert books.reason.endswith("; did you mean Chronicles of Barsetshire?")
+    assert found("series: Foundation", source).reason == "no source has the series Foundation"
+
+
 def test_the_places_in_a_series_are_its_order() -> None:
     places = {"Towers": 2.0, "Thorne": 3.0, "Warden": 1.0, "Essays": None, "Between": 1.5}
     source = Shelf(*(book(name, series="Barset", position=place) for name, place in places.items()))
@@ -255,6 +283,22 @@ def test_nothing_found() -> None:
     books = found("works of: Jane Austen", Lister())
     assert books == Books((), "no source has works of Jane Austen")
     assert "no source is configured" in found("works of: Jane Austen").reason
+
+
+@pytest.mark.parametrize(
+    ("only", "told"),
+    [
+        ({"language": "fr"}, "in fr"),
+        ({"format": "mobi"}, "as mobi"),
+        ({"language": "fr", "format": "mobi"}, "in fr"),
+    ],
+)
+def test_books_that_are_there_in_another_language_or_format_only_are_told(
+    only: dict[str, str], told: str
+) -> None:
+    source = Shelf(book("Emma", series="Manners", **only), book("Ivanhoe", "Walter Scott"))
+    for asked in ("works of: Jane Austen", "series: Manners"):
+        assert found(asked, source).reason.endswith(f" that is taken: found only {told}")
 
 
 def test_a_silent_source_is_named() -> None:

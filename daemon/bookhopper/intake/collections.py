@@ -51,7 +51,7 @@ def works_of(author: str) -> Collection:
 def whole_series(title: str) -> Collection:
     """Name all the books of a series; raises WantError."""
     if not _WORD.search(title):
-        raise WantError("which series? Write it like `series: Barchester Chronicles — Anthony Trollope`")
+        raise WantError("which series? Write it like `series: Chronicles of Barsetshire — Anthony Trollope`")
     return Collection("series", title)
 
 

@@ -6,11 +6,12 @@ What is by somebody else, or about the author, is left out; editions of one work
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
+from textwrap import shorten
 
 from bookhopper.errors import PermanentError
 from bookhopper.model import MOST_BOOKS, Candidate, Collection, Pick, Reading, Want
@@ -19,7 +20,7 @@ from bookhopper.search.decide import Preferences
 from bookhopper.search.language import language_tag, same_language
 from bookhopper.search.normalise import fold
 from bookhopper.search.person import authorship, person, same_person
-from bookhopper.search.series import series_words
+from bookhopper.search.series import is_near, series_words
 from bookhopper.search.similarity import Words, similarity
 from bookhopper.search.sources.base import Collections, Query, Source
 from bookhopper.search.title import title
@@ -41,6 +42,8 @@ _PERHAPS = 0.85
 _SAME_AUTHORS = 0.7
 _SAME_SUBTITLE = 0.6
 _MOST_NAMES = 5
+_MOST_SERIES = 3
+_SHOWN_NAME = 80
 _MOST_AUTHORS = 4
 """With more than these a book is an anthology, and nobody's work."""
 
@@ -107,7 +110,11 @@ class Collector:
         if not answers.values:
             raise _held(answers.faults, collection)
         refuse_busy(answers.faults)
-        found = [book for some in answers.values for book in some if self._is_wanted(want, book)]
+        offered = [book for some in answers.values for book in some]
+        found = [book for book in offered if self._is_wanted(want, book)]
+        if not any(_is_of_series(want, book) for book in offered) and (near := _near_series(want, offered)):
+            named = f"no source has the series {collection.value}; did you mean {_or(near)}?"
+            return Books((), named, unclear=True, silent=tuple(fault.source for fault in answers.faults))
         if collection.kind == "author":
             found, names = _by_author(collection.value, found)
             if len(names) > 1:
@@ -121,6 +128,8 @@ class Collector:
         wants = tuple(_want_for(want, book) for book in books[: collection.limit])
         whole = not silent and all(len(some) < most for some in answers.values)
         reason = _reason(collection, len(books), whole=whole)
+        if not books and (others := self._only_otherwise(want, collection, offered)):
+            reason += f" that is taken: found only {others}"
         if silent:
             reason += f"; it did not answer: {', '.join(silent)}"
         return Books(wants, reason, silent=silent)
@@ -152,16 +161,31 @@ class Collector:
 
     def _is_wanted(self, want: Want, book: Candidate) -> bool:
         """Tell whether a book can be had, in a language and a format that is taken, and is of the series."""
-        if book.fault:
-            return False
-        formats, languages = self._preferences.formats_for(want), self._preferences.languages_for(want)
-        if formats and book.format not in formats:
-            return False
-        if languages and book.language and not any(same_language(tag, book.language) for tag in languages):
-            return False
-        if want.series and series_words(book.series) != series_words(want.series):
-            return False
-        return not want.series or not want.authors or authorship(want.authors, book.authors) >= _PERHAPS
+        return (
+            _is_of_series(want, book) and self._is_in_language(want, book) and self._is_in_format(want, book)
+        )
+
+    def _is_in_language(self, want: Want, book: Candidate) -> bool:
+        languages = self._preferences.languages_for(want)
+        return not (languages and book.language) or any(
+            same_language(tag, book.language) for tag in languages
+        )
+
+    def _is_in_format(self, want: Want, book: Candidate) -> bool:
+        formats = self._preferences.formats_for(want)
+        return not formats or book.format in formats
+
+    def _only_otherwise(self, want: Want, collection: Collection, offered: Sequence[Candidate]) -> str:
+        """Say in which languages, or else formats, a collection's books are there, of which none is taken."""
+        books = [book for book in offered if _is_of_series(want, book)]
+        if collection.kind == "author":
+            books, names = _by_author(collection.value, books)
+            books = books if len(names) == 1 else []
+        strange = {book.language for book in books if not self._is_in_language(want, book)}
+        if strange:
+            return f"in {', '.join(sorted(strange))}"
+        formats = {book.format for book in books if book.format and not self._is_in_format(want, book)}
+        return f"as {', '.join(sorted(formats))}" if formats else ""
 
     def _once_each(self, want: Want, found: Iterable[Candidate]) -> list[Candidate]:
         """Give of each work the edition to be preferred, in the order in which the works were found.
@@ -211,6 +235,35 @@ def _by_author(wanted: str, found: Sequence[Candidate]) -> tuple[list[Candidate]
         if all(max(_agreement(name, other), _agreement(other, name)) < _PERHAPS for other in persons):
             persons.append(name)
     return [book for book in found if not own.isdisjoint(book.authors) and _is_a_work(book)], persons
+
+
+def _is_of_series(want: Want, book: Candidate) -> bool:
+    """Tell whether a book can be had and is of the series that is wanted, if one is."""
+    if book.fault or (want.series and series_words(book.series) != series_words(want.series)):
+        return False
+    return not want.series or not want.authors or authorship(want.authors, book.authors) >= _PERHAPS
+
+
+def _near_series(want: Want, offered: Sequence[Candidate]) -> list[str]:
+    """Give the names of the series that may be meant: near ones, or the author's own; the likeliest first."""
+    if not want.series:
+        return []
+    by_words: dict[Words, str] = {}
+    times: Counter[Words] = Counter()
+    for book in offered:
+        name, author = series_words(book.series), want.authors
+        by_author = bool(author) and authorship(author, book.authors) >= _PERHAPS
+        if name and (by_author or (not author and is_near(want.series, book.series))):
+            by_words.setdefault(name, book.series)
+            times[name] += 1
+    wanted = series_words(want.series)
+    likely = sorted(times, key=lambda name: (-similarity(wanted, name), -times[name], name))
+    return [by_words[name] for name in likely[:_MOST_SERIES]]
+
+
+def _or(names: Sequence[str]) -> str:
+    """Write names as alternatives; what a catalogue calls its series may be of any length."""
+    return " or ".join(shorten(name, _SHOWN_NAME, placeholder="…") for name in names)
 
 
 def _is_a_work(book: Candidate) -> bool:
@@ -278,8 +331,8 @@ def _reason(collection: Collection, books: int, *, whole: bool) -> str:
         return f"no source has {named} {collection.value}"
     if books > collection.limit:
         higher = "" if collection.limit >= MOST_BOOKS else "; a higher `limit:` takes more"
-        first = f"{collection.limit} of {counted(books, 'book')}" if whole else counted(collection.limit, "book")
-        return f"the first {first}{higher}"
+        of_all = f"{collection.limit} of {books:,} books"
+        return f"the first {of_all if whole else counted(collection.limit, 'book')}{higher}"
     return counted(books, "book")
 
 

@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
+from bookhopper.search.similarity import similarity, telling_words
 from bookhopper.search.title import title
 
-_KINDS = frozenset(("series", "novels", "books", "chronicles", "saga", "trilogy", "cycle", "sequence"))
-"""What some write behind the name of a series and others do not."""
+KINDS = frozenset((
+    "series", "novels", "novel", "books", "book", "chronicles", "chronicle", "saga", "trilogy", "tetralogy",
+    "quartet", "quintet", "cycle", "sequence",
+))  # fmt: skip
+"""What some write behind the name of a series, or as `Chronicles of X` before it, and others do not."""
+
+_ARTICLES = frozenset(("the", "a", "an"))
+_NEAR = 0.5
+"""How well two names must agree for one to be worth asking whether it is meant."""
+
+_BEGINNING = 4
+"""From how many letters on a word may be the beginning of another, or the same."""
 
 
 def series_words(name: str) -> tuple[str, ...]:
-    """Give the telling words: the same for `The Barchester Chronicles` and `Barchester`."""
+    """Give the telling words: the same for `The Barset Chronicles`, `Chronicles of Barset` and `Barsets`."""
     words = title(name).full if name else ()
-    while len(words) > 1 and words[-1] in _KINDS:
+    while len(words) > 1 and words[-1] in KINDS:
         words = words[:-1]
-    return words
+    if len(words) > 2 and words[0] in KINDS and words[1] == "of":
+        words = words[2:]
+    while len(words) > 1 and words[0] in _ARTICLES:
+        words = words[1:]
+    return tuple(_singular(word) for word in words)
+
+
+def is_near(wanted: str, offered: str) -> bool:
+    """Tell whether one name of a series may be a slip of the pen for another, or a part of it."""
+    mine, theirs = series_words(wanted), series_words(offered)
+    if not (mine and theirs):
+        return False
+    begins = any(
+        one.startswith(other) or other.startswith(one)
+        for one in telling_words(mine)
+        for other in telling_words(theirs)
+        if min(len(one), len(other)) >= _BEGINNING
+    )
+    return begins or similarity(mine, theirs) >= _NEAR
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 4 and word.endswith("s") and not word.endswith("ss") else word

@@ -137,6 +137,7 @@ def test_a_series_is_found_by_its_name_which_no_title_has(
         ("The Warden", 1.0),
     }
     assert source.search(query("Chronicles"), Ticket(1)) == ()
+    assert len(source.search(query("Barsetshire"), Ticket(1))) == 2
 
 
 def test_phrases_go_from_narrow_to_wide() -> None:

@@ -13,7 +13,7 @@ from bookhopper.errors import HeldError
 from bookhopper.model import Candidate, Collection
 from bookhopper.search.language import language_tag
 from bookhopper.search.person import authorship
-from bookhopper.search.series import series_words
+from bookhopper.search.series import is_near, series_words
 from bookhopper.search.sources.base import Health, Query
 from bookhopper.search.sources.locks import acquired
 from bookhopper.search.sources.shelf import EXTENSIONS, Book, Shelf, scan
@@ -56,9 +56,10 @@ class FolderSource:
         return collection.kind != "feed"
 
     def works(self, collection: Collection, limit: int, ticket: Ticket) -> Sequence[Candidate]:
-        """List the books of an author or a series by what their metadata say."""
+        """List the books of an author or a series by what their metadata say, and of series of near names."""
         books = [book for book in self._current(ticket).books.values() if _is_of(collection, book)]
-        books.sort(key=_place)
+        wanted = series_words(collection.value)
+        books.sort(key=lambda book: (series_words(book.metadata.series) != wanted, _place(book)))
         return tuple(offer for book in books[:limit] for offer in self._offers(book, ()))
 
     def lookup(self, key: str, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:
@@ -133,10 +134,10 @@ class FolderSource:
 
 
 def _is_of(collection: Collection, book: Book) -> bool:
-    """Tell whether a book belongs to an author or a series."""
+    """Tell whether a book belongs to an author, or to a series of this name or nearly so."""
     if collection.kind == "author":
         return authorship((collection.value,), book.metadata.authors) >= _NEAR
-    return bool(book.metadata.series) and series_words(book.metadata.series) == series_words(collection.value)
+    return is_near(collection.value, book.metadata.series)
 
 
 def _place(book: Book) -> tuple[float, str]:

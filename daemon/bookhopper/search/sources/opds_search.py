@@ -10,6 +10,7 @@ from bookhopper.errors import PermanentError, TransientError
 from bookhopper.model import FORMATS as BOOK_FORMATS
 from bookhopper.net.faults import AnswerError
 from bookhopper.search.language import language_tag, same_language
+from bookhopper.search.series import KINDS
 from bookhopper.search.sources.base import Query
 from bookhopper.search.sources.opds_catalogue import Catalogue
 from bookhopper.search.sources.opds_model import Entry, Feed, Link
@@ -166,4 +167,6 @@ def _surname(authors: Sequence[str]) -> str:
 
 def _shared(entry: Entry, wanted: frozenset[str]) -> int:
     words, series = book_words(entry.title, entry.authors, entry.isbns), book_words(entry.series)
-    return len(wanted & (words | series if series <= wanted else words))  # a series may be wanted as a whole
+    # a series may be wanted as a whole, by its name or by what is telling in it
+    as_whole = series <= wanted or (wanted <= series and not wanted <= KINDS)
+    return len(wanted & (words | series if as_whole else words))
