@@ -15,6 +15,7 @@ from bookhopper.checks import findings
 from bookhopper.config import load
 from tests.daemon import Daemon
 from tests.fakes.archive_server import FakeArchive, File, Item, Work, book, fake_archive, html
+from tests.waiting import until
 
 ISBN = "9780140447927"
 IDIOT = book("idiot00dost", "The Idiot", "Dostoyevsky, Fyodor, 1821-1881", formats="epub")
@@ -52,7 +53,7 @@ def test_an_isbn_alone_is_identified_found_and_delivered(daemon: Daemon, archive
     (delivered,) = daemon.ingest.iterdir()
     assert delivered.read_bytes() == IDIOT.files[0].content
     assert archive.asked(f"/isbn/{ISBN}.json")
-    assert "The Idiot" in daemon.report("list.txt")
+    until(lambda: "The Idiot" in daemon.report("list.txt"), lambda: daemon.report("list.txt"))
 
 
 @pytest.mark.parametrize("fault", [{"md5": "0" * 32}, {"lost": True}], ids=["md5", "lost"])

@@ -491,12 +491,25 @@ DEVILS = Directory(titles=("Бесы", "The Possessed", "Les Possédés"))
 
 def test_a_work_is_found_under_another_title() -> None:
     found = identified(DEMONS, DEVILS, book("1", "Swamp Demons", "C. A. Butz"), POSSESSED)
-    assert (keys(found.chosen), found.reason) == (["8117"], "the same work as Demons")
+    assert (found.decision, keys(found.near)[:1]) == (Decision.AMBIGUOUS, ["8117"])
+    assert found.reason == "perhaps the same work as Demons"
 
 
 def test_a_work_that_is_there_in_another_language_may_have_another_title_in_the_wanted_one() -> None:
     foreign = book("2", "Demons", "Fyodor Dostoyevsky", language="fr")
-    assert keys(identified(DEMONS, DEVILS, foreign, POSSESSED).chosen) == ["8117"]
+    found = identified(DEMONS, DEVILS, foreign, POSSESSED)
+    assert (found.decision, keys(found.near)[:1]) == (Decision.AMBIGUOUS, ["8117"])
+
+
+def test_another_title_is_looked_for_also_where_the_want_names_an_isbn() -> None:
+    row = replace(DEMONS, isbn="9780679734512")
+    assert identified(row, DEVILS, POSSESSED).decision is Decision.AMBIGUOUS
+
+
+def test_what_a_work_is_also_called_is_never_taken_unattended() -> None:
+    poems = book("5", "Poems", "Sylvia Plath")
+    found = identified(Want("Ariel", ("Sylvia Plath",)), Directory(titles=("Poems",)), poems)
+    assert (found.decision, found.chosen) == (Decision.AMBIGUOUS, ())
 
 
 @pytest.mark.parametrize("asked", ["Demons (abridged)", "Demons, Volume 2", "Demons: A Study Guide"])

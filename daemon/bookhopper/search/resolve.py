@@ -74,16 +74,17 @@ class Resolver:
         if want.pick is not None:
             return self._resolve_pick(want, want.pick, ticket)
         resolution, faults = self._look(want, ticket)
+        named = want
         if want.isbn and resolution.decision is Decision.MISSING:
             identified, unasked = self._identified(want, ticket)
             if identified is not None:
                 resolution, faults = self._look(identified, ticket)
-                resolution = _with_name(resolution, want, identified)
+                resolution, named = _with_name(resolution, want, identified), identified
             elif not want.title:
                 resolution = replace(resolution, reason="no source knows this ISBN: add the title")
             faults = [*faults, *unasked]
-        elif self._has_nothing_like(want, resolution):
-            resolution, unasked = self._under_another_title(want, resolution, ticket)
+        if self._has_nothing_like(named, resolution):
+            resolution, unasked = self._under_another_title(named, resolution, ticket)
             faults = [*faults, *unasked]
         if not faults and resolution.decision is Decision.MISSING:
             resolution = self._in_other_formats(want, resolution, ticket)
@@ -192,7 +193,8 @@ class Resolver:
     ) -> tuple[Resolution, Sequence[Fault]]:
         """Look for a work by what else it is called: `Demons` is also `The Possessed`.
 
-        Only a book that may be taken counts; otherwise what was found by the want's own title stands.
+        What is found so is offered and never taken: what catalogues call a work by includes `Poems`, `Works`
+        and the books that it was once bound with.  Where nothing fits, what was found by its own title stands.
         """
         asked = Reading(want.title, want.authors)
         answers = ask_all(
@@ -206,7 +208,8 @@ class Resolver:
         named = replace(want, title=first, readings=tuple(Reading(name, want.authors) for name in others))
         found, faults = self._look(named, ticket)
         if found.decision is Decision.ACCEPT:
-            return replace(found, reason=f"the same work as {want.title}"), ()
+            reason = f"perhaps the same work as {want.title}"
+            return Resolution(Decision.AMBIGUOUS, (), found.near, reason), ()
         return resolution, faults
 
     def _in_other_formats(self, want: Want, resolution: Resolution, ticket: Ticket) -> Resolution:
