@@ -20,14 +20,21 @@ class Consumer:
         """How often each sha256 came."""
         self.names: list[str] = []
         """The names in the order in which they were eaten."""
+        self.digest_of: dict[str, str] = {}
+        """The sha256 that came under each name."""
         self.partial: list[str] = []
         """What had a name to be taken and was no whole book, or came in another way than by a rename."""
         self.foreign: list[str] = []
         self.staged = 0
         self.trigger: Callable[[Seen], None] = lambda _: None
         """Called with each event before anything is eaten."""
-        self._rules = IngestConsumer(folder)
+        self._folder = folder
         self._is_whole = is_whole
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what it noticed lately, as it does when its machine starts again."""
+        self._rules = IngestConsumer(self._folder)
 
     def saw(self, seen: Seen) -> None:
         self.trigger(seen)
@@ -45,12 +52,15 @@ class Consumer:
 
     def _eat(self, kind: str, name: str) -> None:
         self._rules.notice(kind, self._rules.folder / name)
+        if not self._rules.eaten:
+            return  # a repeat, by its rules, which then lies there
         eaten = self._rules.eaten.pop()  # a long sweep is not to keep every book
         digest = hashlib.sha256(eaten.content).hexdigest()
         if not self._is_whole(digest) or eaten.name != name or eaten.cut_to != name:
             self.partial.append(f"{name} was no whole book, or not as it was named")
         self.eaten[digest] += 1
         self.names.append(name)
+        self.digest_of[name] = digest
 
 
 @contextmanager
