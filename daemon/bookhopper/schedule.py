@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.interval import IntervalTrigger
+from apscheduler.triggers.base import BaseTrigger
 
 from bookhopper.errors import BookhopperError
 
@@ -27,6 +27,20 @@ class Chore:
     every: float
     run: Callable[[], object]
     delay: float | None = None
+
+
+class _Every(BaseTrigger):  # type: ignore[misc]  # apscheduler has no types
+    """An interval that is counted from now.
+
+    APScheduler's own counts from the last time, and lists each one that was missed: a clock that was set
+    forward by years would cost all memory.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._interval = timedelta(seconds=seconds)
+
+    def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
+        return now + self._interval
 
 
 class _Patient:
@@ -68,7 +82,7 @@ class Schedule:
             delay = chore.every if chore.delay is None else chore.delay
             self._scheduler.add_job(
                 _Patient(chore),
-                IntervalTrigger(seconds=max(1, round(chore.every)), timezone=UTC),
+                _Every(max(1.0, chore.every)),
                 id=chore.name,
                 next_run_time=datetime.now(UTC) + timedelta(seconds=delay),
             )

@@ -73,3 +73,9 @@ def test_a_stop_leaves_what_runs(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_stop_without_a_start() -> None:
     Schedule([], lambda _: None).stop()
+
+
+def test_a_clock_that_was_set_forward_by_years_costs_nothing() -> None:
+    schedule = Schedule([Chore("often", 1.0, lambda: None)], lambda _: None)
+    (job,) = schedule._scheduler.get_jobs()
+    assert len(job._get_run_times(datetime.now(UTC) + timedelta(days=20_000))) == 1
