@@ -75,7 +75,7 @@ class Search:
         """Look for a single book."""
         if owned := self._owned(job, ticket):
             return Move(job.id, job.state, State.OWNED, owned)
-        resolution = self._resolver.resolve(job.want, ticket)
+        resolution = _picked(job) or self._resolver.resolve(job.want, ticket)
         if resolution.decision is not Decision.ACCEPT:
             after = _GOES_TO[resolution.decision]
             soon = None if not resolution.silent else time.time() + _SOON_SECONDS
@@ -134,3 +134,12 @@ class Search:
         best = resolution.chosen[0]
         other = self._store.delivered(best.source, best.key, best.format)
         return None if other in {None, job.id} else f"the same book as job {other} brought"
+
+
+def _picked(job: Job) -> Resolution | None:
+    """Take what was picked of a job's own candidates: of some keys nobody else knows what they stand for."""
+    pick = job.want.pick
+    if pick is None or not job.candidates:
+        return None
+    chosen = tuple(each for each in job.candidates if (each.source, each.key) == (pick.source, pick.key))
+    return Resolution(Decision.ACCEPT, chosen, chosen, "picked by hand") if chosen else None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bookhopper.errors import TransientError
-from bookhopper.model import Candidate, Collection, Job, State, Want
+from bookhopper.model import Candidate, Collection, Job, Pick, State, Want
 from bookhopper.search.collections import Books, Collector
 from bookhopper.search.resolve import Decision, Resolution, Resolver
 from bookhopper.search.sources.base import Health, Query
@@ -235,3 +235,28 @@ def test_collections_leave_a_searcher_for_plain_wants(queue: Queue) -> None:
         may_end.set()
         pool.stop()
         assert pool.join(time.monotonic() + 20)
+
+
+def test_a_pick_of_what_the_report_offers_needs_no_source_to_know_its_key(queue: Queue) -> None:
+    other, opaque = candidate("7", "Tales"), candidate("~4ff9200310214841", "Tales of a Sea")
+    (number,) = queue.add(want("Tales"))
+    job = queue.store.claim(State.WANTED)
+    assert job is not None
+    queue.store.move(Move(number, State.SEARCHING, State.AMBIGUOUS, candidates=(other, opaque)))
+    queue.reopen()
+    queue.store.pick(number, Pick(opaque.source, opaque.key))
+    job = queue.store.claim(State.WANTED)
+    assert job is not None
+    nobody = Resolver([], accept=0.85, margin=0.05, languages=(), formats=("epub",))
+    move = Search(queue.store, nobody, NOTHING)(job, Ticket(number))
+    assert move == Move(number, State.SEARCHING, State.QUEUED, candidates=(opaque,), attempts=0)
+
+
+def test_a_pick_of_another_book_is_looked_up(queue: Queue) -> None:
+    (number,) = queue.add(want("Tales"))
+    job = queue.store.claim(State.WANTED)
+    assert job is not None
+    given_up = replace(BEST, fault="no good")
+    queue.store.move(Move(number, State.SEARCHING, State.AMBIGUOUS, candidates=(given_up, NEXT)))
+    for pick in (Pick("shelf", "elsewhere"), Pick(BEST.source, BEST.key)):
+        assert queue.store.pick(number, pick).candidates == ()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bookhopper.model import RUNNING_OF, UNSETTLED, WAITING_OF, Change, Job, Pick, State
+from bookhopper.model import RUNNING_OF, UNSETTLED, WAITING_OF, Candidate, Change, Job, Pick, State
 from bookhopper.store import rows
 from bookhopper.store.base import PRIORITY_BOUND, UnfitError, UnknownJobError
 from bookhopper.store.listing import HEAP
@@ -120,7 +120,8 @@ def retry(transaction: Transaction, number: int) -> Job:
         return _write(transaction, job, "tried again now", not_before=None)
     if job.state not in _RETRIED:
         raise _unfit(job, "there is nothing to try again")
-    return _write(transaction, job, "tried again", **_ANEW, looks=0, paused=False)
+    anew = _ANEW | {"candidates": _picked(job, job.want.pick)}
+    return _write(transaction, job, "tried again", **anew, looks=0, paused=False)
 
 
 def pick(transaction: Transaction, number: int, picked: Pick, *, priority: int | None = None) -> Job:
@@ -132,7 +133,16 @@ def pick(transaction: Transaction, number: int, picked: Pick, *, priority: int |
         raise UnfitError(f"job {number} asks for a collection: there is no one book to pick for it")
     want = replace(job.want, pick=Pick(picked.source, picked.key))
     urgency = job.priority if priority is None else min(job.priority, priority)
-    return _write(transaction, job, "a book was picked", **_ANEW, want=want, priority=urgency)
+    anew = _ANEW | {"candidates": _picked(job, want.pick)}
+    return _write(transaction, job, "a book was picked", **anew, want=want, priority=urgency)
+
+
+def _picked(job: Job, picked: Pick | None) -> tuple[Candidate, ...]:
+    """Give those of a job's candidates that were picked: they say where the book is, as a key may not."""
+    if picked is None:
+        return ()
+    book = picked.source, picked.key
+    return tuple(each for each in job.candidates if (each.source, each.key) == book and not each.fault)
 
 
 def prioritise(transaction: Transaction, priorities: Mapping[int, int]) -> int:

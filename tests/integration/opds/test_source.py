@@ -303,7 +303,16 @@ class TestSecrets:
             ("http://h/opds", "http://h//x/1", None),
             ("http://h/opds", "http://h/opds/%2e%2e/1", None),
             ("http://h/opds", "http://bob:pw@cdn/1", None),
-            ("http://h/opds", "https://h/opds/1", None),
+            ("http://h/opds", "https://h/opds/1", "https://h/opds/1"),
+            ("http://h/opds", f"https://cdn/{KEY}/1", None),
+            ("http://h/", "http://h/book?id=203", "/book?id=203"),
+            ("http://h/opds", "http://h/opds/get?Book=a%20b&fmt=epub", "./get?Book=a%20b&fmt=epub"),
+            ("http://h/opds", "http://h/get.php?n=7&x=12", "/get.php?n=7&x=12"),
+            ("http://h/opds", "http://h/get?id=1&k=hunter2", None),
+            ("http://h/opds", "http://h/get?id=1&pin=1234", None),
+            ("http://h/opds", "http://h/get?id=1&expires=99999999999999", None),
+            ("http://h/opds", f"http://h/get?id={KEY}", None),
+            ("http://h/opds", "http://h/get?SECRET", None),
             (f"http://h/opds/{KEY}", f"http://h/get/{KEY}/1", None),
         ],
     )
@@ -342,6 +351,21 @@ class TestSecrets:
         assert "bob" not in repr(found)
         assert source.lookup(found[0].key, (), Ticket(1)) == found
         assert make().lookup(found[0].key, (), Ticket(1)) == found
+
+    def test_an_opaque_key_of_an_older_report_still_leads_to_its_book(
+        self, catalogue: FakeCatalogue, make: Make
+    ) -> None:
+        href = '<link rel="http://opds-spec.org/acquisition" type="application/epub+zip" href="/get?id=7"/>'
+        page = f"<entry><id>7</id><title>Emma</title>{href}</entry>"
+        for path in ("/opds/search", "/opds/all"):
+            catalogue.answers[path] = lambda _: feed(page)
+        source = make()
+        found = source.search(query("Emma"), Ticket(1))
+        assert found[0].key == "/get?id=7"
+        older = Keys(catalogue.root).opaque(found[0].urls[0])
+        assert source.lookup(older, (), Ticket(1)) == found
+        catalogue.search = "none"
+        assert make().lookup(older, (), Ticket(1)) == found
 
     def test_an_address_that_a_person_wrote_gets_a_key(self, source: OpdsSource) -> None:
         (offer,) = source.lookup("/opds/files/2/Emma.epub?token=SECRET", (), Ticket(1))

@@ -94,7 +94,7 @@ class HtmlSource:
         """Find a book again, by memory or on the page that its key stands for."""
         ticket.check()
         with self._lock:
-            found = self._seen.get(key)
+            found = self._seen.get(self._keys.among(key, self._seen))
         if found is None:
             with self._refusals_held():
                 found = self._look_up(key, ticket)

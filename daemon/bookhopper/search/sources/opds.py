@@ -157,7 +157,7 @@ class OpdsSource:
         elif not is_opaque(key):
             return ()
         if not address or not self._catalogue.way(ticket).template:
-            books = (book for book in self._catalogue.walk(ticket) if self._offers.key(book) == key)
+            books = (book for book in self._catalogue.walk(ticket) if self._offers.stands_for(key, book))
             if (book := next(books, None)) is not None:
                 return self._offers.of(book)
         if not address:

@@ -31,6 +31,11 @@ class Offers:
         documents = (link for link in entry.links if link.is_document)
         return self._keys.key(next(documents, (*entry.acquisitions, *entry.refused)[0]).href)
 
+    def stands_for(self, key: str, entry: Entry) -> bool:
+        """Tell whether a key is that of a book, or was before keys showed as much as they do."""
+        own = self.key(entry)
+        return own == self._keys.among(key, (own,))
+
     def of(self, entry: Entry) -> tuple[Candidate, ...]:
         """Make one candidate of each format, the first file of it that the entry names, and remember them.
 
@@ -57,7 +62,7 @@ class Offers:
     def recall(self, key: str) -> tuple[Candidate, ...] | None:
         """Give what a key was last seen to stand for."""
         with self._lock:
-            return self._seen.get(key)
+            return self._seen.get(self._keys.among(key, self._seen))
 
     def _candidate(self, key: str, entry: Entry, kind: str, link: Link) -> Candidate:
         refused = f"offered only under {link.protection}, which bookhopper does not remove"
