@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -152,3 +153,21 @@ def test_a_page_has_the_deadline_that_an_answer_has(line: MakeLine) -> None:
     assert str(fault.error) == "it took too long"
     (fault,) = ask_all({line("endless", 60.0, pages=0.2): works}, Ticket(1)).faults
     assert str(fault.error) == "it took too long"
+
+
+def test_a_round_that_is_broken_off_says_nothing_of_who_was_asked(line: MakeLine) -> None:
+    reasons: list[Reason] = []
+
+    def hanging(own: Ticket, begun: Callable[[], object] = lambda: None) -> str:
+        try:
+            begun()
+            return hang(own)
+        except Interrupted as interruption:
+            reasons.append(interruption.reason)
+            raise
+
+    ticket = Ticket(1)
+    ask_all({line("a"): partial(hanging, begun=partial(ticket.interrupt, Reason.CANCEL))}, ticket)
+    until(lambda: reasons == [Reason.PREEMPT])
+    ask_all({line("b", 0.05): hanging}, Ticket(1))
+    until(lambda: reasons == [Reason.PREEMPT, Reason.CANCEL])

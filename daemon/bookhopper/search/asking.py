@@ -161,9 +161,9 @@ class _Question(Generic[Value]):
         page = 0.0 if slip.waits_in_line else now - max(self._begun, slip.turn_began)
         return min(line.deadline - page, line.pages - spent)
 
-    def give_up(self) -> None:
-        """Interrupt it; what it still says is not heard."""
-        self._slip.interrupt(Reason.CANCEL)
+    def give_up(self, reason: Reason) -> None:
+        """Interrupt it, as CANCEL where it took too long; what it still says is not heard."""
+        self._slip.interrupt(reason)
         if self._future is not None:
             self._future.cancel()
 
@@ -182,7 +182,7 @@ def ask_all(calls: Mapping[Line, Callable[[Ticket], Value]], ticket: Ticket) -> 
     with suppress(Interrupted), ticket.ended_by(lambda: ended.put(None)):
         _hear(waiting, ended)
     for question in waiting:
-        question.give_up()
+        question.give_up(Reason.PREEMPT)  # which is no fault of the source's
     heard = [question for question in questions if question not in waiting]
     late = HeldError("it took too long")
     faults = {question.line: question.fault for question in heard} | {
@@ -202,7 +202,7 @@ def _hear(waiting: set[_Question[Value]], ended: SimpleQueue[_Question[Value] | 
             question = ended.get(timeout=max(_LOOK_SECONDS, min(each.left() for each in open_still)))
         except Empty:
             for late in [each for each in open_still if each.left() <= 0]:
-                late.give_up()
+                late.give_up(Reason.CANCEL)
                 open_still.discard(late)
             continue
         if question is None:
