@@ -37,6 +37,9 @@ from bookhopper.setting_types import (
 )
 from bookhopper.source_settings import GutenbergSettings, Origin, SourceSettings
 
+LISTS_PAUSE_SECONDS = 300.0
+"""How long at least a list at an address is left alone between two looks; one's own machine minds less."""
+
 CONSUMERS_REPEAT_SECONDS = 120.0
 """Within which Calibre-Web-Automated drops the same path, size and mtime as one that it has seen."""
 
@@ -110,6 +113,21 @@ class ListSettings(Section):
         if "@" in urlsplit(web_address(url)).netloc:
             raise ValueError("an address with a sign-in in it cannot be used here")
         return url
+
+    @field_validator("every")
+    @classmethod
+    def _not_too_often(cls, seconds: float, told: ValidationInfo) -> float:
+        host = urlsplit(told.data.get("url", "")).hostname or ""
+        if seconds < LISTS_PAUSE_SECONDS and not _is_this_machine(host):
+            raise ValueError("a guest does not ask that often: write 5m or more")
+        return seconds
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class MatchSettings(Section):

@@ -135,6 +135,10 @@ class OpdsSettings(_SourceSection):
     def _one_password(self) -> Self:
         if self.password.get_secret_value() and self.password_file is not None:
             raise ValueError("give password or password_file, not both")
+        if self.username and self.password_file is None and "password" not in self.model_fields_set:
+            raise ValueError(
+                "username needs a password: give password_file, or `password: ''` where it is empty"
+            )
         return self
 
     def secret(self) -> str:

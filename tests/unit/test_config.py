@@ -121,6 +121,17 @@ BAD: list[tuple[str, list[str]]] = [
         ],
     ),
     (
+        "lists: [{url: 'http://x/a', name: a, every: 299s}, {url: 'http://127.0.0.1/b', name: b, every: 1s}]",
+        ["1:38: lists.0.every: a guest does not ask that often: write 5m or more"],
+    ),
+    (
+        OPDS + ", username: bob}",
+        [
+            "2:5: sources.0: username needs a password: give password_file, or "
+            "`password: ''` where it is empty"
+        ],
+    ),
+    (
         OPDS + ", password_file: /nope}",
         ["2:42: password_file /nope cannot be read: No such file or directory"],
     ),

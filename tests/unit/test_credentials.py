@@ -16,6 +16,7 @@ from bookhopper.source_settings import FolderSettings, HtmlSettings, OpdsSetting
 from tests.fakes.library_site import LOGIN, PASSWORD, LibrarySite
 
 HOME = {"kind": "opds", "name": "home-1", "url": "http://127.0.0.1/opds", "username": "reader"}
+OPEN = {name: value for name, value in HOME.items() if name != "username"}
 PROXY = "http://reader:pr0xy@127.0.0.1:3128"
 
 
@@ -98,7 +99,7 @@ def test_settings_of_a_definition_may_be_credentials(
 
 def test_a_credential_that_is_nobody_s_is_told_of(tmp_path: Path, credentials: Path) -> None:
     (credentials / "hom.password").write_text("s3cret")
-    (warning,) = loaded(tmp_path, HOME).warnings
+    (warning,) = loaded(tmp_path, OPEN).warnings
     assert warning.startswith("the credential hom.password is no source's")
     assert "s3cret" not in warning
 
@@ -113,7 +114,7 @@ def test_what_has_no_secret_gets_none(tmp_path: Path, credentials: Path) -> None
 
 def test_where_no_credentials_are_there_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "gone"))
-    assert opds(loaded(tmp_path, HOME)).secret() == ""
+    assert opds(loaded(tmp_path, OPEN)).secret() == ""
     (tmp_path / "config.yaml").write_text("sources: 5")
     with pytest.raises(ConfigError, match="a list is expected here"):
         load(tmp_path / "config.yaml")
@@ -135,7 +136,7 @@ def test_a_file_of_no_use_is_a_fault_at_its_place(
     if content is not None:
         (tmp_path / "kept").write_bytes(content)
     with pytest.raises(ConfigError) as raised:
-        loaded(tmp_path, {**HOME, key: str(tmp_path / "kept")})
+        loaded(tmp_path, {**OPEN, key: str(tmp_path / "kept")})
     (fault,) = raised.value.faults
     assert words in fault
     assert f"{key} {tmp_path / 'kept'}" in fault
@@ -149,7 +150,7 @@ def test_two_ways_to_say_it_are_one_too_many(tmp_path: Path) -> None:
         ({"dns": ["9.9.9.9"]}, "a proxy looks the names up by itself"),
     ):
         with pytest.raises(ConfigError, match=words):
-            loaded(tmp_path, {**HOME, "proxy_file": str(tmp_path / "kept"), **more})
+            loaded(tmp_path, {**OPEN, "proxy_file": str(tmp_path / "kept"), **more})
 
 
 def test_a_password_that_cannot_be_read_again_stays_as_it_was() -> None:
