@@ -80,3 +80,21 @@ def test_only_so_many_origins_are_remembered() -> None:
             session.kept_cookies.set(f"http://h{number}.example", "a", "b")
         assert len(session.kept_cookies._jars) <= 1001
         assert sent(session, "http://library.example/x") == "session=s1"
+
+
+def test_only_so_many_cookies_of_an_origin_are_remembered() -> None:
+    """A server that gives another name each time would refuse the growing header in the end."""
+
+    async def gives(request: Request) -> Response:
+        answer = PlainTextResponse(request.headers.get("cookie", ""))
+        for number in range(40):
+            answer.set_cookie(f"{request.query_params['n']}-{number}", "x")
+        return answer
+
+    with serving(Starlette(routes=[Path("/", gives)])) as one, new_session(Route({"127.0.0.1"})) as session:
+        web = Web(session, Hosts(UNPACED))
+        said = [web.get(f"{one}/?n={n}", Ticket(1), max_bytes=9000).content.decode() for n in range(5)]
+    names = [pair.split("=")[0] for pair in said[-1].split("; ")]
+    assert len(names) == 50
+    assert "3-39" in names
+    assert "0-0" not in names

@@ -131,6 +131,7 @@ def test_another_origin_gets_none(site: tuple[Guarded, str], web: Web) -> None:
         ('digest realm="a, b", nonce="b", algorithm=sha-256, qop="auth-int, auth"', True),
         ('Basic realm="x", Digest realm="a", nonce="b", qop="auth"', True),
         ('Digest realm="a", nonce="b", Basic realm="x"', True),
+        ('Digest realm="c", nonce="d", algorithm=SHA-512-256, Digest realm="a", nonce="b"', True),
         ('Digest realm="a", nonce="b", qop="auth-int"', False),
         ('Digest realm="a", nonce="b", algorithm="MD2"', False),
         ('Digest realm="a"', False),
@@ -143,3 +144,10 @@ def test_what_can_be_answered(offered: str, known: bool) -> None:
     challenge = digest_challenge(offered)
     assert (challenge is not None) is known
     assert challenge is None or challenge["nonce"] == "b"
+    assert challenge is None or challenge.get("qop", "auth") == "auth"
+
+
+def test_a_realm_is_read_as_utf_8() -> None:
+    challenge = digest_challenge('Digest realm="Bücher", nonce="b"'.encode().decode("latin-1"))
+    assert challenge is not None
+    assert challenge["realm"] == "Bücher"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
-from http.cookiejar import DefaultCookiePolicy
+from http.cookiejar import Cookie, DefaultCookiePolicy
 
 import requests
 from requests.cookies import RequestsCookieJar, extract_cookies_to_jar, get_cookie_header
@@ -16,6 +16,8 @@ from requests.cookies import RequestsCookieJar, extract_cookies_to_jar, get_cook
 from bookhopper.net.addresses import host_and_port, host_name, origin
 
 _KEPT_ORIGINS = 1000
+_KEPT_COOKIES = 50
+"""Of each origin, the latest; a header of more would be refused by most servers."""
 
 
 class Cookies:
@@ -45,6 +47,9 @@ class Cookies:
             with self._lock:
                 jar = self._jar(origin(request.url or ""))
                 extract_cookies_to_jar(jar, request, response.raw)  # type: ignore[no-untyped-call]
+                old: list[Cookie] = list(jar)[:-_KEPT_COOKIES]
+                for cookie in old:
+                    jar.clear(cookie.domain, cookie.path, cookie.name)
 
     def put_on(self, request: requests.PreparedRequest) -> None:
         """Put into a request the cookies that are for where it goes."""

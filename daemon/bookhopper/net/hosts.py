@@ -28,7 +28,7 @@ RETRY_AFTER_MAX_SECONDS = 24 * 3600.0
 
 _PATIENCE_SECONDS = 5.0  # a hold that ends this soon is waited out rather than reported
 _BUSY_SECONDS = 10.0
-_OWED_SECONDS = 30.0
+_OWED_SECONDS = 12.0  # a little longer than the one who left is told to stay away
 _LATELY_SECONDS = 60.0
 _KEPT_SPARED = 64
 _SLOT_POLL_SECONDS = 0.05
@@ -262,7 +262,8 @@ class Hosts:
                     self._go_if_stuck(name, ticket, begun)
                     ticket.wait(pause)
                     with self._lock:
-                        self._waited[name] = self._waited.get(name, 0.0) + pause
+                        if name in self._waited or len(self._waited) < _KEPT_HOSTS:
+                            self._waited[name] = self._waited.get(name, 0.0) + pause
             finally:
                 with self._lock:
                     self._host(name).line.pop(place, None)

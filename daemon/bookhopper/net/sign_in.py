@@ -20,7 +20,7 @@ Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 _UNAUTHORIZED = 401
 _TELLS_NOTHING = frozenset({429, *range(500, 600)})
 _ALGORITHMS = frozenset({"MD5", "MD5-SESS", "SHA-256", "SHA-512"})
-_DIGEST = re.compile(r"(?:^|,)\s*digest\s+(.*)", re.IGNORECASE)
+_DIGEST = re.compile(r"(?:^|,)\s*digest\s+", re.IGNORECASE)
 _NEXT_SCHEME = re.compile(r",\s*[a-z-]+(\s+[a-z0-9-]+=|\s*$).*", re.IGNORECASE)
 
 
@@ -151,14 +151,16 @@ class _Digest(HTTPDigestAuth):
 
 
 def digest_challenge(offered: str) -> Mapping[str, str] | None:
-    """Read the Digest challenge of a WWW-Authenticate header; None where none can be answered."""
-    found = _DIGEST.search(offered[:4096])
-    if found is None:
-        return None
-    challenge: Mapping[str, str] = parse_dict_header(_NEXT_SCHEME.sub("", found[1]))  # type: ignore[no-untyped-call]
-    ways = challenge.get("qop", "auth").replace(" ", "").split(",")
-    known = challenge.get("algorithm", "MD5").upper() in _ALGORITHMS and "auth" in ways
-    return challenge if known and {"realm", "nonce"} <= challenge.keys() else None
+    """Read the first Digest challenge of a WWW-Authenticate header that can be answered; None: there is none."""
+    text = offered[:4096].encode("latin-1", "replace")  # as header values are read, and a realm is UTF-8
+    for found in _DIGEST.split(text.decode("utf-8", "replace"))[1:]:
+        alone = _NEXT_SCHEME.sub("", found)
+        challenge: dict[str, str] = parse_dict_header(alone)  # type: ignore[no-untyped-call]
+        ways = challenge.get("qop", "auth").replace(" ", "").split(",")
+        known = challenge.get("algorithm", "MD5").upper() in _ALGORITHMS and "auth" in ways
+        if known and {"realm", "nonce"} <= challenge.keys():
+            return challenge | {"qop": "auth"} if "qop" in challenge else challenge
+    return None
 
 
 def no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -83,7 +83,9 @@ class Solver:
             return True  # it was met while this request was under way
         self._begin(host)
         try:
-            self._take(self._solution(response.url, ticket), response.url)
+            with ticket.in_line():  # a browser takes its time, which is none of the host's
+                solution = self._solution(response.url, ticket)
+            self._take(solution, response.url)
         except BookhopperError as error:
             raise HeldError(
                 f"{host} wants to see a browser, and the solver did not help: {error}",

@@ -194,7 +194,7 @@ class Resolver:
         """Look for a work by what else it is called: `Demons` is also `The Possessed`.
 
         What is found so is offered and never taken: what catalogues call a work by includes `Poems`, `Works`
-        and the books that it was once bound with.  Where nothing fits, what was found by its own title stands.
+        and the books that it was once bound with.  Where nothing fits, what its own title found stands.
         """
         asked = Reading(want.title, want.authors)
         answers = ask_all(
