@@ -25,8 +25,9 @@ from bookhopper.intake.parse import is_request
 from bookhopper.model import Candidate, Resume
 from bookhopper.net import addresses
 from bookhopper.net.cache import FRESH_SECONDS, Cache, freshness
-from bookhopper.net.hosts import RETRY_AFTER_MAX_SECONDS, UNPACED, Hosts, retry_after
+from bookhopper.net.hosts import UNPACED, Hosts
 from bookhopper.net.resolver import Address
+from bookhopper.net.retry_after import RETRY_AFTER_MAX_SECONDS, retry_after
 from bookhopper.net.route import Route
 from bookhopper.net.session import Session, SignIn, new_session
 from bookhopper.net.web import Web

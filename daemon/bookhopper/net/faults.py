@@ -14,8 +14,9 @@ import urllib3.exceptions as wire
 
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.net.addresses import host_and_port, is_named, origin, safe_url
-from bookhopper.net.hosts import Hosts, retry_after
+from bookhopper.net.hosts import Hosts
 from bookhopper.net.resolver import UnknownNameError
+from bookhopper.net.retry_after import retry_after
 from bookhopper.net.sign_in import digest_challenge
 from bookhopper.ticket import Ticket
 

@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 from bookhopper.errors import BusyError, HeldError
 from bookhopper.net.addresses import host_and_port, host_name, safe_url
@@ -24,7 +22,6 @@ BREAKER_FAILURES = 3
 BREAKER_SECONDS = 30.0
 BREAKER_MAX_SECONDS = 15 * 60.0
 THROTTLE_SECONDS = 10.0
-RETRY_AFTER_MAX_SECONDS = 24 * 3600.0
 
 _PATIENCE_SECONDS = 5.0  # a hold that ends this soon is waited out rather than reported
 _BUSY_SECONDS = 10.0
@@ -329,23 +326,6 @@ class Hosts:
             if known in self._paces:
                 return self._paces[known]
         return UNPACED if self._local.intersection(names) else self._default
-
-
-def retry_after(value: str | None, now: float) -> float | None:
-    """Read a Retry-After header, either form (RFC 9110, 10.2.3), as seconds from 0 to a day.
-
-    `now` is in seconds since the epoch; None when the header is absent or makes no sense.
-    """
-    text = (value or "").strip()[:64]
-    if text.isascii() and text.isdigit():
-        return min(float(text), RETRY_AFTER_MAX_SECONDS)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, IndexError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max(0.0, moment.timestamp() - now), RETRY_AFTER_MAX_SECONDS)
 
 
 def _nobody() -> None:
