@@ -127,8 +127,10 @@ BAD: list[tuple[str, list[str]]] = [
     (
         OPDS + ", username: bob}",
         [
-            "2:5: sources.0: username needs a password: give password_file, or "
-            "`password: ''` where it is empty"
+            (
+                "2:5: sources.0: username needs a password: give password_file, "
+                "or `password: ''` where it is empty"
+            )
         ],
     ),
     (

@@ -234,6 +234,16 @@ def test_a_bad_row_is_told_with_its_place(rows: str, line: int, column: int, par
     assert len(entry.raw) <= 201
 
 
+def test_columns_of_the_owner_are_passed_over_and_told() -> None:
+    told: list[LeftOut] = []
+    text = "notes;title;auhtor\nso good;Emma;\n;Walden;Thoreau\n"
+    entries = list(parse("list.csv", text.encode(), None, told.append))
+    assert [entry.title for entry in entries if isinstance(entry, Want)] == ["Emma", "Walden"]
+    (remark,) = told
+    assert (remark.line, remark.raw) == (1, "columns notes, auhtor")
+    assert remark.reason.startswith("not read: unknown key 'notes'")
+
+
 def test_an_open_quotation_mark_takes_no_other_row_with_it() -> None:
     entries = read(
         'title,isbn\nEmma,\n"Dune,\nDracula,\n"Two\nlines",\nWalden,\n'.replace('"Two\nlines"', "Two")
@@ -349,7 +359,6 @@ def test_what_is_left_out_is_counted_in_one_line() -> None:
     ("text", "line", "column", "part"),
     [
         ("Titel,Autor\nEmma,Jane Austen\n", 1, 1, "the column 'Titel' is not known; understood are"),
-        ("title,notes\nEmma,good\n", 1, 2, "the column 'notes' is not known"),
         ("author,year\nJane Austen,1815\n", 1, 1, "Goodreads (Title, Author, ISBN13, Exclusive Shelf)"),
         ("\nEmma;1815\n", 2, 1, "title, author, isbn, year"),
         ("title,author,authors\nEmma,a,b\n", 1, 3, "'authors' says what another says"),

@@ -26,6 +26,9 @@ _SEPARATOR = re.compile(rf"sep=([{_DELIMITERS}])[^\S\n]*\n", re.IGNORECASE)
 _SHELF_SIGNS = re.compile(r"[\W_]+")
 _NAMING = frozenset(("title", "isbn", "pick", "works_of", "whole_series", "feed"))
 _MOST_SHELVES = 1000
+_MOST_COLUMNS = 10
+_OF_THE_OWNER = "-"
+"""Stands for the name of a column that is not read; no name that is compared is so."""
 
 
 def parse_csv(text: str, limits: Limits) -> Iterator[Entry | LeftOut]:
@@ -48,7 +51,26 @@ def parse_csv(text: str, limits: Limits) -> Iterator[Entry | LeftOut]:
         if _NAMING & set(names) and set(names) <= {*WANT_KEYS, ""}:
             yield from _listed(header, names, rows, limits)
             return
+    for header, rows in headers:
+        names = [column_name(cell) for cell in header.cells]
+        if _NAMING & set(names):
+            yield from _known_columns(header, names, rows, limits)
+            return
     raise _unknown_header(max((header for header, _ in headers), key=lambda header: len(header.cells)))
+
+
+def _known_columns(
+    header: Row, names: Sequence[str], rows: Iterator[Row], limits: Limits
+) -> Iterator[Entry | LeftOut]:
+    """Read a list that has columns of its owner's beside those that are known; says at the end which."""
+    strange = {
+        name: cell for name, cell in zip(names, header.cells, strict=True) if name not in (*WANT_KEYS, "")
+    }
+    known = [_OF_THE_OWNER if name in strange else name for name in names]
+    yield from _listed(header, known, rows, limits)
+    shown_names = [shown(cell) for cell in strange.values()][:_MOST_COLUMNS]
+    raw = f"{'column' if len(strange) == 1 else 'columns'} {', '.join(shown_names)}"
+    yield LeftOut(header.line, raw, f"not read: {unknown_key(shown_names[0], WANT_KEYS)}")
 
 
 def _counted(rows: Iterator[Row], limits: Limits) -> Iterator[Row]:
@@ -62,13 +84,10 @@ def _counted(rows: Iterator[Row], limits: Limits) -> Iterator[Row]:
 def _unknown_header(header: Row) -> UnreadableRequestError:
     known = "; ".join(f"{export.name} ({export.columns})" for export in EXPORTS)
     own = "title, author, isbn, year, language, formats, series, priority, tags, force"
-    names = [column_name(cell) for cell in header.cells]
-    strange = [place for place, name in enumerate(names) if name and name not in WANT_KEYS]
-    column = strange[0] + 1 if strange and _NAMING & set(names) else 1
-    first = f"the column {shown(header.cells[column - 1])!r} is not known" if len(names) >= column else ""
+    first = f"the column {shown(header.cells[0])!r} is not known" if header.cells else ""
     return UnreadableRequestError(
         header.line,
-        column,
+        1,
         f"{first or 'the first row names no columns'}; "
         f"understood are a list with columns among {own}, and the exports of {known}",
     )
@@ -126,7 +145,7 @@ def _listed(header: Row, names: Sequence[str], rows: Iterator[Row], limits: Limi
     """Read rows whose cells say what the keys of a YAML list say."""
     said: set[str] = set()
     for column, name in enumerate(names, start=1):
-        field = WANT_KEYS[name][0] if name else ""
+        field = WANT_KEYS[name][0] if name in WANT_KEYS else ""
         if field in said:
             raise UnreadableRequestError(header.line, column, f"the column {name!r} says what another says")
         said |= {field} - {""}
@@ -144,7 +163,7 @@ def _want(row: Row, names: Sequence[str], limits: Limits) -> Want:
     place = Place(row.line, 1)
     given: dict[str, Any] = {}
     for column, (key, cell) in enumerate(zip(names, row.cells, strict=False), start=1):
-        if not cell.strip():
+        if not cell.strip() or key == _OF_THE_OWNER:
             continue
         here = Place(row.line, column)
         if not key:
