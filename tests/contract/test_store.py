@@ -326,6 +326,17 @@ def test_the_longest_wait_is_told(bench: Bench) -> None:
     assert abs(oldest - time.time()) < 60
 
 
+def test_the_latest_delivery_is_told(bench: Bench) -> None:
+    assert bench.store.last_delivered() is None
+    job = bench.downloading()
+    bench.store.place(delivery(job))
+    assert bench.store.last_delivered() is None, "it is on its way"
+    bench.store.complete(job)
+    delivered = bench.store.last_delivered()
+    assert delivered is not None
+    assert abs(delivered - time.time()) < 60
+
+
 def test_long_lists_come_in_order(bench: Bench) -> None:
     bench.drop(*(want(f"Book {number}", line=number) for number in range(2500)))
     numbers = [line.number for line, _ in bench.store.lines(1)]

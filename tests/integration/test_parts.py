@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import subprocess
 import threading
@@ -20,15 +21,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from bookhopper import __version__, app
 from bookhopper.core import Core
 from bookhopper.deliver import Deliverer
-from bookhopper.errors import BookhopperError, HeldError
+from bookhopper.errors import BookhopperError, HeldError, StoreError
 from bookhopper.observe import collector
 from bookhopper.parts import Parts
 from bookhopper.settings import Settings
+from bookhopper.store.sqlite import SqliteStore
 from tests import books
 from tests.waiting import until
 
 NAMES = {
     "build_info": ("gauge", {"version"}),
+    "config_last_reload_successful": ("gauge", set()),
+    "config_last_reload_success_timestamp_seconds": ("gauge", set()),
     "request_files": ("counter", {"outcome"}),
     "request_lines": ("counter", {"outcome"}),
     "watcher_up": ("gauge", set()),
@@ -61,6 +65,7 @@ NAMES = {
     "download_resumes": ("counter", {"outcome"}),
     "download_verifications": ("counter", {"check", "outcome"}),
     "deliveries": ("counter", {"format", "outcome"}),
+    "delivery_last_success_timestamp_seconds": ("gauge", set()),
     "request_completion_seconds": ("histogram", set()),
     "ingest_nudges": ("counter", set()),
     "ingest_pending_files": ("gauge", set()),
@@ -69,6 +74,7 @@ NAMES = {
     "store_failures": ("counter", {"operation"}),
     "filesystem_avail_bytes": ("gauge", {"folder"}),
     "memory_limit_bytes": ("gauge", set()),
+    "threads": ("gauge", set()),
     "scheduler_missed_runs": ("counter", {"job"}),
 }
 """The names that dashboards and alerts are built on, as the parser gives them: counters without `_total`."""
@@ -191,6 +197,7 @@ def test_the_metrics_tell_what_happened(delivered: Running) -> None:
     assert value("download_received_bytes_total", source="shelf") > 2000
     assert value("download_verifications_total", outcome="passed") == 2
     assert value("deliveries_total", format="epub", outcome="delivered") == 2
+    assert value("delivery_last_success_timestamp_seconds") > time.time() - 300
     assert value("ingest_pending_files") == 2
     assert value("ingest_oldest_file_timestamp_seconds") > time.time() - 300
     assert value("store_operation_duration_seconds", operation="claim") >= 2
@@ -198,12 +205,20 @@ def test_the_metrics_tell_what_happened(delivered: Running) -> None:
     assert value("source_results_total", source="shelf") >= 2
     assert value("source_last_success_timestamp_seconds", source="shelf") > time.time() - 300
     assert value("filesystem_avail_bytes", folder="state") > 0
+    assert value("memory_limit_bytes") > value("threads") > 1
+    assert value("config_last_reload_successful") == 1
+    assert value("config_last_reload_success_timestamp_seconds") > time.time() - 300
 
 
 def test_label_sets_begin_at_zero(running: Running) -> None:
     found = running.metrics()
-    for name, (kind, _) in NAMES.items():
-        assert kind != "counter" or found[f"bookhopper_{name}"].samples, name
+    absent = {name for name in NAMES if not found[f"bookhopper_{name}"].samples}
+    assert absent == {"queue_oldest_item_timestamp_seconds", "ingest_oldest_file_timestamp_seconds"}, (
+        "where nothing waits there is no moment since which it does"
+    )
+    for name in ("delivery_last_success_timestamp_seconds", "source_last_success_timestamp_seconds"):
+        (sample,) = found[f"bookhopper_{name}"].samples
+        assert sample.value == 0, f"{name}: never yet"
     verifications = found["bookhopper_download_verifications"].samples
     assert {(sample.labels["check"], sample.labels["outcome"]) for sample in verifications} == {
         ("book", "passed"),
@@ -212,6 +227,17 @@ def test_label_sets_begin_at_zero(running: Running) -> None:
             for check in ("size", "type", "container", "checksum", "structure", "protection")
         ),
     }
+
+
+def test_a_store_that_cannot_be_read_hides_only_its_own(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: object) -> None:
+        raise StoreError("it cannot be read")
+
+    monkeypatch.setattr(SqliteStore, "counts", failing)
+    hidden = {"queue_items", "queue_oldest_item_timestamp_seconds", "delivery_last_success_timestamp_seconds"}
+    assert NAMES.keys() - {name.removeprefix("bookhopper_") for name in running.metrics()} == hidden
 
 
 def test_no_label_says_what_is_read(delivered: Running) -> None:
@@ -357,12 +383,29 @@ def test_run_starts_and_stops_by_signal(
     assert not (tmp_path / "state" / "server.json").exists()
 
 
-@pytest.mark.parametrize(("text", "expected"), [("max\n", None), ("1048576\n", 1048576), (None, None)])
+MACHINE = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+@pytest.mark.parametrize(
+    ("own", "limits", "expected"),
+    [
+        ("0::/\n", {"": "1048576\n"}, 1048576),
+        ("0::/\n", {"": "max\n"}, MACHINE),
+        ("0::/\n", {"": str(2**62)}, MACHINE),
+        ("1:cpu:/else\n0::/system.slice/ours.service\n", {"system.slice/ours.service": "5000"}, 5000),
+        ("0::/user.slice/ours.service\n", {"user.slice": "4000", "user.slice/ours.service": "max"}, 4000),
+        ("9:memory:/old\n", {}, MACHINE),
+        (None, {"": "1048576\n"}, MACHINE),
+    ],
+)
 def test_the_memory_limit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, expected: int | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str | None, limits: dict[str, str], expected: int
 ) -> None:
-    place = tmp_path / "memory.max"
-    if text is not None:
-        place.write_text(text)
-    monkeypatch.setattr(collector, "_CGROUP_LIMIT", place)
+    for group, limit in limits.items():
+        (tmp_path / "groups" / group).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "groups" / group / "memory.max").write_text(limit)
+    if own is not None:
+        (tmp_path / "own").write_text(own)
+    monkeypatch.setattr(collector, "_CGROUPS", tmp_path / "groups")
+    monkeypatch.setattr(collector, "_OWN_CGROUP", tmp_path / "own")
     assert collector._memory_limit() == expected

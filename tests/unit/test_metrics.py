@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,18 @@ def test_requests_and_the_store(metrics: Metrics) -> None:
     metrics.store_operation("claim", 0.002)
     assert value(metrics, "request_completion_seconds_sum") == 90
     assert value(metrics, "store_operation_duration_seconds_count", operation="claim") == 1
+
+
+def test_settings_that_cannot_be_read(metrics: Metrics) -> None:
+    assert value(metrics, "config_last_reload_successful") == 1, "those of the start are in force"
+    begun = value(metrics, "config_last_reload_success_timestamp_seconds")
+    assert begun == pytest.approx(time.time(), abs=60)
+    metrics.config_read(successful=False)
+    assert value(metrics, "config_last_reload_successful") == 0
+    assert value(metrics, "config_last_reload_success_timestamp_seconds") == begun
+    metrics.config_read(successful=True)
+    assert value(metrics, "config_last_reload_successful") == 1
+    assert (value(metrics, "config_last_reload_success_timestamp_seconds") or 0) >= (begun or 0)
 
 
 def test_what_lies_in_ingest(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from bookhopper import __version__
 from bookhopper.acquire import Acquire
+from bookhopper.errors import BookhopperError
 from bookhopper.intake.tally import Tally
 from bookhopper.intake.watch import Watcher
 from bookhopper.naming import STAGED_SUFFIX
@@ -24,7 +27,8 @@ from bookhopper.transfer import Traffic
 from bookhopper.worker import Pool
 
 _PREFIX = "bookhopper_"
-_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+_CGROUPS = Path("/sys/fs/cgroup")
+_OWN_CGROUP = Path("/proc/self/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +93,24 @@ class DaemonCollector(Collector):
         )
 
     def _queue(self) -> Iterator[Metric]:
-        counts = {(state.value,): float(number) for state, number in self._parts.store.counts().items()}
-        yield _gauge("queue_items", "Jobs by state.", counts, ("state",))
-        oldest = self._parts.store.oldest()
-        yield _gauge(
-            "queue_oldest_item_timestamp_seconds",
-            "Since when the longest waiting job waits.",
-            {} if oldest is None else {(): oldest},
-        )
+        store = self._parts.store
+        with suppress(BookhopperError):  # what cannot be read is left out, so that the rest is told
+            counts = {(state.value,): float(number) for state, number in store.counts().items()}
+            yield _gauge("queue_items", "Jobs by state.", counts, ("state",))
+            yield _gauge(
+                "queue_oldest_item_timestamp_seconds",
+                "Since when the longest waiting job waits.",
+                {} if (oldest := store.oldest()) is None else {(): oldest},
+            )
+            yield _gauge(
+                "delivery_last_success_timestamp_seconds",
+                "When a book was last delivered; 0: none was yet.",
+                {(): store.last_delivered() or 0.0},
+            )
         paused = any(pool.paused for pool in self._parts.pools)
         yield _gauge("queue_paused", "Whether downloads are held back.", {(): float(paused)})
         failures = {(name,): 0.0 for name in OPERATIONS}
-        failures |= {(name,): float(number) for name, number in self._parts.store.failures().items()}
+        failures |= {(name,): float(number) for name, number in store.failures().items()}
         yield _counter("store_failures", "Changes that the store could not make.", failures, ("operation",))
 
     def _workers(self) -> Iterator[Metric]:
@@ -137,9 +147,12 @@ class DaemonCollector(Collector):
         sources = self._parts.sources
         available = {(name,): float(up) for name, up in sources.available.items()}
         yield _gauge("source_available", "Whether a source answered when last asked.", available, ("source",))
-        answered = {(name,): moment for name, moment in sources.last_success.copy().items()}
+        answered = {(name,): sources.last_success.get(name, 0.0) for name in sources.available}
         yield _gauge(
-            "source_last_success_timestamp_seconds", "When a source last answered.", answered, ("source",)
+            "source_last_success_timestamp_seconds",
+            "When a source last answered; 0: not since the start.",
+            answered,
+            ("source",),
         )
         waited = {(name,): sources.waited(name) for name in sources.available}
         yield _counter("rate_limit_wait_seconds", "Waited so as not to ask too hard.", waited, ("source",))
@@ -163,10 +176,8 @@ class DaemonCollector(Collector):
             if (number := _free(path)) is not None
         }
         yield _gauge("filesystem_avail_bytes", "Free bytes where a folder lies.", free, ("folder",))
-        limit = _memory_limit()
-        yield _gauge(
-            "memory_limit_bytes", "The memory that may be used.", {} if limit is None else {(): limit}
-        )
+        yield _gauge("memory_limit_bytes", "The memory that may be used.", {(): _memory_limit()})
+        yield _gauge("threads", "Threads that run.", {(): threading.active_count()})
 
 
 Values = Mapping[Any, float]
@@ -209,9 +220,23 @@ def _free(path: Path) -> int | None:
         return None
 
 
-def _memory_limit() -> int | None:
+def _memory_limit() -> int:
+    """Tell how many bytes may be used: what the unit or the container allows, else what the machine has."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min((machine, *_cgroup_limits()))
+
+
+def _cgroup_limits() -> Iterator[int]:
+    """Read the limits of this process's control group and of those that it lies in."""
     try:
-        text = _CGROUP_LIMIT.read_text(encoding="ascii").strip()
+        lines = _OWN_CGROUP.read_text(encoding="utf-8").splitlines()
     except OSError:
-        return None
-    return int(text) if text.isdigit() else None
+        return
+    own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+    for group in (_CGROUPS / own, *(_CGROUPS / parent for parent in Path(own).parents)):
+        try:
+            limit = (group / "memory.max").read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        if limit.isdigit():  # else it is `max`
+            yield int(limit)

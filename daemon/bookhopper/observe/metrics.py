@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     ProcessCollector,
     disable_created_metrics,
@@ -50,6 +51,13 @@ class Metrics:
     def __init__(self, sources: Iterable[str], formats: Iterable[str]) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        self._reload_good = self._gauge(
+            "config_last_reload_successful", "Whether the settings could be read when they were last to be."
+        )
+        self._reload_moment = self._gauge(
+            "config_last_reload_success_timestamp_seconds", "When the settings in force were read."
+        )
+        self.config_read(successful=True)
         self._source_requests = self._counter(
             "source_requests", "Calls to a source.", "source", "operation", "outcome"
         )
@@ -84,6 +92,9 @@ class Metrics:
         self._attempts: dict[int, int] = {}  # of the running jobs, as they were claimed
         self._begin_at_zero(sources, formats)
 
+    def _gauge(self, name: str, what: str) -> Gauge:
+        return Gauge(f"bookhopper_{name}", what, registry=self.registry)
+
     def _counter(self, name: str, what: str, *labels: str) -> Counter:
         return Counter(f"bookhopper_{name}", what, labels, registry=self.registry)
 
@@ -111,6 +122,12 @@ class Metrics:
                 self._deliveries.labels(format_, outcome)
 
     # listeners
+
+    def config_read(self, *, successful: bool) -> None:
+        """Note that the settings were to be read, as at the start; those that cannot be are not in force."""
+        self._reload_good.set(successful)
+        if successful:
+            self._reload_moment.set_to_current_time()
 
     def change(self, change: Change) -> None:
         """Count a job's step."""

@@ -120,6 +120,10 @@ class Queries(Protocol):
         """Tell since when (epoch seconds) the longest waiting WANTED or QUEUED job waits."""
         ...
 
+    def last_delivered(self) -> float | None:
+        """Tell when the latest book was delivered, in epoch seconds; None before the first one."""
+        ...
+
     # requests
 
     def request(self, request: int) -> Request | None:

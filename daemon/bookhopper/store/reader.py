@@ -160,6 +160,11 @@ class Reader(Queries):
         )
         return row[0] if row else None
 
+    def last_delivered(self) -> float | None:
+        """Tell when the latest book was delivered."""
+        row = self._read.one("SELECT max(done_at) FROM ledger WHERE done_at IS NOT NULL")
+        return row[0] if row else None
+
     # requests
 
     def request(self, request: int) -> Request | None:
