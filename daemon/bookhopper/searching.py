@@ -65,8 +65,8 @@ class Search:
         except TransientError as error:
             if job.attempts == 0:
                 raise
-            soon = time.time() + _SOON_SECONDS
             silent = error.sources if isinstance(error, UnansweredError) else ()
+            soon = _again(job, incomplete=True)
             return Move(
                 job.id, job.state, State.MISSING, str(error), attempts=0, not_before=soon, silent=silent
             )
@@ -78,14 +78,13 @@ class Search:
         resolution = _picked(job) or self._resolver.resolve(job.want, ticket)
         if resolution.decision is not Decision.ACCEPT:
             after = _GOES_TO[resolution.decision]
-            soon = None if not resolution.silent else time.time() + _SOON_SECONDS
             return Move(
                 job.id,
                 job.state,
                 after,
                 resolution.reason,
                 candidates=resolution.near,
-                not_before=soon,
+                not_before=_again(job, incomplete=bool(resolution.silent)),
                 silent=resolution.silent,
             )
         if (double := self._double(job, resolution)) is not None:
@@ -103,7 +102,7 @@ class Search:
         found = self._books(job, ticket)
         if not found.wants and not self._store.books_of([job.id])[job.id]:
             after = State.AMBIGUOUS if found.unclear else State.MISSING
-            soon = None if not found.silent else time.time() + _SOON_SECONDS
+            soon = _again(job, incomplete=bool(found.silent))
             return Move(job.id, job.state, after, found.reason, not_before=soon, silent=found.silent)
         reason = found.reason
         if found.silent:
@@ -134,6 +133,14 @@ class Search:
         best = resolution.chosen[0]
         other = self._store.delivered(best.source, best.key, best.format)
         return None if other in {None, job.id} else f"the same book as job {other} brought"
+
+
+def _again(job: Job, *, incomplete: bool) -> float | None:
+    """Tell when to look again, in seconds since the epoch; None: as for everything that is not there.
+
+    Once it is soon where a source did not answer; after that the source's own answer wakes the job.
+    """
+    return time.time() + _SOON_SECONDS if incomplete and not job.looks else None
 
 
 def _picked(job: Job) -> Resolution | None:

@@ -158,6 +158,9 @@ def test_a_source_that_is_broken_for_every_want_uses_up_no_attempts(queue: Queue
         assert (move.after, move.attempts, move.looks) == (State.MISSING, 0, None)
         assert move.not_before is not None
         assert abs(move.not_before - time.time() - 3600) < 60
+        later = search(replace(job, attempts=1, looks=1), Ticket(number))
+        assert later is not None
+        assert later.not_before is None, "not every hour for ever"
         assert queue.store.move(move).error == "source shelf cannot be asked: no JSON"
         queue.store.retry(number)
     resolver.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection
 from http.cookiejar import Cookie, DefaultCookiePolicy
+from typing import cast
 
 import requests
 from requests.cookies import RequestsCookieJar, extract_cookies_to_jar, get_cookie_header
@@ -47,8 +48,8 @@ class Cookies:
             with self._lock:
                 jar = self._jar(origin(request.url or ""))
                 extract_cookies_to_jar(jar, request, response.raw)  # type: ignore[no-untyped-call]
-                old: list[Cookie] = list(jar)[:-_KEPT_COOKIES]
-                for cookie in old:
+                cookies = cast("list[Cookie]", list(jar))
+                for cookie in cookies[:-_KEPT_COOKIES]:
                     jar.clear(cookie.domain, cookie.path, cookie.name)
 
     def put_on(self, request: requests.PreparedRequest) -> None:

@@ -151,11 +151,12 @@ class _Digest(HTTPDigestAuth):
 
 
 def digest_challenge(offered: str) -> Mapping[str, str] | None:
-    """Read the first Digest challenge of a WWW-Authenticate header that can be answered; None: there is none."""
+    """Read the first Digest challenge in a WWW-Authenticate header that can be answered."""
     text = offered[:4096].encode("latin-1", "replace")  # as header values are read, and a realm is UTF-8
     for found in _DIGEST.split(text.decode("utf-8", "replace"))[1:]:
         alone = _NEXT_SCHEME.sub("", found)
-        challenge: dict[str, str] = parse_dict_header(alone)  # type: ignore[no-untyped-call]
+        said: dict[str, str | None] = parse_dict_header(alone)  # type: ignore[no-untyped-call]
+        challenge = {name: value for name, value in said.items() if value is not None}  # it had no `=`
         ways = challenge.get("qop", "auth").replace(" ", "").split(",")
         known = challenge.get("algorithm", "MD5").upper() in _ALGORITHMS and "auth" in ways
         if known and {"realm", "nonce"} <= challenge.keys():
