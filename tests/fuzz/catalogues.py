@@ -174,7 +174,8 @@ def _catalogue() -> Iterator[Case]:
             with open_catalogue(path) as stream:
                 for record in islice(read_catalogue(stream, Ticket(1)), 1000):
                     if record is not None:
-                        one_line(record.title, "a title")
+                        for text in (record.title, *record.authors, record.names):
+                            one_line(text, "a name in the catalogue")
 
         yield read
 

@@ -30,6 +30,7 @@ from bookhopper.net.resolver import Address
 from bookhopper.net.retry_after import RETRY_AFTER_MAX_SECONDS, retry_after
 from bookhopper.net.route import Route
 from bookhopper.net.session import Session, SignIn, new_session
+from bookhopper.net.sign_in import digest_challenge
 from bookhopper.net.web import Web
 from bookhopper.part import Limits
 from bookhopper.search.sources.opds import _title_of_file
@@ -225,6 +226,7 @@ def _headers(data: bytes) -> None:
     with suppress(PermanentError):
         check(is_request(f"x{kind_of('http://example.org/x', headers)}"), "a kind of list that is none")
     "".encode(known_charset(value))
+    digest_challenge(value)
 
 
 def _addresses(data: bytes) -> None:
@@ -297,6 +299,7 @@ _ANSWERS = (
     _MOVED + b"http://127.0.0.1:OTHER/admin\r\n\r\n",
     b"HTTP/1.1 429 Slow\r\nRetry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\nContent-Length: 0\r\n\r\n",
     b"HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm=x\r\nContent-Length: 0\r\n\r\n",
+    b'HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm="r", nonce="n", qop="auth", opaque="o"\r\n\r\n',
     b'HTTP/1.1 206 Part\r\nContent-Range: bytes 4-7/8\r\nETag: "x"\r\nContent-Length: 4\r\n\r\nefgh',
     b"HTTP/1.1 416 Range\r\nContent-Range: bytes */8\r\nContent-Length: 0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
@@ -315,6 +318,7 @@ TARGETS = (
             b"max-age=60, no-cache",
             b"text/csv; charset=utf-8",
             b"bytes 4-7/8",
+            b'Digest realm="r", nonce="n", qop="auth"',
             b"application/rss+xml; name*0=a; name*1=b",
         ],
         simple(_headers),

@@ -416,3 +416,11 @@ def test_the_benchmarks_say_when_there_is_nothing_to_measure(
     assert match_bench.run(tmp_path) == 0
     assert catalogue_bench.run(tmp_path) == 0
     assert capsys.readouterr().out.count("nothing measured") == 2
+
+
+def test_controls_are_no_part_of_a_title_or_a_name() -> None:
+    row = '7,Text,"Em\0ma\x1b[31m\u202e\nA Tale",en,"Aus\x07ten,\nJane"\n'
+    stream = io.BytesIO(f"Text#,Type,Title,Language,Authors\n{row}".encode())
+    (record,) = read_catalogue(stream, Ticket(0))
+    assert record is not None
+    assert (record.title, record.authors) == ("Emma[31m: A Tale", ("Jane Austen",))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import yaml
 
 from bookhopper.config import load
@@ -157,11 +158,11 @@ def test_a_password_that_cannot_be_read_again_stays_as_it_was() -> None:
     def unreadable() -> str:
         raise ValueError("it is no text in UTF-8")
 
-    class Refused:
-        status_code = 401
-
-        class request:  # noqa: N801
-            headers = {"Authorization": "Basic x"}  # noqa: RUF012
-
     sign_in = SignIn("http://127.0.0.1", "reader", "old", "home", unreadable)
-    assert not sign_in.renewed(Refused())  # type: ignore[arg-type]
+    refused = requests.Response()
+    refused.status_code, refused.url = 401, "http://127.0.0.1/opds"
+    refused.headers["WWW-Authenticate"] = "Basic"
+    refused.request = requests.Request("GET", refused.url).prepare()
+    assert sign_in.told(refused)
+    refused.request = sign_in.auth(refused.url)(refused.request)
+    assert not sign_in.renewed(refused)

@@ -134,6 +134,8 @@ def test_another_origin_gets_none(site: tuple[Guarded, str], web: Web) -> None:
         ('Digest realm="c", nonce="d", algorithm=SHA-512-256, Digest realm="a", nonce="b"', True),
         ('Digest realm="a", nonce="b", qop="auth-int"', False),
         ('Digest realm="a", nonce="b", algorithm="MD2"', False),
+        ('Digest realm="a", nonce="b", qop, algorithm', True),
+        ("Digest realm, nonce=b", False),
         ('Digest realm="a"', False),
         ('Basic realm="Digest of news"', False),
         ("Digest", False),

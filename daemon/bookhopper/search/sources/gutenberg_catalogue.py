@@ -9,6 +9,7 @@ import contextlib
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ MAX_ROWS = 2_000_000
 MAX_CHARACTERS = 1 << 30
 MAX_LINE = 100_000
 """Bounds for a hostile catalogue; the real one has 80,000 rows and 25 million characters."""
+
+_UNSEEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Controls that are no line's end, and marks that turn the direction of writing: never part of a name."""
 
 _COLUMNS = ("Text#", "Type", "Title", "Language", "Authors")
 _SHELVES = "Bookshelves"
@@ -53,7 +57,7 @@ class _TooLargeError(Exception):
 
 
 def _bounded_lines(stream: IO[bytes]) -> Iterator[str]:
-    """Decode lines of at most MAX_LINE characters; a longer one comes in pieces."""
+    """Decode lines of at most MAX_LINE characters, controls left out; a longer one comes in pieces."""
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
     characters = 0
     try:
@@ -61,7 +65,7 @@ def _bounded_lines(stream: IO[bytes]) -> Iterator[str]:
             characters += len(line)
             if characters > MAX_CHARACTERS:
                 raise _TooLargeError
-            yield line
+            yield _UNSEEN.sub("", line)
     finally:
         # The stream is the caller's to close, be it closed already.
         with contextlib.suppress(ValueError):
@@ -75,7 +79,7 @@ def _record(row: list[str], places: list[int], shelves: int | None) -> Record | 
         key = int(number)
     except (IndexError, ValueError):
         return None
-    title = clean_title(title)
+    title, names = clean_title(title), " ".join(names.split())
     if not 0 < key < 1 << 31 or not title:
         return None
     authors, contributors = split_names(names)
