@@ -28,6 +28,9 @@ def author(name: str, limit: int = 50) -> tuple[Collection, tuple[str, ...], str
         ("- WORKS OF: J. R. R. Tolkien limit: 20", author("J. R. R. Tolkien", 20)),
         ("works of: Jane Austen, limit: 1,000", author("Jane Austen", 1000)),
         ("works of: Jane Austen (limit: 1)", author("Jane Austen", 1)),
+        ("author's works: Franz Kafka", author("Franz Kafka")),
+        ("Authors works: Franz Kafka", author("Franz Kafka")),
+        ("works by: Franz Kafka", author("Franz Kafka")),
         ("series: Dune", (Collection("series", "Dune"), (), "Dune")),
         (
             "series: Barchester Chronicles — Anthony Trollope limit: 6",
@@ -77,6 +80,7 @@ def test_titles_that_only_look_alike(line: str) -> None:
         ("works of: Jane Austen limit: all", "not 'all'"),
         ("series:", "which series?"),
         ("feed: books.example/opds", "http:// or https://"),
+        ("feed: not a url", "a feed is named by its address, http:// or https://, not 'not a url'"),
         ("feed: file:///etc/passwd", "http:// or https://"),
         ("feed: https://", "http:// or https://"),
         ("feed: https://books.example/a b", "http:// or https://"),
@@ -87,6 +91,12 @@ def test_lines_that_are_refused(line: str, reason: str) -> None:
     (bad,) = entries("list.txt", line)
     assert isinstance(bad, BadLine)
     assert reason in bad.reason
+
+
+def test_a_series_alone_in_a_mapping_is_told_what_to_write() -> None:
+    (bad,) = entries("list.yaml", "- {series: Dune}\n")
+    assert isinstance(bad, BadLine)
+    assert "`whole_series`" in bad.reason
 
 
 def test_mappings() -> None:

@@ -36,6 +36,20 @@ def refused(text: str, limits: Limits | None = None) -> UnreadableRequestError:
     return caught.value
 
 
+@pytest.mark.parametrize(
+    "text", ["- Towers (Barset, #2) by Trollope\n", "- Emma\n- title: Towers #2\n  author: Trollope\n"]
+)
+def test_a_number_that_yaml_takes_for_a_comment_is_told(text: str) -> None:
+    found = bad(text)
+    assert "#2" in found.raw
+    assert found.reason.endswith("for a comment: put the text in quotes")
+
+
+def test_comments_and_quotes_stay_what_they_are() -> None:
+    text = "- Emma  # 2 of these\n- 'Towers #2' # x\n- 'Dune'  #2\n"
+    assert [entry.raw for entry in read(text)] == ["Emma", "Towers #2", "Dune"]
+
+
 def test_every_key() -> None:
     found = want(
         """\

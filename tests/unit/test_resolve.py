@@ -97,6 +97,11 @@ def test_nothing_close_is_missing() -> None:
     assert resolve(EMMA).reason
 
 
+def test_a_line_that_seems_to_ask_for_an_authors_works_is_told_how_to() -> None:
+    found = resolve(Want(title="works of Bram Stoker"), book("1", "Dracula", "Bram Stoker"))
+    assert found.reason.endswith("all books by an author are asked for by `works of: Bram Stoker`")
+
+
 def test_what_shares_next_to_nothing_is_not_even_shown() -> None:
     assert resolve(Want(title="Jane Eyre"), book("1", "Emma", "Jane Austen")).near == ()
     assert resolve(EMMA, book("1", "Ivanhoe", "Walter Scott")).near == ()

@@ -11,9 +11,11 @@ from bookhopper.intake.readings import split_authors, title_and_authors
 from bookhopper.model import DEFAULT_LIMIT, MOST_BOOKS, Collection, Want
 
 _COLLECTION = re.compile(
-    r"(?:works\s+of\s*:|series\s*:|feed\s*:(?=\s*(?:\w+://|[\w-]+(?:\.[\w-]+)+(?::\d+)?/)))", re.IGNORECASE
+    r"(?:(?P<author>(?:works\s+(?:of|by)|author['’]?s\s+works)\s*:)|(?P<series>series\s*:)"
+    r"|(?P<feed>(?-i:feed)\s*:|feed\s*:(?=\s*(?:\w+://|[\w-]+(?:\.[\w-]+)+(?::\d+)?/))))",
+    re.IGNORECASE,
 )
-"""What begins such a line; `Feed: A Novel` is a title."""
+"""What begins such a line; `Feed: A Novel` is a title, and so is what has no colon: `Works of Love`."""
 
 _LIMIT = re.compile(r"(?:^|[,;]?\s+)[(\[]?limit\s*:\s*(?P<limit>[^\s()\[\]]+)[)\]]?$", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]")
@@ -32,10 +34,9 @@ def read_collection(text: str) -> Want:
     said = _LIMIT.search(text, match.end())
     value = text[match.end() : said.start() if said else None].strip()
     authors: tuple[str, ...] = ()
-    word = match[0][0].lower()
-    if word == "s" and value:
+    if match["series"] and value:
         value, authors, _ = title_and_authors(value)
-    collection = {"w": works_of, "s": whole_series, "f": feed}[word](value)
+    collection = {"author": works_of, "series": whole_series, "feed": feed}[match.lastgroup or ""](value)
     return wanted(replace(collection, limit=read_limit(said["limit"])) if said else collection, authors)
 
 

@@ -74,7 +74,7 @@ def read_line(line: str, number: int) -> Want:
         raise WantError("there is no title in this line, only punctuation")
     if text[0] in "pP" and _PICK_START.match(text):
         return Want(priority=priority, pick=read_pick(text), line=number, raw=line)
-    if text[0] in "wWsSfF" and is_collection(text):
+    if text[0] in "aAwWsSfF" and is_collection(text):
         return replace(read_collection(text), priority=priority, line=number, raw=line)
     isbn, year, series = "", None, ""
     if "97" in text or text[0].isdigit() or "SBN" in text or "sbn" in text:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from bookhopper.intake.base import UnreadableRequestError
+from bookhopper.intake.base import UnreadableRequestError, shown
 
 _DEEPEST = 8
 """libyaml takes quadratic time over deep nesting, and no want needs more than three levels."""
@@ -26,6 +26,10 @@ _BESIDE = 4
 """Characters counted for each repeated value beside its text: what stores it puts marks around it."""
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+
+_NUMBER = re.compile(r"\s#\d")
+_NUMBERED = re.compile(r"\s*(?<=\s)(#\d.*)")
+"""A number in a series (`Dune Messiah #2`), behind which YAML has not read on."""
 
 _PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "seq", "map")
@@ -108,6 +112,8 @@ class Events:
             reason = f"YAML allows no control characters (U+{ord(text[start]):04X})"
             raise UnreadableRequestError(text.count("\n", 0, start) + 1, start - line_start + 1, reason)
         self._events = _checked(text)
+        lines = enumerate(text.split("\n")) if " #" in text else ()
+        self._numbered = {number: line for number, line in lines if _NUMBER.search(line)}
         self._anchors: dict[str, _Anchored] = {}
         self._nodes = 0
         self._characters = 0
@@ -183,7 +189,7 @@ class Events:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if isinstance(event, yaml.ScalarEvent):
-            node = _scalar(event)
+            node = self._cut_short(event) or _scalar(event)
             self._characters += repeat_cost(event.value)
         elif isinstance(event, yaml.CollectionStartEvent):
             node = self._collection(event, depth)
@@ -192,6 +198,17 @@ class Events:
         if event.anchor is not None:
             self._anchors[event.anchor] = _Anchored(node, self._nodes - nodes, self._characters - characters)
         return node
+
+    def _cut_short(self, event: yaml.ScalarEvent) -> Broken | None:
+        """Tell of a text without quotes that ends before ` #2`, which YAML takes for a comment."""
+        end = event.end_mark
+        if event.style or end is None or end.line not in self._numbered:
+            return None
+        comment = _NUMBERED.match(self._numbered[end.line], end.column)
+        if comment is None:
+            return None
+        reason = f"YAML takes {shown(comment[1])!r} for a comment: put the text in quotes"
+        return Broken(place_of(event), reason, f"{event.value} {comment[1]}")
 
     def _collection(self, event: yaml.CollectionStartEvent, depth: int) -> Node:
         _check_depth(depth, event)

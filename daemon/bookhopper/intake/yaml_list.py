@@ -164,7 +164,12 @@ class _Reader:
             raw = as_line(collection)
             return self._with_defaults(replace(collection, line=node.place.line, raw=raw, **given))
         if not (given.get("title") or given.get("isbn") or given.get("pick")):
-            raise EntryError(node.place, "a want needs a title, an isbn, a pick or a collection")
+            reason = "a want needs a title, an isbn, a pick or a collection"
+            if given.get("series"):
+                reason = (
+                    f"{reason}; all books of a series are asked for by `whole_series` instead of `series`"
+                )
+            raise EntryError(node.place, reason)
         fields.update(given)
         return Want(line=node.place.line, raw=_title_line(given), **fields)
 

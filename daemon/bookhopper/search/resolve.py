@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -26,6 +27,7 @@ from bookhopper.ticket import Ticket
 __all__ = ["Decision", "Resolution", "Resolver"]
 
 _AGAIN_SECONDS = 30.0
+_WORKS_OF = re.compile(r"(?:(?:all|the) )*(?:books|works) (?:of|by) (\S.{0,80})", re.IGNORECASE)
 _USUAL_FORMATS = frozenset(("epub", "pdf"))
 """Where these are taken, there is seldom a book in others only."""
 
@@ -88,6 +90,9 @@ class Resolver:
             faults = [*faults, *unasked]
         if not faults and resolution.decision is Decision.MISSING:
             resolution = self._in_other_formats(want, resolution, ticket)
+        if resolution.decision is not Decision.ACCEPT and (author := _WORKS_OF.fullmatch(want.title)):
+            hint = f"taken for a title: all books by an author are asked for by `works of: {author[1]}`"
+            resolution = replace(resolution, reason=f"{resolution.reason}; {hint}")
         if faults and resolution.decision is not Decision.ACCEPT:
             refuse_busy(faults)
             silent = tuple(dict.fromkeys(fault.source for fault in faults))
