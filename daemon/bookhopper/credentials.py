@@ -1,9 +1,11 @@
 """Secrets that the configuration file need not hold: systemd's credentials and variables of the environment.
 
-Where a source's section says neither `KEY` nor `KEY_file`, its secret KEY is the file `NAME.KEY` in
-`$CREDENTIALS_DIRECTORY`, which the unit's `LoadCredential=NAME.KEY:PATH` puts there, or else the variable
-`BOOKHOPPER_NAME_KEY` (in capitals, `-` as `_`).  NAME is the source's; KEY is `password` or `proxy`, and of a
-source of web pages every credential of its is one of its `settings`.  Facts: systemd.exec(5), "Credentials".
+Where a source's section does not say `KEY`, its secret KEY is the file `NAME.KEY` in
+`$CREDENTIALS_DIRECTORY`, which the unit's `LoadCredential=NAME.KEY:PATH` puts there.  That holds where it
+says `KEY_file` too, since that file may be root's alone.  Without both, it is the variable
+`BOOKHOPPER_NAME_KEY` (in capitals, `-` as `_`).  NAME is the source's; KEY is `password` or `proxy`, and of
+a source of web pages every credential of its is one of its `settings`.  Facts: systemd.exec(5),
+"Credentials".
 """
 
 from __future__ import annotations
@@ -47,10 +49,12 @@ def _completed(
     settings = dict(given) if is_html and isinstance(given, dict) else {}
     for key in _keys(kind, name, files):
         section = settings if is_html and key != "proxy" else completed
-        if section.get(key) or section.get(f"{key}_file"):
+        if section.get(key):
             continue
         if path := files.get(f"{name}.{key}"):
             section[f"{key}_file"] = str(path)
+        elif section.get(f"{key}_file"):
+            continue
         elif secret := variables.get(f"BOOKHOPPER_{name}_{key}".upper().replace("-", "_")):
             section[key] = secret
     if settings:

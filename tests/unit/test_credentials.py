@@ -67,7 +67,7 @@ def test_a_source_without_a_name_has_its_kind_s(tmp_path: Path, credentials: Pat
     assert opds(loaded(tmp_path, {"kind": "opds", "url": "http://127.0.0.1/"})).secret() == "by kind"
 
 
-def test_the_file_counts_before_the_credential_and_that_before_the_variable(
+def test_the_credential_counts_before_the_file_that_it_was_made_of_and_that_before_the_variable(
     tmp_path: Path, credentials: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BOOKHOPPER_HOME_1_PASSWORD", "variable")
@@ -76,7 +76,7 @@ def test_the_file_counts_before_the_credential_and_that_before_the_variable(
     assert opds(loaded(tmp_path, HOME)).secret() == "credential"
     assert opds(loaded(tmp_path, {**HOME, "password": "key"})).secret() == "key"
     (tmp_path / "kept").write_text("file")
-    assert opds(loaded(tmp_path, {**HOME, "password_file": str(tmp_path / "kept")})).secret() == "file"
+    assert opds(loaded(tmp_path, {**HOME, "password_file": str(tmp_path / "kept")})).secret() == "credential"
 
 
 def test_settings_of_a_definition_may_be_credentials(

@@ -22,6 +22,7 @@ _COMMANDS = {
     "queue": "Look at the queue, and change it.",
     "run": "Run the daemon.",
     "search": "Show what a wish would find, and why.",
+    "service": "Make bookhopper a service of systemd.",
     "source": "Look at the sources, and test definitions of catalogues.",
     "status": "Show what the daemon is doing.",
     "token": "Make and remove API tokens.",
