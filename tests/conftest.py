@@ -1,13 +1,28 @@
-"""A test that needs what is not installed skips, and says so; where peers are required that is a failure."""
+"""What holds for all tests: a skip is a failure where peers are required; figures are told at the end."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
 
 import pytest
 
+Figures = Callable[[str, Mapping[str, object]], None]
+"""Keeps what a test has measured, under a heading, for the end of the run."""
+
 _REQUIRED = os.environ.get("BOOKHOPPER_REQUIRE_PEERS") == "1"
+_KEPT = pytest.StashKey[list[tuple[str, dict[str, str]]]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("bookhopper")
+    group.addoption("--kills", type=int, default=40, help="how often the crash sweep kills the daemon")
+    group.addoption("--soak", type=float, default=60.0, help="for how many seconds the soak runs; 28800: 8 h")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_KEPT] = []
 
 
 @pytest.hookimpl(wrapper=True)
@@ -23,3 +38,31 @@ def pytest_runtest_makereport(
             f"{item.nodeid} was skipped where nothing may be (BOOKHOPPER_REQUIRE_PEERS=1): {reason}"
         )
     return report
+
+
+@pytest.fixture(scope="session")
+def figures(pytestconfig: pytest.Config) -> Figures:
+    def keep(heading: str, measured: Mapping[str, object]) -> None:
+        told = {str(name): str(value) for name, value in measured.items()}
+        pytestconfig.stash[_KEPT].append((heading, told))
+
+    return keep
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:  # one of several processes hands them to the one that shows them
+        output["figures"] = session.config.stash[_KEPT]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[_KEPT] += getattr(node, "workeroutput", {}).get("figures", ())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for heading, measured in config.stash[_KEPT]:
+        terminalreporter.section(heading)
+        width = max(map(len, measured), default=0)
+        for name, value in measured.items():
+            terminalreporter.line(f"{name:<{width}}  {value}")

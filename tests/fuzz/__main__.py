@@ -41,7 +41,7 @@ def _again(name: str, inputs: list[Path]) -> int:
     with target.opened() as case:
         for path in inputs:
             attempt(target, case, path.read_bytes())
-    print(TALLY)
+    print(", ".join(f"{value} {name}" for name, value in TALLY.figures().items()))
     return 0
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.conftest import Figures
 from tests.fuzz.target import TALLY
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _told(figures: Figures, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tell what the tests of a module have tried."""
+    TALLY.clear()
+    yield
     if TALLY.cases:
-        terminalreporter.write_line(str(TALLY))
+        figures(f"hostile input, {request.node.name}", TALLY.figures())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
@@ -50,11 +50,20 @@ class Tally:
     crashes: list[str] = field(default_factory=list)
     escapes: list[str] = field(default_factory=list)
 
-    def __str__(self) -> str:
-        return (
-            f"fuzz: {self.cases.total():,} cases tried over {len(self.cases)} targets, "
-            f"{len(self.crashes)} crashes, {len(self.escapes)} escapes"
-        )
+    def figures(self) -> Mapping[str, object]:
+        """Give what is told at the end of a run."""
+        return {
+            "targets": len(self.cases),
+            "cases tried": f"{self.cases.total():,}",
+            "crashes": len(self.crashes),
+            "escapes": len(self.escapes),
+        }
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.cases.clear()
+        self.crashes.clear()
+        self.escapes.clear()
 
 
 TALLY = Tally()

@@ -1,26 +1,13 @@
-"""Figures that the tests of this folder measure, said at the end of the run; and how much they are to do."""
+"""What the tests of reliability have in common."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
-Figures = Callable[[str, Mapping[str, object]], None]
-"""Keeps what was measured, under a heading, for the end of the run."""
-
-_KEPT = pytest.StashKey[list[tuple[str, Mapping[str, object]]]]()
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=40, help="how often the crash sweep kills the daemon")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_KEPT] = []
 
 
 @pytest.fixture
@@ -31,19 +18,6 @@ def other_filesystem(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("there is no second filesystem to write to")
     with tempfile.TemporaryDirectory(prefix="bookhopper-", dir=memory) as folder:
         yield Path(folder)
-
-
-@pytest.fixture(scope="session")
-def figures(pytestconfig: pytest.Config) -> Figures:
-    return lambda heading, measured: pytestconfig.stash[_KEPT].append((heading, measured))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for heading, measured in config.stash[_KEPT]:
-        terminalreporter.section(heading)
-        width = max(map(len, measured))
-        for name, value in measured.items():
-            terminalreporter.line(f"{name:<{width}}  {value}")
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Figures
 from tests.daemon import Daemon
-from tests.reliability.conftest import Figures
 from tests.reliability.consumer import consuming
 from tests.reliability.crash_steps import COPYING, DELIVERY, FETCHING, INTAKE, STARTING, Step
 from tests.reliability.crash_sweep import Sweep, plan
@@ -57,7 +57,7 @@ def test_kills_lose_nothing_and_double_nothing(
     figures: Figures,
 ) -> None:
     name, ingest, steps = place
-    kills = pytestconfig.getoption("--kills", 40) // 2
+    kills = pytestconfig.getoption("--kills") // 2
     with sweeping(tmp_path, ingest, kills) as sweep:
         sweep.index()
         for step in plan(steps, kills):

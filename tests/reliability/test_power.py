@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Figures
 from tests.daemon import Daemon
 from tests.fakes.opds_server import FakeCatalogue
-from tests.reliability.conftest import Figures
 from tests.reliability.consumer import Consumer
 from tests.reliability.crash_steps import COPYING, DELIVERY, FETCHING, INTAKE, STEPS
 from tests.reliability.crash_sweep import Sweep, plan
@@ -131,7 +131,7 @@ def test_a_power_cut_at_any_step_loses_nothing(
     disks: int, tmp_path: Path, pytestconfig: pytest.Config, figures: Figures
 ) -> None:
     steps = (*INTAKE, *FETCHING, *(COPYING if disks > 1 else ()), *DELIVERY)
-    cuts = pytestconfig.getoption("--kills", 40) // 2
+    cuts = pytestconfig.getoption("--kills") // 2
     with powered(tmp_path, disks, 8 * (cuts + 60)) as sweep:
         sweep.index()
         for step in plan(steps, cuts):

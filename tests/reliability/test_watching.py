@@ -52,11 +52,11 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Figures
 from tests.daemon import Daemon
 from tests.fakes import inotify
 from tests.namespaces import in_namespace, run_in_namespace, seen_by
 from tests.points import check_points
-from tests.reliability.conftest import Figures
 from tests.waiting import until
 
 _NEVER = "1h"
