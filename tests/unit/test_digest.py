@@ -136,6 +136,7 @@ def test_another_origin_gets_none(site: tuple[Guarded, str], web: Web) -> None:
         ('Digest realm="a", nonce="b", algorithm="MD2"', False),
         ('Digest realm="a", nonce="b", qop, algorithm', True),
         ("Digest realm, nonce=b", False),
+        ('Digest realm="a", nonce="b", opaque="c\r d"', False),
         ('Digest realm="a"', False),
         ('Basic realm="Digest of news"', False),
         ("Digest", False),

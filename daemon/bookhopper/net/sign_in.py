@@ -159,6 +159,8 @@ def digest_challenge(offered: str) -> Mapping[str, str] | None:
         challenge = {name: value for name, value in said.items() if value is not None}  # it had no `=`
         ways = challenge.get("qop", "auth").replace(" ", "").split(",")
         known = challenge.get("algorithm", "MD5").upper() in _ALGORITHMS and "auth" in ways
+        # what it says is said back in a header, in which a line's end of theirs has no place
+        known = known and all(map(str.isprintable, challenge.values()))
         if known and {"realm", "nonce"} <= challenge.keys():
             return challenge | {"qop": "auth"} if "qop" in challenge else challenge
     return None
