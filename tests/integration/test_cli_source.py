@@ -12,6 +12,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from bookhopper.cli import main
+from tests import books
 from tests.fakes.library_site import LOGIN, PASSWORD, LibrarySite, library_site, page
 
 
@@ -72,10 +73,14 @@ def test_show_says_what_a_source_does_and_no_secret(folder: Path, site: LibraryS
         f"does: signs in (form), asks {site.url}/ at find and reads the html that comes; of a book"
         in shown.output
     )
-    assert "settings: password=••••" in shown.output
+    assert "settings:\n  password: ••••\n" in shown.output
     other = run("show", "--config", config, "home", "--json")
     assert json.loads(other.output)["settings"]["password"] == "••••"
     assert "hush" not in shown.output + other.output
+    plain = run("show", "--config", config, "home").output
+    assert "\nsettings:\n" in plain
+    assert "\n  url: http://x.example/\n  username: u\n  password: ••••\n" in plain
+    assert not {"None", "=", "hush"} & {*plain.replace(": ", " ").split(), *(c for c in plain if c == "=")}
     assert "Peer-reviewed" in run("show", "--config", config, "oapen").output
     unknown = run("show", "--config", config, "nope")
     assert unknown.exit_code == 2
@@ -87,7 +92,7 @@ def test_test_runs_the_saved_pages(folder: Path, site: LibrarySite) -> None:
     path = site.write(folder / "library.yaml", fixtures=[fixture])
     (folder / "page.html").write_text(f"<table>{site.row(0)}</table>")
     good = run("test", path)
-    assert (good.exit_code, good.output) == (0, f"{path}: all is well, 1 saved pages read as they should\n")
+    assert (good.exit_code, good.output) == (0, f"{path}: all is well, 1 saved page read as it should\n")
     (folder / "page.html").write_text(f"<table>{site.row(1)}</table>")
     bad = run("test", path, "--json")
     assert bad.exit_code == 1
@@ -105,7 +110,7 @@ def test_test_asks_the_site_itself(folder: Path, site: LibrarySite) -> None:
     live = run("test", path, *own, "--live", "Moby Dick")
     assert live.exit_code == 0, live.output
     assert "Moby Dick — Herman Melville, epub, /book/1" in live.output
-    assert "1 books found at the site" in live.output
+    assert "all is well, and there are no saved pages to read (`fixtures`); 1 book found at" in live.output
     found = json.loads(run("test", path, *own, "--live", "Moby Dick", "--json").output)["found"]
     assert found[0]["urls"] == [f"{site.url}/files/gone-1.epub", f"{site.url}/files/1.epub"]
     site.answers["/find"] = lambda _: page("it fails", 500)
@@ -138,3 +143,28 @@ def test_test_visits_one_s_own_network_only_where_one_says_so(folder: Path, site
 @pytest.mark.parametrize("name", ["oapen", "standard-ebooks-pages"])
 def test_the_examples_pass(folder: Path, name: str) -> None:
     assert run("test", name).exit_code == 0
+
+
+def test_a_source_without_a_definition_is_asked_itself(folder: Path) -> None:
+    shelf = folder / "shelf"
+    shelf.mkdir()
+    (shelf / "Emma - Jane Austen.epub").write_bytes(books.epub("Emma", "Jane Austen"))
+    config = configured(folder, {"kind": "folder", "name": "home", "path": str(shelf)})
+    well = run("test", "--config", config, "home", "--live", "Emma")
+    assert well.exit_code == 0, well.output
+    assert "Emma — Jane Austen, epub" in well.output
+    assert "home (folder) has no definition to test, and is well: 1 book in" in well.output
+    assert json.loads(run("test", "--config", config, "home", "--json").output)["ok"] is True
+    (shelf / "Emma - Jane Austen.epub").unlink()
+    shelf.rmdir()
+    away = run("test", "--config", config, "home")
+    assert (away.exit_code, "home (folder): " in away.output) == (1, True)
+
+
+def test_rows_that_could_not_be_read_are_told(folder: Path, site: LibrarySite) -> None:
+    path = site.write(folder / "library.yaml")
+    site.answers["/find"] = lambda _: page(
+        f"<table>{site.row(1)}{site.row(0).replace('href', 'name')}</table>"
+    )
+    own = ("--host", site.url.removeprefix("http://"))
+    assert "1 row of the site could not be read" in run("test", path, *own, "--live", "Moby Dick").output

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -24,10 +24,11 @@ from bookhopper.search.definitions.fixtures import failures
 from bookhopper.search.definitions.load import load
 from bookhopper.search.definitions.model import Definition
 from bookhopper.search.sources import registry
-from bookhopper.search.sources.base import Query, Source
+from bookhopper.search.sources.base import Parser, Query, Source
 from bookhopper.settings import Settings
 from bookhopper.source_settings import HtmlSettings, SourceSettings
 from bookhopper.ticket import Ticket
+from bookhopper.units import counted
 
 _MASK = "••••"
 _MOST_SHOWN = 10
@@ -96,7 +97,12 @@ def show(config_path: Path | None, as_json: bool, name: str) -> None:
         click.echo(json.dumps(said, ensure_ascii=False))
         return
     for key, value in said.items():
-        click.echo(f"{key}: {_plain(value)}")
+        if isinstance(value, Mapping):
+            click.echo(f"{key}:{'' if value else ' none'}")
+            for name_of, inner in value.items():
+                click.echo(f"  {name_of}: {_plain(inner)}")
+        else:
+            click.echo(f"{key}: {_plain(value)}")
 
 
 @command.command("test")
@@ -120,8 +126,14 @@ def test(
     live: str | None,
     hosts: tuple[str, ...],
 ) -> None:
-    """Check a definition, read its saved pages with it, and say what is not as it should be."""
+    """Check a definition, read its saved pages with it, and say what is not as it should be.
+
+    The name of a configured source of another kind asks that source whether it is well, and with --live for a
+    title.
+    """
     beside = (config_path or config.default_path()).parent
+    if (section := _other_kind(definition, config_path)) is not None:
+        ctx.exit(_test_source(section, config.load(config_path), live, as_json=as_json))
     path = _found(definition, Path.cwd() if Path(definition).exists() else beside)
     try:
         loaded = load(path)
@@ -132,25 +144,88 @@ def test(
         raise
     faults = list(failures(loaded, path))
     found: list[Candidate] = []
+    dropped = 0
     if live is not None:
         try:
             settings = config.load(config_path)
-            found = _asked(_section_of(path, settings, hosts), settings, live)
+            found, dropped = _asked(_section_of(path, settings, hosts), settings, live)
         except BookhopperError as error:
             faults.append(str(error))
     if as_json:
         said = {"definition": str(path), "ok": not faults, "fixtures": len(loaded.fixtures), "faults": faults}
-        click.echo(json.dumps({**said, "found": [asdict(each) for each in found]}, ensure_ascii=False))
+        said |= {"found": [asdict(each) for each in found], "dropped": dropped}
+        click.echo(json.dumps(said, ensure_ascii=False))
     else:
         for fault in faults:
             click.echo(fault)
-        for each in found[:_MOST_SHOWN]:
-            authors = "; ".join(each.authors)
-            click.echo(tables.line(f"{each.title} — {authors}, {each.format}, {each.key}").plain)
+        _show_found(found)
+        if dropped:
+            click.echo(f"{counted(dropped, 'row')} of the site could not be read")
         if not faults:
-            asked = f", and {len(found)} books found at the site" if live is not None else ""
-            click.echo(f"{path}: all is well, {len(loaded.fixtures)} saved pages read as they should{asked}")
+            asked = f"; {counted(len(found), 'book')} found at the site" if live is not None else ""
+            click.echo(f"{path}: all is well, {_pages(len(loaded.fixtures))}{asked}")
     ctx.exit(EXIT_FAULT if faults else 0)
+
+
+def _pages(number: int) -> str:
+    if not number:
+        return "and there are no saved pages to read (`fixtures`)"
+    return f"{counted(number, 'saved page')} read as {'it' if number == 1 else 'they'} should"
+
+
+def _show_found(found: Sequence[Candidate]) -> None:
+    for each in found[:_MOST_SHOWN]:
+        authors = "; ".join(each.authors)
+        click.echo(tables.line(f"{each.title} — {authors}, {each.format}, {each.key}").plain)
+
+
+def _other_kind(name: str, config_path: Path | None) -> SourceSettings | None:
+    """Find the configured source of that name which has no definition; a file that is there comes first."""
+    if Path(name).exists():
+        return None
+    try:
+        sections = config.load(config_path).sources
+    except BookhopperError:
+        return None  # a definition can be tested without any configuration
+    found = next((each for each in sections if each.name == name), None)
+    return None if isinstance(found, HtmlSettings) else found
+
+
+def _test_source(section: SourceSettings, settings: Settings, live: str | None, *, as_json: bool) -> int:
+    """Ask a source whether it is well, and for a title if there is one; gives the exit code."""
+    faults: list[str] = []
+    found: list[Candidate] = []
+    dropped = 0
+    settings.folders.state.mkdir(parents=True, exist_ok=True)
+    with closing(registry.build([section], settings.folders.state)) as built:
+        (source,) = built.sources
+        health = source.check(Ticket(0))
+        if not health.ok:
+            faults.append(health.detail)
+        elif live is not None:
+            try:
+                found = list(source.search(Query(readings=(Reading(live),)), Ticket(0)))
+            except BookhopperError as error:
+                faults.append(str(error))
+            dropped = source.take_dropped() if isinstance(source, Parser) else 0
+    if as_json:
+        said = {"source": section.name, "kind": section.kind, "ok": not faults, "faults": faults}
+        said |= {"found": [asdict(each) for each in found], "dropped": dropped}
+        click.echo(json.dumps(said, ensure_ascii=False))
+        return EXIT_FAULT if faults else 0
+    for fault in faults:
+        click.echo(f"{section.name} ({section.kind}): {fault}")
+    _show_found(found)
+    if dropped:
+        click.echo(f"{counted(dropped, 'entry', 'entries')} of its answers could not be read")
+    if not faults:
+        asked = (
+            f"; {counted(len(found), 'book')} found" if live is not None else "; --live TITLE asks for a book"
+        )
+        click.echo(
+            f"{section.name} ({section.kind}) has no definition to test, and is well: {health.detail}{asked}"
+        )
+    return EXIT_FAULT if faults else 0
 
 
 def _found(name: str, beside: Path) -> Path:
@@ -235,8 +310,11 @@ def _clear(value: Any) -> Any:
 def _masked(section: SourceSettings) -> dict[str, Any]:
     values = section.model_dump(mode="json")
     secrets = {name for name, value in section if isinstance(value, SecretStr) and value.get_secret_value()}
+    said = ((name, value) for name, value in values.items() if name not in {"name", "kind"})
     return {
-        name: _MASK if name in secrets else _shown(value) for name, value in values.items() if name != "name"
+        name: _MASK if name in secrets else _shown(value)
+        for name, value in said
+        if value not in (None, "", [], {})
     }
 
 
@@ -254,9 +332,11 @@ def _purpose(section: SourceSettings) -> str:
 
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}={inner}" for name, inner in value.items()) or "none"
+        return f"{{{', '.join(f'{name}: {_plain(inner)}' for name, inner in value.items())}}}"
     if isinstance(value, list):
-        return " ".join(map(str, value)) or "none"
+        return f"[{', '.join(map(_plain, value))}]" if value else "none"
+    if isinstance(value, bool):
+        return str(value).lower()
     return str(value) or "—"
 
 
@@ -272,11 +352,15 @@ def _section_of(path: Path, settings: Settings, hosts: tuple[str, ...]) -> HtmlS
     return section.model_copy(update={"hosts": (*section.hosts, *named)})
 
 
-def _asked(section: HtmlSettings, settings: Settings, wish: str) -> list[Candidate]:
-    """Ask the site itself for a title, and for the first book's files, as the daemon would."""
+def _asked(section: HtmlSettings, settings: Settings, wish: str) -> tuple[list[Candidate], int]:
+    """Ask the site itself for a title, and for the first book's files, as the daemon would.
+
+    Gives also how many rows could not be read.
+    """
     ticket = Ticket(0)
     with closing(registry.build([section], settings.folders.state, cached=False)) as built:
         (source,) = built.sources
         found = list(source.search(Query(readings=(Reading(wish),)), ticket))
         locator = built.locators[source.name]
-        return [locator.locate(found[0], ticket), *found[1:]] if found else []
+        dropped = source.take_dropped() if isinstance(source, Parser) else 0
+        return ([locator.locate(found[0], ticket), *found[1:]] if found else []), dropped
