@@ -352,6 +352,15 @@ def test_search_for_a_pick_shows_no_score(shelf: Shell) -> None:
     assert not re.search(r"\b\d\.\d\d\b", shown)
 
 
+def test_search_lists_the_books_of_a_collection(shelf: Shell) -> None:
+    shown = shelf("search", "works of: Jane Austen").stdout
+    assert re.search(r"works of: Jane Austen +accept: \d+ books?", shown)
+    assert re.search(r"Emma +Jane Austen +shelf:\S+", shown)
+    found = json.loads(shelf("search", "works of: Jane Austen", "--json").stdout)
+    assert "Emma" in {each["title"] for each in found["candidates"]}
+    assert "missing: no source has works of Nobody" in shelf("search", "works of: Nobody Whosoever").stdout
+
+
 def test_search_refuses_a_list_that_is_none(shelf: Shell) -> None:
     listed = shelf.base / "list.txt"
     listed.write_bytes(b"\xff\xfe\x00\x01")

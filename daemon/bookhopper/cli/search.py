@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +20,7 @@ from bookhopper.errors import BookhopperError
 from bookhopper.intake.base import Limits
 from bookhopper.intake.parse import parse
 from bookhopper.model import BadLine, Candidate, Want
+from bookhopper.search.collections import Books, Collector
 from bookhopper.search.resolve import Decision, Resolution, Resolver
 from bookhopper.search.sources import registry
 from bookhopper.settings import Settings
@@ -60,10 +61,8 @@ def command(config_path: Path | None, as_json: bool, list_path: Path | None, wis
     else:
         entries = list(parse("wish.txt", str(wish).encode("utf-8", "replace"), Limits()))
     console = Console(highlight=False, width=table_width())
-    with _resolver(settings) as resolver, ThreadPoolExecutor(_THREADS) as threads:
-        for entry, resolution in zip(
-            entries, threads.map(lambda entry: _resolve(resolver, entry), entries), strict=True
-        ):
+    with _searching(settings) as search, ThreadPoolExecutor(_THREADS) as threads:
+        for entry, resolution in zip(entries, threads.map(search, entries), strict=True):
             if as_json:
                 click.echo(json.dumps(_as_json(entry, resolution), ensure_ascii=False))
             else:
@@ -83,8 +82,8 @@ def _entries(path: Path, settings: Settings) -> Iterator[Want | BadLine]:
 
 
 @contextmanager
-def _resolver(settings: Settings) -> Iterator[Resolver]:
-    """Make a resolver whose sources can answer, indexing what is not indexed yet."""
+def _searching(settings: Settings) -> Iterator[Callable[[Want | BadLine], Resolution]]:
+    """Give what decides about an entry, with sources that can answer: what is not indexed yet is."""
     settings.folders.state.mkdir(parents=True, exist_ok=True)
     sources = registry.build(settings.sources, settings.folders.state)
     ticket = Ticket(0)
@@ -101,15 +100,37 @@ def _resolver(settings: Settings) -> Iterator[Resolver]:
         deadlines={each.name: each.deadline for each in settings.sources},
         identifiers=sources.identifiers,
     )
+    collector = Collector(
+        sources.sources,
+        languages=settings.languages,
+        formats=settings.formats,
+        deadlines={each.name: each.deadline for each in settings.sources},
+    )
+
+    def resolve(entry: Want | BadLine) -> Resolution:
+        if isinstance(entry, BadLine):
+            return _BAD
+        if entry.collection is not None:
+            return _listed(collector.books(entry, Ticket(0)))
+        return resolver.resolve(entry, Ticket(0))
+
     try:
-        yield resolver
+        yield resolve
     finally:
         resolver.close()
+        collector.close()
         sources.close()
 
 
-def _resolve(resolver: Resolver, entry: Want | BadLine) -> Resolution:
-    return _BAD if isinstance(entry, BadLine) else resolver.resolve(entry, Ticket(0))
+def _listed(books: Books) -> Resolution:
+    """Show a collection's books as candidates, none of them preferred to another."""
+    decision = Decision.AMBIGUOUS if books.unclear else Decision.ACCEPT if books.wants else Decision.MISSING
+    found = (
+        Candidate(want.pick.source, want.pick.key, want.title, want.authors, series=want.series)
+        for want in books.wants
+        if want.pick is not None
+    )
+    return Resolution(decision, (), tuple(found), books.reason, books.silent)
 
 
 def _as_json(entry: Want | BadLine, resolution: Resolution) -> dict[str, Any]:
@@ -161,7 +182,7 @@ def _show(console: Console, entry: Want | BadLine, resolution: Resolution) -> No
             f"{candidate.score:.2f}" if candidate.parts else "",  # a pick by hand has none
             escape(candidate.title),
             escape("; ".join(candidate.authors)),
-            f"{candidate.language} {candidate.format}",
+            f"{candidate.language} {candidate.format}".strip(),
             escape(f"{candidate.source}:{candidate.key}"),
             " ".join(f"{name} {part:.2f}" for name, part in candidate.parts.items()),
         )

@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 from rich.console import Console
 
 from bookhopper import config
 from bookhopper.cli import EXIT_FAULT, EXIT_USAGE, config_option, json_option, table_width
 from bookhopper.cli import show as tables
+from bookhopper.cli.asking import ask_site, ask_source, pages, section_of, show_found
 from bookhopper.errors import BookhopperError, ConfigError
-from bookhopper.model import Candidate, Reading
+from bookhopper.model import Candidate
 from bookhopper.net.addresses import safe_url
 from bookhopper.search.definitions import places
 from bookhopper.search.definitions.fixtures import failures
 from bookhopper.search.definitions.load import load
 from bookhopper.search.definitions.model import Definition
 from bookhopper.search.sources import registry
-from bookhopper.search.sources.base import Parser, Query, Source
+from bookhopper.search.sources.base import Source
 from bookhopper.settings import Settings
 from bookhopper.source_settings import HtmlSettings, SourceSettings
 from bookhopper.ticket import Ticket
 from bookhopper.units import counted
 
 _MASK = "••••"
-_MOST_SHOWN = 10
-_NAME = "definition"
-"""What a source is called that is made of a definition alone, to try it."""
 
 
 @click.group(
@@ -133,7 +130,7 @@ def test(
     """
     beside = (config_path or config.default_path()).parent
     if (section := _other_kind(definition, config_path)) is not None:
-        ctx.exit(_test_source(section, config.load(config_path), live, as_json=as_json))
+        ctx.exit(ask_source(section, config.load(config_path), live, as_json=as_json))
     path = _found(definition, Path.cwd() if Path(definition).exists() else beside)
     try:
         loaded = load(path)
@@ -148,7 +145,7 @@ def test(
     if live is not None:
         try:
             settings = config.load(config_path)
-            found, dropped = _asked(_section_of(path, settings, hosts), settings, live)
+            found, dropped = ask_site(section_of(path, settings, hosts), settings, live)
         except BookhopperError as error:
             faults.append(str(error))
     if as_json:
@@ -158,25 +155,13 @@ def test(
     else:
         for fault in faults:
             click.echo(fault)
-        _show_found(found)
+        show_found(found)
         if dropped:
             click.echo(f"{counted(dropped, 'row')} of the site could not be read")
         if not faults:
             asked = f"; {counted(len(found), 'book')} found at the site" if live is not None else ""
-            click.echo(f"{path}: all is well, {_pages(len(loaded.fixtures))}{asked}")
+            click.echo(f"{path}: all is well, {pages(len(loaded.fixtures))}{asked}")
     ctx.exit(EXIT_FAULT if faults else 0)
-
-
-def _pages(number: int) -> str:
-    if not number:
-        return "and there are no saved pages to read (`fixtures`)"
-    return f"{counted(number, 'saved page')} read as {'it' if number == 1 else 'they'} should"
-
-
-def _show_found(found: Sequence[Candidate]) -> None:
-    for each in found[:_MOST_SHOWN]:
-        authors = "; ".join(each.authors)
-        click.echo(tables.line(f"{each.title} — {authors}, {each.format}, {each.key}").plain)
 
 
 def _other_kind(name: str, config_path: Path | None) -> SourceSettings | None:
@@ -189,43 +174,6 @@ def _other_kind(name: str, config_path: Path | None) -> SourceSettings | None:
         return None  # a definition can be tested without any configuration
     found = next((each for each in sections if each.name == name), None)
     return None if isinstance(found, HtmlSettings) else found
-
-
-def _test_source(section: SourceSettings, settings: Settings, live: str | None, *, as_json: bool) -> int:
-    """Ask a source whether it is well, and for a title if there is one; gives the exit code."""
-    faults: list[str] = []
-    found: list[Candidate] = []
-    dropped = 0
-    settings.folders.state.mkdir(parents=True, exist_ok=True)
-    with closing(registry.build([section], settings.folders.state)) as built:
-        (source,) = built.sources
-        health = source.check(Ticket(0))
-        if not health.ok:
-            faults.append(health.detail)
-        elif live is not None:
-            try:
-                found = list(source.search(Query(readings=(Reading(live),)), Ticket(0)))
-            except BookhopperError as error:
-                faults.append(str(error))
-            dropped = source.take_dropped() if isinstance(source, Parser) else 0
-    if as_json:
-        said = {"source": section.name, "kind": section.kind, "ok": not faults, "faults": faults}
-        said |= {"found": [asdict(each) for each in found], "dropped": dropped}
-        click.echo(json.dumps(said, ensure_ascii=False))
-        return EXIT_FAULT if faults else 0
-    for fault in faults:
-        click.echo(f"{section.name} ({section.kind}): {fault}")
-    _show_found(found)
-    if dropped:
-        click.echo(f"{counted(dropped, 'entry', 'entries')} of its answers could not be read")
-    if not faults:
-        asked = (
-            f"; {counted(len(found), 'book')} found" if live is not None else "; --live TITLE asks for a book"
-        )
-        click.echo(
-            f"{section.name} ({section.kind}) has no definition to test, and is well: {health.detail}{asked}"
-        )
-    return EXIT_FAULT if faults else 0
 
 
 def _found(name: str, beside: Path) -> Path:
@@ -338,29 +286,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) or "—"
-
-
-def _section_of(path: Path, settings: Settings, hosts: tuple[str, ...]) -> HtmlSettings:
-    """Find the source that uses a definition, or make one of it alone; `hosts` may be visited besides."""
-    sections = [each for each in settings.sources if isinstance(each, HtmlSettings)]
-    found = next((each for each in sections if each.definition.resolve() == path.resolve()), None)
-    try:
-        section = found or HtmlSettings(kind="html", name=_NAME, definition=path)
-        named = HtmlSettings.model_validate({"kind": "html", "definition": path, "hosts": hosts}).hosts
-    except ValidationError as error:
-        raise click.UsageError(f"--host: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
-    return section.model_copy(update={"hosts": (*section.hosts, *named)})
-
-
-def _asked(section: HtmlSettings, settings: Settings, wish: str) -> tuple[list[Candidate], int]:
-    """Ask the site itself for a title, and for the first book's files, as the daemon would.
-
-    Gives also how many rows could not be read.
-    """
-    ticket = Ticket(0)
-    with closing(registry.build([section], settings.folders.state, cached=False)) as built:
-        (source,) = built.sources
-        found = list(source.search(Query(readings=(Reading(wish),)), ticket))
-        locator = built.locators[source.name]
-        dropped = source.take_dropped() if isinstance(source, Parser) else 0
-        return ([locator.locate(found[0], ticket), *found[1:]] if found else []), dropped
