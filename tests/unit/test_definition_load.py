@@ -212,7 +212,7 @@ def test_a_page_that_changed_is_told(tmp_path: Path) -> None:
     )
     (tmp_path / "p.html").write_text('<table><tr class="book"><td class="title">X</td><td><a href="/1">1</a>')
     assert list(failures(load(path), path)) == [
-        "p.html: 1 rows instead of 2",
+        "p.html: 1 row instead of 2",
         "p.html: row 1: title is 'X' instead of 'A'",
         "gone: No such file or directory",
     ]

@@ -6,7 +6,7 @@ What is by somebody else, or about the author, is left out; editions of one work
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +20,7 @@ from bookhopper.search.decide import Preferences
 from bookhopper.search.language import language_tag, same_language
 from bookhopper.search.normalise import fold
 from bookhopper.search.person import authorship, person, same_person
-from bookhopper.search.series import is_near, series_words
+from bookhopper.search.series import near_series, series_words
 from bookhopper.search.similarity import Words, similarity
 from bookhopper.search.sources.base import Collections, Query, Source
 from bookhopper.search.title import title
@@ -42,7 +42,6 @@ _PERHAPS = 0.85
 _SAME_AUTHORS = 0.7
 _SAME_SUBTITLE = 0.6
 _MOST_NAMES = 5
-_MOST_SERIES = 3
 _SHOWN_NAME = 80
 _MOST_AUTHORS = 4
 """With more than these a book is an anthology, and nobody's work."""
@@ -112,7 +111,7 @@ class Collector:
         refuse_busy(answers.faults)
         offered = [book for some in answers.values for book in some]
         found = [book for book in offered if self._is_wanted(want, book)]
-        if not any(_is_of_series(want, book) for book in offered) and (near := _near_series(want, offered)):
+        if not any(_is_of_series(want, book) for book in offered) and (near := near_series(want, offered)):
             named = f"no source has the series {collection.value}; did you mean {_or(near)}?"
             return Books((), named, unclear=True, silent=tuple(fault.source for fault in answers.faults))
         if collection.kind == "author":
@@ -242,23 +241,6 @@ def _is_of_series(want: Want, book: Candidate) -> bool:
     if book.fault or (want.series and series_words(book.series) != series_words(want.series)):
         return False
     return not want.series or not want.authors or authorship(want.authors, book.authors) >= _PERHAPS
-
-
-def _near_series(want: Want, offered: Sequence[Candidate]) -> list[str]:
-    """Give the names of the series that may be meant: near ones, or the author's own; the likeliest first."""
-    if not want.series:
-        return []
-    by_words: dict[Words, str] = {}
-    times: Counter[Words] = Counter()
-    for book in offered:
-        name, author = series_words(book.series), want.authors
-        by_author = bool(author) and authorship(author, book.authors) >= _PERHAPS
-        if name and (by_author or (not author and is_near(want.series, book.series))):
-            by_words.setdefault(name, book.series)
-            times[name] += 1
-    wanted = series_words(want.series)
-    likely = sorted(times, key=lambda name: (-similarity(wanted, name), -times[name], name))
-    return [by_words[name] for name in likely[:_MOST_SERIES]]
 
 
 def _or(names: Sequence[str]) -> str:

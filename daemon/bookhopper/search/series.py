@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
+from bookhopper.model import Candidate, Want
+from bookhopper.search.person import authorship
 from bookhopper.search.similarity import similarity, telling_words
 from bookhopper.search.title import title
 
@@ -15,6 +20,8 @@ _ARTICLES = frozenset(("the", "a", "an"))
 _NEAR = 0.5
 """How well two names must agree for one to be worth asking whether it is meant."""
 
+_PERHAPS_THE_AUTHOR = 0.85
+_MOST_SERIES = 3
 _BEGINNING = 4
 """From how many letters on a word may be the beginning of another, or the same."""
 
@@ -43,6 +50,23 @@ def is_near(wanted: str, offered: str) -> bool:
         if min(len(one), len(other)) >= _BEGINNING
     )
     return begins or similarity(mine, theirs) >= _NEAR
+
+
+def near_series(want: Want, offered: Sequence[Candidate]) -> list[str]:
+    """Give the names of the series that may be meant: near ones, or the author's own; the likeliest first."""
+    if not want.series:
+        return []
+    by_words: dict[tuple[str, ...], str] = {}
+    times: Counter[tuple[str, ...]] = Counter()
+    for book in offered:
+        name, author = series_words(book.series), want.authors
+        by_author = bool(author) and authorship(author, book.authors) >= _PERHAPS_THE_AUTHOR
+        if name and (by_author or (not author and is_near(want.series, book.series))):
+            by_words.setdefault(name, book.series)
+            times[name] += 1
+    wanted = series_words(want.series)
+    likely = sorted(times, key=lambda name: (-similarity(wanted, name), -times[name], name))
+    return [by_words[name] for name in likely[:_MOST_SERIES]]
 
 
 def _singular(word: str) -> str:
