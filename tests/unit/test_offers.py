@@ -184,4 +184,4 @@ def test_the_preferred_format_of_a_book_is_first() -> None:
     assert [candidate.format for candidate in asked.look_up(PICK)] == ["epub", "pdf"]
     mobi_wanted = Want(pick=PICK.pick, formats=("mobi",))
     assert [candidate.format for candidate in asked.look_up(mobi_wanted)] == ["mobi"]
-    assert asked.look_up(Want(pick=Pick("nowhere", "1"))) == []
+    assert asked.look_up(Want(pick=Pick("nowhere", "1"))) == ()
