@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,19 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.model import Candidate, Reading
 from bookhopper.net.cache import Cache
-from bookhopper.net.hosts import Hosts
+from bookhopper.net.hosts import Hosts, Pace
 from bookhopper.net.route import Route
 from bookhopper.net.session import new_session
 from bookhopper.net.web import Web
 from bookhopper.search.definitions.load import load
 from bookhopper.search.definitions.model import Definition
+from bookhopper.search.sources import registry
 from bookhopper.search.sources.base import Query
 from bookhopper.search.sources.html import HtmlSource
 from bookhopper.search.sources.observed import ObservedSource, SourceCall
 from bookhopper.search.sources.opds_keys import Keys
 from bookhopper.search.sources.registry import build
-from bookhopper.source_settings import HtmlSettings
+from bookhopper.source_settings import HtmlSettings, OpdsSettings, SourceSettings
 from bookhopper.ticket import Ticket
 from tests.fakes.library_site import LOGIN, PASSWORD, LibrarySite, library_site, page
 
@@ -501,6 +502,39 @@ def test_a_definition_does_not_admit_itself_to_the_private_network(site: Library
                 with pytest.raises(HeldError, match="leads into the private network"):
                     source.search(query, Ticket(1))
                 assert site.requests == []
+
+
+@pytest.mark.parametrize(
+    ("delay", "other", "holds"),
+    [
+        (0, {"pace": {"delay": 5, "connections": 1}}, Pace(5.0, 1)),
+        (0, {"pace": {"delay": 0.5, "connections": 4}}, Pace(0.5, 2)),
+        (0, {}, Pace(1.0, 2)),
+        (3, {}, Pace(3.0, 2)),
+    ],
+)
+def test_a_definition_makes_nobody_hasty_at_a_host_that_others_visit(
+    site: LibrarySite,
+    tmp_path: Path,
+    delay: float,
+    other: dict[str, Any],
+    holds: Pace,
+) -> None:
+    path = site.write(tmp_path / "library.yaml", links=["https://93.184.215.14/"], requestDelay=delay)
+    definition = HtmlSettings(kind="html", name="site", definition=path)
+    catalogue = OpdsSettings.model_validate({"kind": "opds", "url": "https://93.184.215.14/opds", **other})
+    given: list[Mapping[str, Pace]] = []
+
+    def hosts(*, paces: Mapping[str, Pace], local: Collection[str]) -> Hosts:
+        given.append(paces)
+        return Hosts(paces=paces, local=local)
+
+    settings: list[SourceSettings] = [definition, catalogue]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "Hosts", hosts)
+        for order in (settings, settings[::-1]):
+            build(order, tmp_path, cached=False).close()
+    assert given == [{"93.184.215.14": holds}] * 2
 
 
 def test_a_definition_is_read_once_for_all_that_is_made_of_it(

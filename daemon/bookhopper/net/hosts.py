@@ -41,6 +41,11 @@ class Pace:
     delay: float = 1.0
     connections: int | None = 2
 
+    def gentler(self, other: Pace) -> Pace:
+        """Give the pace that keeps to both."""
+        named = [pace.connections for pace in (self, other) if pace.connections is not None]
+        return Pace(max(self.delay, other.delay), min(named, default=None))
+
 
 UNPACED = Pace(delay=0.0, connections=None)
 """For loopback and private hosts that the configuration names: they are the person's own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -145,11 +146,15 @@ class _Section:
 
     @property
     def pace(self) -> Pace | None:
-        """The pace that the section asks for, or else the definition that it names."""
-        if (pace := self.settings.pace) is not None:
-            return Pace(pace.delay, pace.connections)
+        """The pace that the section itself asks for."""
+        pace = self.settings.pace
+        return None if pace is None else Pace(pace.delay, pace.connections)
+
+    @property
+    def defined_pace(self) -> Pace | None:
+        """The pace that the definition asks for, which holds where the section says nothing."""
         delay = self.definition.request_delay if self.definition is not None else None
-        return None if delay is None else Pace(delay)
+        return None if delay is None or self.pace is not None else Pace(delay)
 
     def is_own(self, url: str) -> bool:
         """Whether a named address is in the person's own network.
@@ -236,13 +241,25 @@ def _sign_in(settings: SourceSettings) -> SignIn | None:
 
 
 def _hosts(sections: Sequence[_Section]) -> Hosts:
-    """Set the pace of every host that is named: as its section says, and none for the person's own."""
-    paces = {
-        host_and_port(url): pace
-        for each in sections
-        if (pace := each.pace) is not None
-        for url in each.addresses
-    }
+    """Set the pace of every host that is named: as its sections say, and none for the person's own."""
+    naming: dict[str, list[_Section]] = {}
+    for each in sections:
+        for name in dict.fromkeys(map(host_and_port, each.addresses)):
+            naming.setdefault(name, []).append(each)
     local = {host_and_port(url) for each in sections for url in each.addresses if each.is_own(url)}
+    paces = {name: pace for name, some in naming.items() if (pace := _shared_pace(some, own=name in local))}
     local |= {host_and_port(each.settings.solver) for each in sections if each.settings.solver}
     return Hosts(paces=paces, local=local)
+
+
+def _shared_pace(sections: Sequence[_Section], *, own: bool) -> Pace | None:
+    """Give the gentlest pace that is asked for at a host; None where nobody asks for any.
+
+    A definition comes from a stranger: where another source goes to the same host, it makes nobody hasty.
+    """
+    asked = [pace for each in sections if (pace := each.pace)]
+    defined = [pace for each in sections if (pace := each.defined_pace)]
+    if defined and not asked and len(defined) < len(sections) and not own:
+        asked = [Pace()]
+    paces = [*asked, *defined]
+    return reduce(Pace.gentler, paces) if paces else None
