@@ -195,9 +195,13 @@ class Daemon:
         """Call its HTTP server, with its own token: JSON there, where `body` is given, and back."""
         return json.loads(self._call(method, path, body))
 
+    def text(self, path: str) -> str:
+        """Ask its HTTP server for text."""
+        return self._call("GET", path)
+
     def metric(self, name: str, **labels: str) -> float:
         """Read a metric of its own, summed over what these labels leave open."""
-        families = text_string_to_metric_families(self._call("GET", "/metrics"))
+        families = text_string_to_metric_families(self.text("/metrics"))
         return sum(
             sample.value
             for family in families
