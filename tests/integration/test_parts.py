@@ -20,6 +20,7 @@ from bookhopper import __version__, app
 from bookhopper.core import Core
 from bookhopper.deliver import Deliverer
 from bookhopper.errors import BookhopperError, HeldError, StoreError
+from bookhopper.model import State
 from bookhopper.observe import collector
 from bookhopper.parts import Parts
 from bookhopper.settings import Settings
@@ -217,6 +218,8 @@ def test_label_sets_begin_at_zero(running: Running) -> None:
     for name in ("delivery_last_success_timestamp_seconds", "source_last_success_timestamp_seconds"):
         (sample,) = found[f"bookhopper_{name}"].samples
         assert sample.value == 0, f"{name}: never yet"
+    states = {sample.labels["state"] for sample in found["bookhopper_queue_items"].samples}
+    assert states == set(State)
     verifications = found["bookhopper_download_verifications"].samples
     assert {(sample.labels["check"], sample.labels["outcome"]) for sample in verifications} == {
         ("book", "passed"),

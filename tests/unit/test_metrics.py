@@ -154,6 +154,7 @@ def test_runs_that_were_missed(metrics: Metrics) -> None:
 
 def test_requests_and_the_store(metrics: Metrics) -> None:
     metrics.request_completed(1, 90)
+    assert value(metrics, "store_operation_duration_seconds_count", operation="claim") == 0
     metrics.store_operation("claim", 0.002)
     assert value(metrics, "request_completion_seconds_sum") == 90
     assert value(metrics, "store_operation_duration_seconds_count", operation="claim") == 1

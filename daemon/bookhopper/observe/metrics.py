@@ -18,6 +18,7 @@ from prometheus_client import (
 
 from bookhopper.model import RUNNING_OF, WAITING_OF, Change, State
 from bookhopper.search.sources.observed import OPERATIONS, OUTCOMES, SourceCall
+from bookhopper.store.base import OPERATIONS as STORE_OPERATIONS
 
 _STAGE_OF = {State.SEARCHING: "search", State.DOWNLOADING: "download", State.PLACED: "deliver"}
 _ENDS_OF = {
@@ -117,6 +118,8 @@ class Metrics:
                 self._jobs.labels(stage, end)
             for reason in ("fault", "held"):
                 self._retries.labels(stage, reason)
+        for operation in STORE_OPERATIONS:
+            self._store_seconds.labels(operation)
         for format_ in formats:
             for outcome in ("delivered", "duplicate"):
                 self._deliveries.labels(format_, outcome)
