@@ -147,6 +147,41 @@ def test_a_short_bare_title_needs_several_editions(bare: str, editions: int) -> 
     assert not resolve(Want(title=bare), *printed[1:]).chosen
 
 
+def test_formats_and_copies_of_one_book_are_no_editions() -> None:
+    def decided(*books: Candidate) -> Decision:
+        return resolve(Want(title="Cabin Fever"), *books).decision
+
+    one, bower = book("1", "Cabin Fever", "B. M. Bower"), "B. M. Bower"
+    assert decided(one) is Decision.AMBIGUOUS
+    assert decided(one, book("1", "Cabin Fever", bower, form="pdf")) is Decision.AMBIGUOUS
+    assert decided(one, book("Cabin Fever.pdf", "Cabin Fever", bower, form="pdf")) is Decision.AMBIGUOUS
+    assert decided(one, replace(one, source="other", key="9")) is Decision.AMBIGUOUS
+    isbns = ("9780141441146",)
+    copies = [replace(each, isbns=isbns) for each in (one, book("2", "Cabin Fever", bower))]
+    assert decided(*copies) is Decision.AMBIGUOUS
+    assert decided(one, book("2", "Cabin Fever", bower)) is Decision.ACCEPT
+
+
+def test_neither_formats_nor_sources_make_a_work_prevail_over_its_namesakes() -> None:
+    def decided(*books: Candidate) -> Decision:
+        return resolve(Want(title="Home"), *books).decision
+
+    formats = [book("1", "Home", "Anna Adams", form=form) for form in ("epub", "pdf")]
+    sources = [
+        book("1", "Home", "Anna Adams"),
+        replace(formats[0], source="b"),
+        replace(formats[0], source="c"),
+    ]
+    namesake = book("2", "Home", "Bob Brown")
+    assert decided(*formats, replace(formats[0], format=""), namesake) is Decision.AMBIGUOUS
+    assert decided(*sources, namesake) is Decision.AMBIGUOUS
+    # Nor do two formats of the namesake count against what is printed three times as often.
+    editions = [book(str(number), "Home", "Anna Adams") for number in (3, 4, 5)]
+    assert decided(*editions, namesake, replace(namesake, format="pdf")) is Decision.ACCEPT
+    elsewhere = replace(namesake, source="other", authors=("Cecil Clark",))
+    assert decided(*editions, namesake, elsewhere) is Decision.AMBIGUOUS
+
+
 def test_a_bare_title_that_everybody_knows_is_enough() -> None:
     kidnapped = replace(book("421", "Kidnapped", "R. L. Stevenson"), known=True)
     assert keys(resolve(Want(title="Kidnapped"), kidnapped).chosen) == ["421"]

@@ -6,7 +6,8 @@ enough to be taken unattended; missing that nothing comes near.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -194,7 +195,7 @@ def _leading(readable: Sequence[Candidate], preferences: Preferences) -> Candida
         return first
     least = max(preferences.accept, first.score - preferences.margin)
     close = [other for other in readable if other.score >= least]
-    return max(close, key=lambda one: sum(_same_work(one, other) for other in close))
+    return max(close, key=lambda one: _editions(other for other in close if _same_work(one, other)))
 
 
 def _worth_scoring(want: Want, found: Sequence[Candidate]) -> list[Candidate]:
@@ -262,7 +263,27 @@ def _names_its_language(want: Want, best: Candidate, other: Candidate) -> bool:
 
 def _prevails(same: Sequence[Candidate], rivals: Sequence[Candidate]) -> bool:
     """Tell whether a work is so much better known than its namesakes that a bare title means it."""
-    return not _by_author(same[0]) and len(same) >= 3 * len(rivals)
+    if _by_author(same[0]):
+        return False
+    works: list[list[Candidate]] = []
+    for rival in rivals:
+        work = next((work for work in works if _same_work(work[0], rival)), None)
+        if work is None:
+            works.append([rival])
+        else:
+            work.append(rival)
+    return _editions(same) >= 3 * sum(map(_editions, works))
+
+
+def _editions(candidates: Iterable[Candidate]) -> int:
+    """Tell how often a work was printed: the most editions that one source has in one format.
+
+    A format more, or a second source, offers the same edition again; so does another file with its ISBN.
+    """
+    shelves: defaultdict[tuple[str, str], set[tuple[str, ...]]] = defaultdict(set)
+    for candidate in candidates:
+        shelves[candidate.source, candidate.format].add(candidate.isbns or (candidate.key,))
+    return max(map(len, shelves.values()), default=0)
 
 
 def _by_author(candidate: Candidate) -> bool:
@@ -277,6 +298,8 @@ def _is_known_by_title(want: Want, best: Candidate, ranked: Sequence[Candidate])
     """
     if any(_by_author(other) and other.score > _HINT for other in ranked):
         return False
+    if best.known or weigh(title(want.title).full) >= _SAYS_ALL:
+        return True
     # The volumes of one edition are not several.
-    editions = sum(_same_work(best, each) for each in ranked if each.authors and "edition" not in each.parts)
-    return best.known or weigh(title(want.title).full) >= _SAYS_ALL or editions >= _KNOWN
+    whole = (each for each in ranked if each.authors and "edition" not in each.parts)
+    return _editions(each for each in whole if _same_work(best, each)) >= _KNOWN
