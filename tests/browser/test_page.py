@@ -109,6 +109,9 @@ def test_the_queue_is_put_in_order_by_keys_by_dragging_and_by_buttons(daemon: Da
 
     box = page.find("#queue-list .opened [name=priority]")
     box.clear()
+    box.send_keys(ENTER)
+    page.await_(lambda: page.run("return document.activeElement.matches(':invalid')"), "a word on the gap")
+    page.see_titles("queue", eyre, dracula, walden, alice)
     box.send_keys("0", ENTER)
     page.see_titles("queue", dracula, eyre, walden, alice)
     page.act("queue", walden, "cancel")

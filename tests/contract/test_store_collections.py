@@ -183,6 +183,18 @@ def test_books_are_counted_by_state(bench: Bench) -> None:
     assert bench.store.paused_books_of([job]) == {job: 2}
 
 
+def test_open_collections_are_found_behind_any_number_of_finished_ones(bench: Bench) -> None:
+    authors = ("Ann", "Bob", "Cid", "Dan")
+    opened = [
+        collection(bench, f"By {name}", collection=Collection("author", name), priority=-number)
+        for number, name in enumerate(authors)
+    ]
+    for over in opened[1:3]:
+        bench.store.cancel(books(bench, over)[0].id)
+    assert [job.id for job in bench.store.open_collections(10)] == [opened[3], opened[0]]
+    assert [job.id for job in bench.store.open_collections(1)] == [opened[3]]
+
+
 def test_a_collection_is_not_history_and_its_list_taken_twice_is_the_same(bench: Bench) -> None:
     job = collection(bench)
     assert bench.store.history(limit=9) == []

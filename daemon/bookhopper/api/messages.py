@@ -13,7 +13,7 @@ from bookhopper.api.routes.history import history, with_deliveries
 from bookhopper.api.routes.queue_status import queue_status
 from bookhopper.api.routes.statistics import statistics
 from bookhopper.api.states import ASIDE, RUNNING, WAITING
-from bookhopper.api.view import View, downloads, is_open, progress
+from bookhopper.api.view import View, downloads, progress
 from bookhopper.model import Job, State
 from bookhopper.store.queries import JobFilter
 from bookhopper.ticket import Ticket
@@ -127,13 +127,6 @@ class Messages:
         found = map(self._view.store.job, parents)
         return {job.id: job for job in found if job is not None}
 
-    def _open_collections(self) -> list[Job]:
-        """List the collections of which books are on the way, the latest first."""
-        expanded = JobFilter(frozenset((State.EXPANDED,)))
-        jobs = self._view.store.jobs(expanded, limit=_MOST_COLLECTIONS)
-        books = self._view.store.books_of([job.id for job in jobs]) if jobs else {}
-        return [job for job in jobs if is_open(books[job.id])]
-
     def _lists_changed(self) -> bool:
         """Tell whether there are jobs that no change told of, or lists were cleared."""
         return self._known != (self._status["total"], self._view.control.cleared)
@@ -147,7 +140,7 @@ class Messages:
         self._known = (self._status["total"], cleared)
         lists = {
             "running": store.jobs(JobFilter(RUNNING), limit=_MOST_LISTED),
-            "collections": self._open_collections(),
+            "collections": store.open_collections(_MOST_COLLECTIONS),
             "queue": queue,
             "aside": aside,
         }

@@ -55,11 +55,6 @@ def downloads(view: View, jobs: Sequence[Job], tickets: Mapping[int, Ticket]) ->
     return [download(job, tickets.get(job.id), books.get(job.id), paused.get(job.id, 0)) for job in jobs]
 
 
-def is_open(books: Mapping[State, int]) -> bool:
-    """Tell of a collection whether any of its books is still on the way."""
-    return any(books.get(state) for state in UNSETTLED)
-
-
 def _is_held(books: Mapping[State, int], paused: int) -> bool:
     """Tell of a collection whether all of its books that are on the way are paused."""
     return paused > 0 and paused >= sum(books.get(state, 0) for state in UNSETTLED)

@@ -113,6 +113,16 @@ def page(merged: Sequence[Run], terms: str, limit: int, offset: int) -> tuple[st
     )
 
 
+def open_collections() -> str:
+    """Give the query for the latest collections that have unsettled books; its parameter is the limit."""
+    return (
+        f"SELECT {rows.JOB} FROM jobs INDEXED BY {LATEST.index} WHERE state = '{State.EXPANDED}' AND EXISTS ("
+        "SELECT 1 FROM books JOIN jobs AS book ON book.id = books.job "
+        f"WHERE books.collection = jobs.id AND book.state IN ({_quoted(UNSETTLED)})"
+        f") ORDER BY {LATEST.terms} LIMIT ?"
+    )
+
+
 def among(where: JobFilter) -> tuple[str, tuple[Any, ...]]:
     """Give the condition, and its parameters, for the jobs of a request or a collection."""
     clause = "1"

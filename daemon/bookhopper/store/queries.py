@@ -108,6 +108,10 @@ class Queries(Protocol):
         """List the books of a collection in its order, also those that had a job before it."""
         ...
 
+    def open_collections(self, limit: int) -> Sequence[Job]:
+        """List the collections of which books are on the way still, the latest first."""
+        ...
+
     def books_of(self, collections: Collection[int]) -> Mapping[int, Mapping[State, int]]:
         """Count the books of some collections by state; at most a thousand collections at once."""
         ...

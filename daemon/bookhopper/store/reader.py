@@ -129,6 +129,10 @@ class Reader(Queries):
             yield from map(rows.job, page)
             last = page[-1][-1]
 
+    def open_collections(self, limit: int) -> list[Job]:
+        """List the collections of which books are on the way still."""
+        return [rows.job(row) for row in self._read.all(listing.open_collections(), (limit,))]
+
     def books_of(self, collections: Collection[int]) -> Mapping[int, Mapping[State, int]]:
         """Count the books of some collections by state."""
         marks = ", ".join("?" * len(collections))

@@ -9,7 +9,8 @@ import { titleOf } from "./words.js";
 export function priorityForm(download, told) {
   const { id, priority } = download;
   const title = titleOf(download);
-  const number = el("input", { type: "number", step: 1, value: priority, name: "priority", class: "small" });
+  const field = { type: "number", step: 1, required: true, value: priority, name: "priority", class: "small" };
+  const number = el("input", field);
   const hint = el("span", { class: "hint", id: `priority-hint-${id}` }, "lower goes first; 0 is urgent");
   number.setAttribute("aria-describedby", hint.id);
   const set = el("button", { type: "submit", class: "spelled", "aria-label": `Set priority: ${title}` }, "Set");
