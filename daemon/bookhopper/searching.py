@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from bookhopper.errors import HeldError, TransientError
@@ -26,7 +28,11 @@ After the last it is taken as it is: what the others have need not wait for one 
 """
 
 _ANOTHER_SECONDS = 5.0
-"""When a collection is looked at again that found others being looked through."""
+"""When a collection is looked at again, at the earliest, that found others being looked through."""
+
+_LONGEST_SECONDS = 600.0
+_TURNED_AWAY_A_SECOND = 4.0
+"""How many collections ask for room in vain, at most: each costs a plain want's turn, and two commits."""
 
 _GOES_TO = {Decision.AMBIGUOUS: State.AMBIGUOUS, Decision.MISSING: State.MISSING}
 
@@ -46,7 +52,7 @@ class Search:
         *,
         collections: int = 1,
     ) -> None:
-        self._room = threading.BoundedSemaphore(collections)
+        self._room = _Room(collections)
         self._store = store
         self._resolver = resolver
         self._collector = collector
@@ -116,12 +122,8 @@ class Search:
         return None
 
     def _books(self, job: Job, ticket: Ticket) -> Books:
-        if not self._room.acquire(blocking=False):
-            raise HeldError("other collections are being looked through", seconds=_ANOTHER_SECONDS)
-        try:
+        with self._room.taken(job.id):
             return self._collector.books(job.want, ticket)
-        finally:
-            self._room.release()
 
     def _owned(self, job: Job, ticket: Ticket, chosen: Candidate | None = None) -> str:
         return self._library.owns(job.want, ticket, chosen) if self._library else ""
@@ -133,6 +135,40 @@ class Search:
         best = resolution.chosen[0]
         other = self._store.delivered(best.source, best.key, best.format)
         return None if other in {None, job.id} else f"the same book as job {other} brought"
+
+
+class _Room:
+    """Lets so many collections in at once; the more of them wait outside, the more rarely each one asks."""
+
+    def __init__(self, size: int) -> None:
+        self._free = threading.BoundedSemaphore(size)
+        self._lock = threading.Lock()
+        self._outside: dict[int, float] = {}
+        """Who was turned away, and until which moment of the monotonic clock, the last one last."""
+
+    @contextmanager
+    def taken(self, job: int) -> Iterator[None]:
+        """Hold a place for the block; raises HeldError where there is none."""
+        if not self._free.acquire(blocking=False):
+            raise HeldError("other collections are being looked through", seconds=self._turn_away(job))
+        try:
+            with self._lock:
+                self._outside.pop(job, None)
+            yield
+        finally:
+            self._free.release()
+
+    def _turn_away(self, job: int) -> float:
+        """Note that a collection waits outside, and tell for how many seconds."""
+        with self._lock:
+            now = time.monotonic()
+            self._outside.pop(job, None)
+            while self._outside and (first := next(iter(self._outside.items())))[1] < now - _LONGEST_SECONDS:
+                del self._outside[first[0]]  # it did not come again: it was cancelled
+            pause = (len(self._outside) + 1) / _TURNED_AWAY_A_SECOND
+            pause = min(max(_ANOTHER_SECONDS, pause), _LONGEST_SECONDS)
+            self._outside[job] = now + pause
+            return pause
 
 
 def _again(job: Job, *, incomplete: bool) -> float | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bookhopper.errors import TransientError
+from bookhopper.errors import HeldError, TransientError
 from bookhopper.model import Candidate, Collection, Job, Pick, State, Want
 from bookhopper.search.collections import Books, Collector
 from bookhopper.search.resolve import Decision, Resolution, Resolver
@@ -238,6 +238,38 @@ def test_collections_leave_a_searcher_for_plain_wants(queue: Queue) -> None:
         may_end.set()
         pool.stop()
         assert pool.join(time.monotonic() + 20)
+
+
+def test_the_more_collections_wait_the_more_rarely_each_asks_for_room(queue: Queue) -> None:
+    """However many there are, they take no more than a few turns a second from the plain wants."""
+    names = [f"Author {number}" for number in range(101)]
+    queue.add(*(Want(collection=Collection("author", name), raw=f"works of: {name}") for name in names))
+    first, *others = [job for _ in names if (job := queue.store.claim(State.WANTED)) is not None]
+    pauses: list[list[float]] = []
+
+    class Occupied:
+        """The first collection is looked through while all others ask, three times over."""
+
+        def books(self, _: Want, __: Ticket) -> Books:
+            if not pauses:
+                pauses.extend([turned_away(job) for job in others] for _ in range(3))
+            return Books((want("One"),), "1 book")
+
+    def turned_away(job: Job) -> float:
+        with pytest.raises(HeldError, match="other collections") as held:
+            search(job, Ticket(job.id))
+        return held.value.seconds
+
+    search = Search(queue.store, Decided(accepted(BEST)), Occupied())  # type: ignore[arg-type]
+    assert search(first, Ticket(first.id)) is None
+    assert pauses[0] == [max(5.0, 0.25 * number) for number in range(1, 101)]
+    assert pauses[1] == pauses[2] == [25.0] * 100
+    for job in others[:90]:
+        assert search(job, Ticket(job.id)) is None
+    pauses.clear()
+    others = others[90:]
+    assert search(others.pop(), Ticket(first.id)) is None
+    assert pauses[2] == [5.0] * 9
 
 
 def test_a_pick_of_what_the_report_offers_needs_no_source_to_know_its_key(queue: Queue) -> None:
