@@ -40,6 +40,7 @@ COMMANDS = [
     "queue",
     "run",
     "search",
+    "service",
     "source",
     "status",
     "token",
