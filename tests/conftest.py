@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ Figures = Callable[[str, Mapping[str, object]], None]
 """Keeps what a test has measured, under a heading, for the end of the run."""
 
 _REQUIRED = os.environ.get("BOOKHOPPER_REQUIRE_PEERS") == "1"
+_LONGEST = Path(__file__).parent / "reliability"
 _KEPT = pytest.StashKey[list[tuple[str, dict[str, str]]]]()
 
 
@@ -23,6 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_KEPT] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what takes longest begin first, so that several processes end together."""
+    items.sort(key=lambda item: not item.path.is_relative_to(_LONGEST))  # a stable sort
 
 
 @pytest.hookimpl(wrapper=True)
