@@ -190,6 +190,11 @@ DON_QUIXOTE = Want(title="Don Quixote", authors=("Cervantes",))
         "Don Quixote, Volume 1 (of 2)",
         "Don Quixote (Part II)",
         "Don Quixote: Abridged",
+        "Don Quixote: Excerpt",
+        "Don Quixote (Sample)",
+        "Don Quixote: Free Preview",
+        "Don Quixote: Concise Edition",
+        "Don Quixote: Unabridged Audiobook",
         "Don Quixote: in Words of One Syllable",
         "Index of Don Quixote",
     ],
@@ -211,12 +216,53 @@ def test_less_than_the_whole_text_is_not_taken_for_it(lesser: str) -> None:
         "Don Quixote: Young Readers' Edition",
         "Don Quixote (Edition for Young Readers)",
         "Don Quixote: The Colouring Book",
+        "Don Quixote: A Study Guide",
+        "Don Quixote (Study Guide)",
+        "Don Quixote: Teacher's Guide",
+        "Don Quixote: Teaching Notes",
+        "Don Quixote: Summary and Analysis",
+        "Don Quixote: SparkNotes",
+        "Don Quixote: Spark Notes",
+        "Don Quixote: A Workbook",
+        "Don Quixote: Retold for Children",
+        "Don Quixote: Easy Reader",
+        "Don Quixote: Radio Play",
+        "Don Quixote: The Musical",
     ],
 )
 def test_what_was_made_of_a_text_is_another_work(made_of_it: str) -> None:
     assert _score(DON_QUIXOTE, made_of_it, "Miguel de Cervantes") < ACCEPT
     assert _score(replace(DON_QUIXOTE, title=made_of_it), made_of_it, "Miguel de Cervantes") > ACCEPT
     assert _score(replace(DON_QUIXOTE, title=made_of_it), "Don Quixote", "Miguel de Cervantes") < ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offered"),
+    [
+        ("Don Quixote: A Study Guide", "Don Quixote: The Graphic Novel"),
+        ("Don Quixote: The Radio Play", "Don Quixote: A Study Guide"),
+    ],
+)
+def test_one_thing_made_of_a_text_is_not_another(wanted: str, offered: str) -> None:
+    assert _score(replace(DON_QUIXOTE, title=wanted), offered, "Miguel de Cervantes") < ACCEPT
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        "Don Quixote: With a Study Guide",
+        "Don Quixote: Including Teacher's Guide",
+        "Don Quixote: A Musical Romance",
+        "Don Quixote: An Unabridged Reader's Edition",
+    ],
+)
+def test_what_comes_with_a_text_or_is_said_of_it_takes_nothing_away(whole: str) -> None:
+    assert _score(DON_QUIXOTE, whole, "Miguel de Cervantes") > ACCEPT
+
+
+@pytest.mark.parametrize("named", ["The Sample Case", "The Workbook of Dreams", "Summary of the Law"])
+def test_a_title_of_such_words_is_its_own(named: str) -> None:
+    assert _score(Want(title=named, authors=("Ann Author",)), named, "Ann Author") > ACCEPT
 
 
 def test_all_volumes_together_are_the_whole_text() -> None:

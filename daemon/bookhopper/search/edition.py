@@ -10,9 +10,9 @@ from bookhopper.search.title import Title
 
 _DERIVED = frozenset({
     "abridged", "abridgment", "abridgement", "shortened", "condensed", "simplified", "adapted",
-    "adaptation", "retelling", "selections", "extracts", "excerpts",
-    "index", "dramatized", "dramatised", "dramatization", "libretto", "opera", "audio",
-    "contents", "syllable",
+    "adaptation", "retelling", "selections", "extracts", "excerpt", "excerpts", "sample", "sampler",
+    "preview", "index", "dramatized", "dramatised", "dramatization", "libretto", "opera", "audio",
+    "audiobook", "contents", "syllable", "workbook", "sparknotes", "cliffsnotes",
 })  # fmt: skip
 """Words beside a title which say that it is not the text itself, or not all of it."""
 
@@ -55,15 +55,24 @@ _ASKED_ANYWHERE = frozenset({"abridged", "audiobook", "sparknotes", "cliffsnotes
 _SIMPLER = frozenset({"children", "child", "young", "boys", "girls", "school", "schools", "readers"})
 """Words beside a title that may mean a simpler text: where there is another edition, that one is taken."""
 
-_ANOTHER_FORM = re.compile(
-    r"\b(?:graphic (?:novel|edition|adaptation|version|classic)s?"
-    r"|(?:film|movie|shooting|screen) ?(?:script|play)s?"
-    r"|teleplay|photoplay edition|manga|comics?(?: (?:book|strip|edition|version|adaptation))s?|comics"
-    r"|(?:young|younger|junior|little|early) (?:readers?|folks?) (?:edition|version)s?"
+_OTHER_KIND = re.compile(
+    r"\b(?:(?P<drawn>graphic (?:novel|edition|adaptation|version|classic)s?|manga"
+    r"|comics?(?: (?:book|strip|edition|version|adaptation))s?|comics"
+    r"|colou?ring book|board book|pop up book|picture book)"
+    r"|(?P<played>(?:film|movie|shooting|screen) ?(?:script|play)s?|teleplay|photoplay edition"
+    r"|(?:radio|stage) (?:play|drama|script|adaptation|version)s?|the musical$)"
+    r"|(?P<simpler>(?:young|younger|junior|little|early) (?:readers?|folks?) (?:edition|version)s?"
     r"|(?:edition|version) for (?:young|younger|little) (?:readers|people|folks?)"
-    r"|colou?ring book|board book|pop up book|picture book)\b"
+    r"|retold for (?:the )?(?:child|children|kids|boys|girls|young|younger|little|schools)"
+    r"|(?:easy|graded) readers?|concise edition)"
+    # An edition `with a study guide` is the text.
+    r"|(?<!with )(?<!with a )(?<!including )(?<!includes )(?P<guide>"
+    r"(?:study|teachers?|teaching|students?|instructors?|lesson) (?:guide|notes|plan)s?"
+    r"|summary and (?:study|analysis|review)|analysis and summary|(?:chapter|plot) summar(?:y|ies)"
+    r"|(?:spark|cliffs?|york) notes))\b"
 )
-"""Words which say that a book was made of the text: drawn, filmed, or told again for the young."""
+"""Words which say, whoever is named as the author, that a book was made of the text: drawn, played, told
+again more simply; or a guide or a summary for those who have to read it."""
 
 
 def edition_doubt(wanted: Title, offered: Title, author: float) -> float:
@@ -92,7 +101,7 @@ def _number_doubt(wanted: Title, offered: Title) -> float:
 
 def _kind_doubt(wanted: Title, offered: Title) -> float:
     """Tell whether an adaptation, a part or a book about it is wanted, and this is none."""
-    if _is_another_form(wanted) and not _is_another_form(offered):
+    if _other_kinds(wanted) - _other_kinds(offered):
         return 0.2
     asked = {
         *_ASKED_KINDS.intersection((*wanted.extra, *wanted.remarks)),
@@ -105,7 +114,7 @@ def _kind_doubt(wanted: Title, offered: Title) -> float:
 
 def _text_doubt(wanted: Title, offered: Title, author: float) -> float:
     """Tell whether it is an adaptation, a part, or a book about the wanted one."""
-    if _is_another_form(offered) and not _is_another_form(wanted):
+    if _other_kinds(offered) - _other_kinds(wanted):
         return 0.2
     known = {*wanted.full, *wanted.extra, *wanted.remarks}
     beside = {*offered.full, *offered.remarks} - known
@@ -123,9 +132,13 @@ def _text_doubt(wanted: Title, offered: Title, author: float) -> float:
     return 0.03 if beside & (_SIMPLER | _REWORKED) else 0.0
 
 
-def _is_another_form(named: Title) -> bool:
-    """Tell whether a title is that of a graphic novel, a film's script or a young readers' edition."""
-    return any(_ANOTHER_FORM.search(" ".join(words)) for words in (named.full, named.remarks))
+def _other_kinds(named: Title) -> frozenset[str]:
+    """Tell of which kinds a title says that it is no text, but was made of one."""
+    return frozenset(
+        found.lastgroup or ""
+        for words in (named.full, named.remarks)
+        for found in _OTHER_KIND.finditer(" ".join(words))
+    )
 
 
 def _extent_doubt(wanted: Title, offered: Title) -> float:
