@@ -453,12 +453,34 @@ class TestTrouble:
             source.search(query("Emma"), Ticket(1))
         assert not source.check(Ticket(1)).ok
 
-    def test_an_answer_that_is_too_large(self, catalogue: FakeCatalogue, source: OpdsSource) -> None:
-        catalogue.answers["/opds/search"] = lambda _: Response(
-            bytes(9 << 20), media_type="application/atom+xml"
-        )
-        with pytest.raises(HeldError, match="larger than"):
-            source.search(query("Emma"), Ticket(1))
+    @pytest.mark.parametrize(
+        ("answer", "words"),
+        [
+            (Response(bytes(9 << 20), media_type="application/atom+xml"), "larger than"),
+            (Response("no", 403), "the server forbids it"),
+            (Response("no", 451), "withheld for legal reasons"),
+        ],
+    )
+    def test_a_question_that_is_refused_silences_nobody_else(
+        self, catalogue: FakeCatalogue, source: OpdsSource, answer: Response, words: str
+    ) -> None:
+        assert titles(source.search(query("Emma"), Ticket(1))) == ["Emma"]
+        catalogue.answers["/opds/search"] = lambda _: answer
+        with pytest.raises(PermanentError, match=words):
+            source.search(query("Select Poems"), Ticket(1))
+        del catalogue.answers["/opds/search"]
+        assert titles(source.search(query("Emma"), Ticket(1))) == ["Emma"]
+        assert len([asked for asked in catalogue.requests if asked == "/opds/"]) == 2, "it was entered anew"
+
+    def test_a_catalogue_that_is_closed_to_all_is_held(
+        self, catalogue: FakeCatalogue, source: OpdsSource
+    ) -> None:
+        assert titles(source.search(query("Emma"), Ticket(1))) == ["Emma"]
+        for path in ("/opds/", "/opds/search"):
+            catalogue.answers[path] = lambda _: Response("no", 403)
+        with pytest.raises(HeldError, match="the server forbids it") as held:
+            source.search(query("Persuasion"), Ticket(1))
+        assert (held.value.scope, held.value.seconds) == ("host", 15 * 60.0)
 
     def test_a_root_that_is_gone(self, catalogue: FakeCatalogue, source: OpdsSource) -> None:
         catalogue.answers["/opds/"] = lambda _: Response(status_code=404)

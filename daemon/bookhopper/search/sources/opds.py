@@ -36,7 +36,8 @@ from bookhopper.ticket import Ticket
 
 KIND: Final = "opds"
 _REFUSED_SECONDS = 15 * 60.0
-_MEMBERS_ONLY = frozenset({401, 403})
+_UNAUTHORIZED = 401
+_FORBIDDEN = 403
 _PERHAPS_A_FEED = FEED_TYPES | HTML_TYPES | {"application/xml", "text/xml", "application/json"}
 _LOG = logging.getLogger(__name__)
 
@@ -61,11 +62,12 @@ class OpdsSource:
         self._catalogue = Catalogue(url, web)
         self._quiet_until = 0.0
         self._refusal = ""
+        self._search_serves = False
 
     def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:
         """Ask with title and author, then with less, until something comes that shares a word."""
         ticket.check()
-        with self._refusals_held():
+        with self._refusals_held(ticket):
             entries = self._find(query, ticket)
         offers = (offer for entry in entries for offer in chosen(self._offers.of(entry), query.formats))
         once = {(offer.key, offer.format): offer for offer in offers}  # pages overlap when a catalogue grows
@@ -77,7 +79,7 @@ class OpdsSource:
 
     def works(self, collection: Collection, limit: int, ticket: Ticket) -> Sequence[Candidate]:
         """List the books of a feed, page after page; PermanentError where there is no feed."""
-        with self._refusals_held(only=_MEMBERS_ONLY):
+        with self._refusals_held(ticket):
             entries = self._catalogue.shelf(collection.value, limit, ticket)
         return tuple(offer for entry in entries for offer in self._offers.of(entry))
 
@@ -86,7 +88,7 @@ class OpdsSource:
         ticket.check()
         offers = self._offers.recall(key)
         if offers is None:
-            with self._refusals_held():
+            with self._refusals_held(ticket):
                 offers = self._look_up(key, ticket)
         return chosen(offers, formats)
 
@@ -111,11 +113,12 @@ class OpdsSource:
         self._web.close()
 
     @contextmanager
-    def _refusals_held(self, *, only: frozenset[int] | None = None) -> Iterator[None]:
+    def _refusals_held(self, ticket: Ticket) -> Iterator[None]:
         """Turn what is wrong with the catalogue, such as a refused sign-in, into a hold: no want's fault.
 
         It is not asked again meanwhile: a server that counts refused sign-ins would lock the person out.
-        With `only`, this concerns answers with these statuses alone.
+        Other refusals are the question's own, as where a firewall takes a title for an attack, and are raised
+        as they are, unless the way into the catalogue is refused as well.
         """
         left = self._quiet_until - time.monotonic()
         if left > 0:
@@ -123,22 +126,40 @@ class OpdsSource:
         try:
             yield
         except PermanentError as error:
-            if only is not None and not (isinstance(error, AnswerError) and error.status in only):
+            refusal = error if _is_about_sign_in(error) else self._refused_entry(ticket)
+            if refusal is None:
                 raise
-            self._refusal = str(error)
+            self._refusal = str(refusal)
             self._quiet_until = time.monotonic() + _REFUSED_SECONDS
             raise HeldError(self._refusal, scope="host", seconds=_REFUSED_SECONDS) from error
+
+    def _refused_entry(self, ticket: Ticket) -> PermanentError | None:
+        """Enter the catalogue anew, and give what that is refused with, if it is."""
+        try:
+            self._catalogue.enter(ticket)
+        except PermanentError as refusal:
+            return refusal
+        return None
 
     def _find(self, query: Query, ticket: Ticket) -> Sequence[Entry]:
         template = self._catalogue.way(ticket).template
         if template:
             try:
-                return Search(self._catalogue, query, ticket).entries(template)
+                found = Search(self._catalogue, query, ticket).entries(template)
             except AnswerError as error:
-                if error.status not in _MEMBERS_ONLY or self._web.sign_in is not None:
+                if not self._is_for_members(error):
                     raise
                 self._leave_search_to_members(error, ticket)
+            else:
+                self._search_serves = True
+                return found
         return self._catalogue.walk(ticket).find(query)
+
+    def _is_for_members(self, refusal: AnswerError) -> bool:
+        """Whether the search is refused to who did not sign in, and not just this question."""
+        if self._web.sign_in is not None:
+            return False
+        return _is_about_sign_in(refusal) or (refusal.status == _FORBIDDEN and not self._search_serves)
 
     def _leave_search_to_members(self, refusal: AnswerError, ticket: Ticket) -> None:
         """Go on with the feeds that are open to all; raises the refusal where they hold no book."""
@@ -198,6 +219,10 @@ class OpdsSource:
             urls=(address,),
         )
         return self._offers.remember(key, (offer,)) if is_opaque(key) else (offer,)
+
+
+def _is_about_sign_in(refusal: PermanentError) -> bool:
+    return isinstance(refusal, AnswerError) and refusal.status == _UNAUTHORIZED
 
 
 def _title_of_file(disposition: str, address: str) -> tuple[str, tuple[str, ...]]:

@@ -142,6 +142,11 @@ class Catalogue:
         """Give the catalogue's first feed and its search (looked for once an hour)."""
         return self._way.get(lambda: self._find_way(ticket), ticket)
 
+    def enter(self, ticket: Ticket) -> Way:
+        """Look anew how the catalogue is entered, whatever was found before."""
+        self._way.forget()
+        return self.way(ticket)
+
     def give_up_search(self, ticket: Ticket) -> None:
         """Walk the catalogue from now on, for an hour: its search is for others."""
         self._way.put(replace(self.way(ticket), template=""))
