@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from bookhopper.model import Candidate, Collection, Reading
@@ -40,14 +40,6 @@ class Health:
     ok: bool
     detail: str = ""
     passing: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What a source asks for at sign-in; sent only to the source's own origin."""
-
-    username: str = ""
-    password: str = field(default="", repr=False)
 
 
 class Source(Protocol):
