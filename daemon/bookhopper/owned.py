@@ -27,7 +27,7 @@ from typing import Any
 
 from bookhopper.errors import HeldError
 from bookhopper.model import Candidate, Reading, Want
-from bookhopper.search.decide import Decision, Preferences, decide
+from bookhopper.search.decide import Decision, Preferences, bare_title, decide
 from bookhopper.search.language import language_tag, same_language
 from bookhopper.search.normalise import isbn13
 from bookhopper.search.person import is_nobody
@@ -35,7 +35,6 @@ from bookhopper.search.similarity import is_telling
 from bookhopper.search.sources.base import Health, Query
 from bookhopper.search.sources.locks import acquired
 from bookhopper.search.sources.word_index import book_words, wanted_words
-from bookhopper.search.title import title
 from bookhopper.ticket import Ticket
 from bookhopper.units import counted
 
@@ -216,7 +215,7 @@ class CalibreLibrary:
         if any(not is_nobody(name) for name in names):
             sure = bool(best.authors)
         else:
-            sure = is_telling(title(want.title).full)
+            sure = is_telling(bare_title(want))
         return books[best.key] if sure or "isbn" in best.parts else None
 
     # metadata.db

@@ -45,7 +45,12 @@ def readings(line: str) -> list[tuple[str, tuple[str, ...]]]:
         ("Emma by Jane Austen", "Emma", ("Jane Austen",)),
         ("EMMA BY JANE AUSTEN", "EMMA", ("JANE AUSTEN",)),
         ("walden by thoreau epub", "walden", ("thoreau",)),
+        ("Emma by Jane Austen, pdf", "Emma", ("Jane Austen",)),
         ("Emma — Jane Austen [EPUB]", "Emma", ("Jane Austen",)),
+        ("Emma (epub)", "Emma", ()),
+        ("How to Read a PDF", "How to Read a PDF", ()),
+        ("Mastering EPUB", "Mastering EPUB", ()),
+        ("Mastering EPUB by Ann Author (pdf)", "Mastering EPUB", ("Ann Author",)),
         ("Emma by Jane Austen, edited by R. W. Chapman", "Emma", ("Jane Austen",)),
         ("Emma - by Jane Austen", "Emma", ("Jane Austen",)),
         (
@@ -101,6 +106,16 @@ def test_likeliest_reading(line: str, title: str, authors: tuple[str, ...]) -> N
 )
 def test_other_readings(line: str, title: str, authors: tuple[str, ...]) -> None:
     assert (title, authors) in readings(line)
+
+
+def test_a_format_behind_a_title_alone_may_be_its_last_word() -> None:
+    assert readings("walden epub") == [("walden epub", ()), ("walden", ())]
+    assert readings("Emma, Austen pdf")[:3] == [
+        ("Emma, Austen pdf", ()),
+        ("Emma, Austen", ()),
+        ("Emma", ("Austen",)),
+    ]
+    assert readings("Emma (epub)") == [("Emma", ()), ("Emma (epub)", ())]
 
 
 def test_a_comma_within_brackets_parts_nothing() -> None:

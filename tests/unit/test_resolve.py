@@ -147,6 +147,13 @@ def test_a_short_bare_title_needs_several_editions(bare: str, editions: int) -> 
     assert not resolve(Want(title=bare), *printed[1:]).chosen
 
 
+def test_a_format_behind_a_bare_title_says_nothing_of_the_book() -> None:
+    want = Want(title="Cabin Fever epub", readings=(Reading("Cabin Fever"),))
+    bower = book("1", "Cabin Fever", "B. M. Bower")
+    assert resolve(want, bower).decision is Decision.AMBIGUOUS
+    assert resolve(want, bower, replace(bower, key="2")).decision is Decision.ACCEPT
+
+
 def test_formats_and_copies_of_one_book_are_no_editions() -> None:
     def decided(*books: Candidate) -> Decision:
         return resolve(Want(title="Cabin Fever"), *books).decision

@@ -83,10 +83,7 @@ def read_line(line: str, number: int) -> Want:
             return Want(isbn=isbn, priority=priority, line=number, raw=line)
     if "(" in text or "[" in text:
         text, year, series = _take_year_and_series(text)
-    bare = _FORMAT.sub("", text) if text[-1] in _FORMAT_ENDS else text
-    title, authors, others = title_and_authors(bare)
-    if bare != text:
-        others += (Reading(text),)
+    title, authors, others = _readings(text)
     if numbered:
         others += (Reading(line),)
     return Want(
@@ -124,6 +121,17 @@ def read_isbn(text: str) -> str:
         return to_isbn13(_NOT_ISBN.sub("", text))
     except IsbnError as fault:
         raise WantError(str(fault)) from fault
+
+
+def _readings(text: str) -> tuple[str, tuple[str, ...], tuple[Reading, ...]]:
+    """Read a line as `title_and_authors` does, with and without the format that it may have behind it."""
+    form = _FORMAT.search(text) if text[-1] in _FORMAT_ENDS else None
+    if form is None:
+        return title_and_authors(text)
+    title, authors, others = title_and_authors(text[: form.start()])
+    if authors or text[-1] in ")]":
+        return title, authors, (*others, Reading(text))
+    return text, (), (Reading(title), *others)  # `Mastering EPUB` needs its last word
 
 
 def _take_isbn(text: str) -> tuple[str, str]:

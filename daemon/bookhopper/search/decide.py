@@ -15,7 +15,7 @@ from bookhopper.model import Candidate, Reading, Want
 from bookhopper.search.language import language_tag, same_language
 from bookhopper.search.person import authorship
 from bookhopper.search.score import AUTHOR_NOT_WANTED, AUTHOR_SHARE, offered_titles, score, title_fit
-from bookhopper.search.similarity import telling_words, weigh, word_ends
+from bookhopper.search.similarity import Words, telling_words, weigh, word_ends
 from bookhopper.search.title import named_language, title
 
 NEAREST = 8
@@ -198,6 +198,12 @@ def _leading(readable: Sequence[Candidate], preferences: Preferences) -> Candida
     return max(close, key=lambda one: _editions(other for other in close if _same_work(one, other)))
 
 
+def bare_title(want: Want) -> Words:
+    """Give the words of a title that stands alone, by its plainest reading: `Emma epub` says `Emma`."""
+    titles = (want.title, *(reading.title for reading in want.readings if not reading.authors))
+    return min((title(text).full for text in titles), key=weigh)
+
+
 def _worth_scoring(want: Want, found: Sequence[Candidate]) -> list[Candidate]:
     """Leave out what shares nothing but the author with the want: scoring is the dear part of a search."""
     readings = (Reading(want.title, want.authors), *want.readings)
@@ -298,7 +304,7 @@ def _is_known_by_title(want: Want, best: Candidate, ranked: Sequence[Candidate])
     """
     if any(_by_author(other) and other.score > _HINT for other in ranked):
         return False
-    if best.known or weigh(title(want.title).full) >= _SAYS_ALL:
+    if best.known or weigh(bare_title(want)) >= _SAYS_ALL:
         return True
     # The volumes of one edition are not several.
     whole = (each for each in ranked if each.authors and "edition" not in each.parts)
