@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import count
+from typing import Any
 
 import pytest
 
@@ -23,8 +25,8 @@ def line() -> Iterator[MakeLine]:
     """Make lines, which are closed afterwards."""
     made: list[Line] = []
 
-    def make(name: str, deadline: float = 60.0, *, pages: float | None = None) -> Line:
-        made.append(Line(name, deadline, pages=pages))
+    def make(name: str, deadline: float = 60.0, **more: Any) -> Line:
+        made.append(Line(name, deadline, **more))
         return made[-1]
 
     yield make
@@ -70,7 +72,8 @@ def test_who_is_late_is_interrupted_and_not_waited_for(line: MakeLine) -> None:
 
 
 def test_who_does_not_even_look_at_its_ticket_is_left_behind_and_not_asked_again(line: MakeLine) -> None:
-    deaf, free = line("deaf", 0.01), threading.Event()
+    hours = count(step=3600)  # so that the pause is always over for which a late one is passed over
+    deaf, free = line("deaf", 0.01, clock=lambda: float(next(hours))), threading.Event()
     asked: list[int] = []
 
     def ignore(ticket: Ticket) -> str:
@@ -88,6 +91,66 @@ def test_who_does_not_even_look_at_its_ticket_is_left_behind_and_not_asked_again
     assert len(asked) == before
     free.set()
     until(lambda: not deaf.hangs)
+
+
+def test_who_is_late_again_and_again_is_passed_over_and_tried_by_one_after_a_pause(line: MakeLine) -> None:
+    now = 1000.0
+    slow = line("slow", 0.02, clock=lambda: now)
+    asked: list[int] = []
+    answers = True
+
+    def ask() -> str:
+        """Put a question, and give why there is no answer."""
+
+        def answer(ticket: Ticket) -> str:
+            asked.append(1)
+            return "here" if answers else hang(ticket)
+
+        faults = ask_all({slow: answer, line("quick"): lambda _: "here"}, Ticket(1)).faults
+        return str(faults[0].error) if faults else ""
+
+    for _ in range(2):  # an answer in between tells that it is not the source
+        answers = False
+        assert [ask(), ask()] == ["it took too long"] * 2
+        answers = True
+        assert ask() == ""
+    answers = False
+    assert [ask() for _ in range(3)] == ["it took too long"] * 3
+    asked.clear()
+    for pause in (30, 60, 120, 240, 300, 300):
+        assert [ask() for _ in range(4)] == [f"its answers took too long: it is asked again in {pause} s"] * 4
+        assert asked == []
+        now += pause
+        assert ask() == "it took too long"
+        assert asked == [1]
+        asked.clear()
+    answers = True
+    now += 300
+    assert [ask(), ask()] == ["", ""]
+
+
+def test_while_one_question_tries_a_late_source_others_do_not_wait_for_it(line: MakeLine) -> None:
+    now = 1000.0
+    slow = line("slow", 0.02, clock=lambda: now)
+    for _ in range(3):
+        ask_all({slow: hang}, Ticket(1))
+    now += 30
+    slow.deadline = 60.0
+    begun, may_answer = threading.Event(), threading.Event()
+
+    def answer(_: Ticket) -> str:
+        begun.set()
+        assert may_answer.wait(30)
+        return "here"
+
+    with ThreadPoolExecutor(1) as pool:
+        trial = pool.submit(ask_all, {slow: answer}, Ticket(1))
+        assert begun.wait(30)
+        (fault,) = ask_all({slow: answer}, Ticket(2)).faults
+        assert "it is asked again in 60 s" in str(fault.error)
+        may_answer.set()
+        assert trial.result().values == ("here",)
+    assert ask_all({slow: lambda _: "again"}, Ticket(3)).values == ("again",)
 
 
 def test_who_breaks_down_spoils_nothing(line: MakeLine, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,11 @@ DEADLINE = 20.0
 _AT_ONCE = 8
 """How many questions one source may have before it; further ones wait for their turn."""
 
+_LATE_IN_A_ROW = 3
+"""How many answers may be late, none having come in between, before a source is passed over for a while."""
+
+_PASSED_OVER_SECONDS = 30.0
+_LONGEST_PASSED_OVER_SECONDS = 300.0
 _AGAIN_SECONDS = 30.0
 _LOOK_SECONDS = 0.01
 _FAULTS = (HeldError, TransientError, PermanentError)
@@ -79,6 +85,47 @@ def refuse_busy(faults: Sequence[Fault]) -> None:
         raise HeldError(reasons, seconds=min(error.seconds for error in busy.values()))
 
 
+class _Lateness:
+    """Has a source passed over that was late several times in a row, so that it delays nobody.
+
+    After a pause one question tries it; while that is late, too, the pause doubles.  Used by any thread.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._times = 0
+        self._pause = 0.0
+        self._until = 0.0
+        self._on_trial = False
+
+    def left(self, trial: float) -> float:
+        """Tell for how many seconds it is passed over still; 0 lets one in, and the next after `trial` s."""
+        with self._lock:
+            now = self._clock()
+            if self._times < _LATE_IN_A_ROW:
+                return 0.0
+            if self._until > now:
+                return self._until - now
+            self._until, self._on_trial = now + trial, True
+            return 0.0
+
+    def late(self) -> float:
+        """Note an answer that did not come in time; gives the seconds of the pause that it began, or 0."""
+        with self._lock:
+            self._times += 1
+            if self._times != _LATE_IN_A_ROW and not self._on_trial:  # too early, or asked before the pause
+                return 0.0
+            self._pause = min(max(_PASSED_OVER_SECONDS, 2 * self._pause), _LONGEST_PASSED_OVER_SECONDS)
+            self._until, self._on_trial = self._clock() + self._pause, False
+            return self._pause
+
+    def answered(self) -> None:
+        """Note an answer that came in time."""
+        with self._lock:
+            self._times, self._pause, self._on_trial = 0, 0.0, False
+
+
 class Line:
     """The way to one source: it has threads of its own, so that when it hangs it holds up no other.
 
@@ -86,10 +133,18 @@ class Line:
     `pages`, which bounds the whole in seconds, for each page of an answer that has many.
     """
 
-    def __init__(self, name: str, deadline: float = DEADLINE, *, pages: float | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        deadline: float = DEADLINE,
+        *,
+        pages: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.name = name
         self.deadline = deadline
         self.pages = pages
+        self._lateness = _Lateness(clock)
         self._pool = ThreadPoolExecutor(_AT_ONCE, f"ask-{name}")
         self._running: set[Ticket] = set()
 
@@ -98,6 +153,24 @@ class Line:
         """Whether every thread is still busy with a question that was given up."""
         running = tuple(self._running)
         return len(running) >= _AT_ONCE and all(slip.reason for slip in running)
+
+    def refusal(self) -> HeldError | None:
+        """Say why it is not to be asked now, if it is not."""
+        if self.hangs:
+            return HeldError("it still hangs in earlier questions", scope="host")
+        if (seconds := self._lateness.left(self.deadline)) > 0:
+            reason = f"its answers took too long: it is asked again in {seconds:.0f} s"
+            return HeldError(reason, scope="host", seconds=seconds)
+        return None
+
+    def answered(self) -> None:
+        """Note an answer that came in time, be it that it is none."""
+        self._lateness.answered()
+
+    def late(self) -> None:
+        """Note an answer that did not come in time."""
+        if seconds := self._lateness.late():
+            _LOG.warning("source %s takes too long: it is left out for %.0f s", self.name, seconds)
 
     def put(self, question: Callable[[], None], slip: Ticket) -> Future[None]:
         """Have a question asked, which `slip` interrupts."""
@@ -129,14 +202,14 @@ class _Question(Generic[Value]):
     ) -> None:
         self.line = line
         self.values: list[Value] = []
-        self.fault: BookhopperError | None = None
+        self.fault: BookhopperError | None
         self._begun = time.monotonic()
         self._call = call
         self._slip = slip
         self._ended = ended
-        self._future = None if line.hangs else line.put(self._ask, slip)
+        self.fault = line.refusal()
+        self._future = line.put(self._ask, slip) if self.fault is None else None
         if self._future is None:
-            self.fault = HeldError("it still hangs in earlier questions", scope="host")
             ended.put(self)
 
     def _ask(self) -> None:
@@ -161,8 +234,15 @@ class _Question(Generic[Value]):
         page = 0.0 if slip.waits_in_line else now - max(self._begun, slip.turn_began)
         return min(line.deadline - page, line.pages - spent)
 
+    def hear(self) -> None:
+        """Take note that it ended in time; that it was held says nothing of how the source answers."""
+        if not isinstance(self.fault, HeldError):
+            self.line.answered()
+
     def give_up(self, reason: Reason) -> None:
         """Interrupt it, as CANCEL where it took too long; what it still says is not heard."""
+        if reason is Reason.CANCEL:
+            self.line.late()
         self._slip.interrupt(reason)
         if self._future is not None:
             self._future.cancel()
@@ -208,5 +288,6 @@ def _hear(waiting: set[_Question[Value]], ended: SimpleQueue[_Question[Value] | 
         if question is None:
             return
         if question in open_still:
+            question.hear()
             open_still.discard(question)
             waiting.discard(question)
