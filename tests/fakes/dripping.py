@@ -16,6 +16,9 @@ HANDSHAKE = b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb"
 TUNNEL = b"HTTP/1.1 200 Connection established\r\nX-Filler: "
 """How a proxy's answer to CONNECT begins."""
 
+SOCKS_REPLY = b"\x05\x00\x05\x00\x00\x03\xff"
+"""How a SOCKS proxy accepts a client, and begins to say in 255 bytes which host it has reached."""
+
 
 @contextmanager
 def dripping(start: bytes) -> Iterator[int]:

@@ -25,7 +25,7 @@ from bookhopper.net.faults import AnswerError
 from bookhopper.net.hosts import Hosts
 from bookhopper.net.session import Fetched, Session, SignIn, _redirected, fetch, new_session, open_stream
 from bookhopper.ticket import Interrupted, Reason, Ticket
-from tests.fakes.dripping import HANDSHAKE, TUNNEL, dripping
+from tests.fakes.dripping import HANDSHAKE, SOCKS_REPLY, TUNNEL, dripping
 from tests.fakes.proxies import http_proxy
 from tests.fakes.server import answering, free_port, serving
 
@@ -553,13 +553,16 @@ class TestFaults:
                 pass
             interruption.join(10)
 
-    @pytest.mark.parametrize("way", ["server", "proxy", "behind the proxy"])
+    @pytest.mark.parametrize("way", ["server", "proxy", "SOCKS proxy", "behind the proxy"])
     def test_connecting_that_drips(self, hosts: Hosts, way: str) -> None:
+        starts = {"proxy": TUNNEL, "SOCKS proxy": SOCKS_REPLY}
         with ExitStack() as stack:
-            port = stack.enter_context(dripping(HANDSHAKE if way != "proxy" else TUNNEL))
+            port = stack.enter_context(dripping(starts.get(way, HANDSHAKE)))
             proxy, goal = "", f"https://127.0.0.1:{port}/"
-            if way == "proxy":
+            if way in starts:
                 proxy, goal = f"http://127.0.0.1:{port}", "https://books.example/"
+            if way == "SOCKS proxy":
+                proxy = f"socks5h://127.0.0.1:{port}"
             elif way == "behind the proxy":
                 proxy = stack.enter_context(http_proxy()).url
             session = stack.enter_context(new_session(route.Route(LOCAL, proxy=proxy)))
@@ -570,12 +573,15 @@ class TestFaults:
                 pass
         assert held.value.scope == "host"
 
-    def test_an_interruption_breaks_off_connecting(self, session: Session, hosts: Hosts) -> None:
+    @pytest.mark.parametrize("by_socks", [False, True])
+    def test_an_interruption_breaks_off_connecting(self, hosts: Hosts, *, by_socks: bool) -> None:
         ticket = Ticket(1)
-        with dripping(HANDSHAKE) as port:
+        with dripping(SOCKS_REPLY if by_socks else HANDSHAKE) as port:
+            way = route.Route(LOCAL, proxy=f"socks5h://127.0.0.1:{port}" if by_socks else "")
             interruption = threading.Timer(0.1, ticket.interrupt, [Reason.SHUTDOWN])
             interruption.start()
             with (
+                new_session(way) as session,
                 pytest.raises(Interrupted),
                 open_stream(session, f"https://127.0.0.1:{port}/", hosts=hosts, ticket=ticket),
             ):

@@ -1,8 +1,8 @@
 """The wait for an answer's head, which no timeout of single reads bounds: it ends in time or on interruption.
 
 A server that drips its head byte by byte keeps each read short, and so does one that drips its part of the
-TLS handshake, or a proxy its answer to CONNECT.  requests gives nothing to hold on to before the head is
-whole, so the connections themselves tell whose wait it is (`awaited`).
+TLS handshake, or a proxy its answer to CONNECT or its part of SOCKS.  requests gives nothing to hold on to
+before the head is whole, so the connections themselves tell whose wait it is (`awaited`).
 """
 
 from __future__ import annotations
@@ -107,6 +107,8 @@ def connected(sock: object) -> None:
     wait = _current.get()
     if wait is not None and isinstance(sock, socket.socket):
         wait.sock = sock.dup()
+        if wait.ticket.reason is not None and not wait.ticket.shielded:  # it came while nothing was connected
+            wait.end()
 
 
 def late() -> bool:
