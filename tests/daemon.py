@@ -53,6 +53,10 @@ class Daemon:
         self._process: subprocess.Popen[bytes] | None = None
         for place in (self.requests, self.ingest):
             place.mkdir(exist_ok=True)
+        self.configure(settings)
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Write the configuration anew; a running daemon does not look at it by itself."""
         folders = {"requests": str(self.requests), "ingest": str(self.ingest), "state": str(self.state)}
         whole = {
             "folders": folders,
@@ -62,7 +66,9 @@ class Daemon:
             "log_level": "debug",
             **settings,
         }
-        self.config.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
+        new = self.config.with_suffix(".new")
+        new.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
+        new.replace(self.config)
 
     # the process
 

@@ -30,9 +30,10 @@ from bookhopper.copies import Copies
 from bookhopper.intake.desk import Desk
 from bookhopper.intake.folder import RequestFolder
 from bookhopper.model import Job, State
+from bookhopper.reload import Configuration, Outcome
 from bookhopper.search.resolve import Resolver
 from bookhopper.search.sources.folder import FolderSource
-from bookhopper.settings import ServerSettings
+from bookhopper.settings import ServerSettings, Settings
 from bookhopper.store.base import Move
 from bookhopper.ticket import Ticket
 from bookhopper.worker import Pool
@@ -104,6 +105,8 @@ class Site:
             ingest=self.ingest,
             health=lambda: self.health,
             metrics=lambda: b"a_metric 1\n",
+            configuration=Configuration(Settings(), Settings),
+            reload=lambda: Outcome(applied=("match.accept",)),
             max_list=1024**2,
         )
         self.live = Live(self.view)

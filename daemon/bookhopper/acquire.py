@@ -36,6 +36,24 @@ _WHOLE = "book"
 _VERIFICATIONS = [(_WHOLE, "passed"), *((check, "failed") for check in get_args(Check) if check)]
 
 
+class Verifications:
+    """Counts verifications; one for all who verify."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts = Counter(dict.fromkeys(_VERIFICATIONS, 0))
+
+    def add(self, verdict: Verdict) -> None:
+        """Count one by the check that decided."""
+        with self._lock:
+            self._counts[verdict.check or _WHOLE, "passed" if verdict.ok else "failed"] += 1
+
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """Give the numbers by check and outcome."""
+        with self._lock:
+            return dict(self._counts)
+
+
 class Acquire:
     """Takes a QUEUED job to a book in ingest; called by every fetcher at once."""
 
@@ -49,10 +67,12 @@ class Acquire:
         formats: Sequence[str],
         locators: Mapping[str, Locator] | None = None,
         library: CalibreLibrary | None = None,
+        verifications: Verifications | None = None,
     ) -> None:
         """Take the parts; `locators` are the sources, by name, that tell late where a book's file is.
 
-        What has come into the `library` since a job was queued is not fetched.
+        What has come into the `library` since a job was queued is not fetched.  With `verifications` of
+        another one, both count together.
         """
         self._store = store
         self._downloader = downloader
@@ -61,13 +81,11 @@ class Acquire:
         self._formats = tuple(formats)
         self._locators = locators or {}
         self._library = library
-        self._lock = threading.Lock()
-        self._verifications = Counter(dict.fromkeys(_VERIFICATIONS, 0))
+        self._verifications = verifications or Verifications()
 
     def verifications(self) -> Mapping[tuple[str, str], int]:
         """Count verifications by check and outcome."""
-        with self._lock:
-            return dict(self._verifications)
+        return self._verifications.counts()
 
     def __call__(self, job: Job, ticket: Ticket) -> Move | None:
         """Deliver the first good candidate; raises what keeps all of them from it."""
@@ -202,8 +220,7 @@ class Acquire:
 
     def _verify(self, got: Downloaded, candidate: Candidate) -> Verdict:
         verdict = verify(got.path, candidate.format)
-        with self._lock:
-            self._verifications[verdict.check or _WHOLE, "passed" if verdict.ok else "failed"] += 1
+        self._verifications.add(verdict)
         return verdict
 
     def _refuse_format(self, job: Job, verdict: Verdict) -> None:

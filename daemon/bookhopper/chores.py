@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class Parts:
     """The parts that have chores; `rescan` is in seconds."""
 
     store: Store
+    renew_lease: Callable[[], object]
     watcher: Watcher
     rescan: float
     acquire: Acquire
@@ -45,8 +46,8 @@ class Parts:
     control: Control
     placing: Placing
     nudges: Nudges
-    refreshing: Refreshing
-    silence: Silence
+    refresh: Callable[[], object]
+    end_silence: Callable[[], object]
     lists: Lists
 
 
@@ -55,11 +56,11 @@ def chores(parts: Parts) -> list[Chore]:
     return [
         Chore("rescan", parts.rescan, parts.watcher.rescan),
         Chore("look_again", 60.0, lambda: look_again(parts.store), delay=1.0),
-        Chore("silence", LOOK_SECONDS, parts.silence.run),
+        Chore("silence", LOOK_SECONDS, parts.end_silence),
         Chore("placed", PLACED_SECONDS, parts.placing.finish),
         Chore("nudge", 600.0, parts.nudges.run),
-        Chore("catalogues", 60.0, parts.refreshing.run, delay=0.0),
-        Chore("lease", 10.0, parts.store.renew),
+        Chore("catalogues", 60.0, parts.refresh, delay=0.0),
+        Chore("lease", 10.0, parts.renew_lease),
         Chore("parts", 3600.0, parts.acquire.clear_parts),
         Chore("copies", 3600.0, parts.copies.clear, delay=60.0),
         Chore("room", 5.0, parts.control.make_room),

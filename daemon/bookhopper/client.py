@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
+from bookhopper import config
 from bookhopper.api.address import find_address
-from bookhopper.errors import BookhopperError
+from bookhopper.errors import BookhopperError, ConfigError
 from bookhopper.intake.base import shown
 
 _READ_SECONDS = 10.0
@@ -25,6 +27,21 @@ class RefusedError(BookhopperError):
     def __init__(self, path: str, words: str) -> None:
         super().__init__(f"the daemon refuses {path}: {words}")
         self.words = words
+
+
+def daemon_of(config_path: Path | None) -> Client:
+    """Find the daemon that has this configuration, even if that has been spoilt since the daemon took it.
+
+    Raises ConfigError where it cannot be used and no daemon is found by its folders either.
+    """
+    try:
+        return Client(config.load(config_path).folders.state)
+    except ConfigError:
+        with suppress(BookhopperError):
+            state = config.folders(config_path).state
+            find_address(state)
+            return Client(state)
+        raise
 
 
 class Client:

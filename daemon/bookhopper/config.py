@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bookhopper import environment, located
 from bookhopper.credentials import with_secrets
 from bookhopper.errors import ConfigError
-from bookhopper.settings import Settings
+from bookhopper.settings import Folders, Settings
 from bookhopper.source_settings import HtmlSettings, OpdsSettings, Origin, SourceSettings
 
 _MAX_BYTES = 1024 * 1024
@@ -40,6 +40,16 @@ def load(path: Path | None) -> Settings:
         if not path.exists():
             return _validated({}, None, path)
     return _parsed(located.read(path, _MAX_BYTES, "configuration file"), path)
+
+
+def folders(path: Path | None) -> Folders:
+    """Read the folders alone, whatever is wrong with the rest; raises ConfigError."""
+    path = default_path() if path is None else path
+    data, _ = located.parse(located.read(path, _MAX_BYTES, "configuration file"), path)
+    try:
+        return Settings.model_validate({"folders": data.get("folders") or {}}).folders
+    except (AttributeError, RuntimeError, ValidationError) as error:
+        raise ConfigError([f"{path}: its folders cannot be read"]) from error
 
 
 def _parsed(text: bytes, path: Path) -> Settings:

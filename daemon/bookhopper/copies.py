@@ -36,7 +36,7 @@ class Copies:
     def __init__(self, folder: Path, keep: float, keep_free: int) -> None:
         self._folder = folder
         self._keep = keep
-        self._keep_free = keep_free
+        self.keep_free = keep_free
         self._said: set[tuple[str, str]] = set()
 
     def keep(self, job: int, path: Path) -> None:
@@ -106,7 +106,7 @@ class Copies:
             raise
 
     def _has_room_for(self, size: int) -> bool:
-        return shutil.disk_usage(self._folder).free - size >= self._keep_free
+        return shutil.disk_usage(self._folder).free - size >= self.keep_free
 
     def _make_room_for(self, size: int) -> int:
         """Remove the oldest copies until there is room, or none is left; how many."""

@@ -25,7 +25,7 @@ from bookhopper.intake.tally import Tally
 from bookhopper.intake.watch import Watcher
 from bookhopper.lock import StateLock
 from bookhopper.observe.events import Events
-from bookhopper.settings import Settings, split_listen
+from bookhopper.settings import IntakeSettings, Settings, split_listen
 from bookhopper.store.sqlite import SqliteStore
 
 log = logging.getLogger("bookhopper")
@@ -68,11 +68,7 @@ class Core:
             self.on_completed: Completed = _unheard
             self.reporter = Reporter(self.store, self.request_folder, completed=self._completed)
             self.on_taken: Callable[[], None] = _unseen
-            self.limits = limits = Limits(
-                size=settings.intake.max_size,
-                lines=settings.intake.max_lines,
-                shelves=settings.intake.shelves,
-            )
+            self.limits = limits = _limits(settings.intake)
             self.desk = Desk(
                 self.request_folder,
                 self.store,
@@ -80,7 +76,7 @@ class Core:
                 stored=self.reporter.stored,
                 told=self._taken,
             )
-            taker = Taker(
+            self._taker = taker = Taker(
                 self.request_folder,
                 self.store,
                 limits=limits,
@@ -120,6 +116,10 @@ class Core:
         except OSError as error:
             raise BookhopperError(f"{state} cannot be written: {error.strerror}: make room there") from error
 
+    def limit(self, settings: IntakeSettings) -> None:
+        """Heed other bounds on request files from now on."""
+        self.limits = self.desk.limits = self._taker.limits = _limits(settings)
+
     def _completed(self, request: int, seconds: float) -> None:
         self.on_completed(request, seconds)
 
@@ -138,6 +138,10 @@ class Core:
     def close(self) -> None:
         """Let go of everything, in the opposite order."""
         self._closing.close()
+
+
+def _limits(settings: IntakeSettings) -> Limits:
+    return Limits(size=settings.max_size, lines=settings.max_lines, shelves=settings.shelves)
 
 
 def _unheard(request: int, seconds: float) -> None:

@@ -39,9 +39,14 @@ class Downloaded:
 class Downloader:
     """Fetches candidates into part files; one for all workers."""
 
-    def __init__(self, open_url: Open, limits: Limits, roots: Mapping[str, Path]) -> None:
-        """Take how URLs are opened, the bounds, and the folders that a source's `file:` URLs may lie in."""
-        self.traffic = Traffic()
+    def __init__(
+        self, open_url: Open, limits: Limits, roots: Mapping[str, Path], traffic: Traffic | None = None
+    ) -> None:
+        """Take how URLs are opened, the bounds, and the folders that a source's `file:` URLs may lie in.
+
+        With `traffic` of another one, both count together.
+        """
+        self.traffic = traffic or Traffic()
         self._open = open_url
         self._limits = limits
         self._roots = {source: root.resolve() for source, root in roots.items()}

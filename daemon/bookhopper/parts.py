@@ -4,42 +4,41 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from humanize import precisedelta
 from prometheus_client import generate_latest
 
-from bookhopper.acquire import Acquire
+from bookhopper.acquire import Verifications
 from bookhopper.api.auth import gate_for
 from bookhopper.api.live import Live
 from bookhopper.api.server import Server, application
 from bookhopper.api.view import View
 from bookhopper.chores import Parts as Scheduled
-from bookhopper.chores import Placing, Refreshing, chores, read_identity
+from bookhopper.chores import Placing, chores, read_identity
 from bookhopper.control import Control
 from bookhopper.copies import Copies
 from bookhopper.core import Core
 from bookhopper.deliver import Deliverer
-from bookhopper.download import Downloader
+from bookhopper.engine import Engine, Engines, Making, Watched, watched_as
 from bookhopper.errors import BookhopperError, HeldError
 from bookhopper.ingest import IngestFolder
 from bookhopper.intake.lists import Lists
 from bookhopper.model import State
 from bookhopper.nudge import Nudges
-from bookhopper.observe.collector import DaemonCollector, Sources
+from bookhopper.observe.collector import DaemonCollector
 from bookhopper.observe.collector import Parts as Observed
 from bookhopper.observe.logs import log_change
 from bookhopper.observe.metrics import Metrics
-from bookhopper.owned import CalibreLibrary
-from bookhopper.part import Limits
+from bookhopper.reload import Configuration, Outcome
 from bookhopper.schedule import Schedule
-from bookhopper.search.collections import Collector
-from bookhopper.search.resolve import Resolver
-from bookhopper.search.sources import registry
-from bookhopper.search.sources.observed import ObservedIdentifier, ObservedSource, SourceCall
-from bookhopper.searching import Search
+from bookhopper.search.sources.registry import SourceSet
+from bookhopper.settings import Settings
 from bookhopper.silence import Silence
+from bookhopper.transfer import Traffic
+from bookhopper.watchdog import Beat
 from bookhopper.worker import Pool
 
 log = logging.getLogger("bookhopper")
@@ -48,27 +47,23 @@ _COPIES = "copies"
 _LISTS = "lists"
 _INGEST = "ingest-folder"  # this machine's, and so in its state folder and not in the store
 _SEARCH_ATTEMPTS = 5
+_PATIENCE_SECONDS = 300.0  # in which a slow disk has answered
+_STEP_SECONDS = 1800.0  # more than any step of a job takes without a sign of life
 _LAST_SECONDS = 3.0  # of the grace time are kept for those who tell what happened
 
 
 class Parts:
     """Built around the core; `start` and `stop` keep the order in which parts need one another."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, configuration: Configuration, reload: Callable[[], Outcome]) -> None:
+        """Build everything around the core; `reload` is how whoever asks has the configuration read again."""
         settings = core.settings
         self._core = core
-        self._sources = registry.build(settings.sources, settings.folders.state)
-        self._metrics = Metrics((source.name for source in self._sources.sources), settings.formats)
+        self._configuration = configuration
+        self._reload = reload
+        self._pulse = time.monotonic()
+        self._metrics = Metrics()
         core.store.observe(self._metrics.store_operation)
-        self._answers = Sources(
-            {source.name: True for source in self._sources.sources},
-            {},
-            self._sources.waited,
-            self._sources.held,
-        )
-        self._resolver = self._make_resolver()
-        self._collector = self._make_collector()
-        self._downloader = self._make_downloader()
         identity = settings.folders.state / _INGEST
         self._ingest = self._make_ingest(identity)
         download = settings.download
@@ -80,41 +75,30 @@ class Parts:
         self._deliverer = Deliverer(core.store, self._ingest, core.parts_folder, self._copies)
         self._placing = Placing(self._deliverer, self._ingest, identity)
         self._nudges = Nudges(core.store, self._ingest, settings.deliver.nudge_after)
-        library = self._make_library()
-        self._acquire = Acquire(
-            core.store,
-            self._downloader,
-            self._deliverer,
-            parts=core.parts_folder,
-            formats=settings.formats,
-            locators=self._sources.locators,
-            library=library,
-        )
+        self._engines = Engines()
+        self._traffic = Traffic()
+        self._making = Making(core.store, self._deliverer, core.parts_folder, self._traffic, Verifications())
         self._searchers = Pool(
             core.store,
             State.WANTED,
-            Search(
-                core.store,
-                self._resolver,
-                self._collector,
-                library,
-                collections=max(1, settings.match.searchers - 1),
-            ),
+            self._engines.search,
             size=settings.match.searchers,
             attempts=_SEARCH_ATTEMPTS,
         )
         self._fetchers = Pool(
             core.store,
             State.QUEUED,
-            self._acquire,
+            self._engines.fetch,
             size=settings.download.workers,
             attempts=settings.download.attempts,
         )
-        self._sources.hosts.on_recovery = self._fetchers.go_on
+        first = self._engine(settings)
+        self._engines.exchange(first)
+        self._acquire = first.acquire
+        self._hosts = first.watched.set.hosts
+        self._hosts.on_recovery = self._fetchers.go_on
         self._control = Control(core.store, self._searchers, self._fetchers, preempt=settings.queue.preempt)
         self._metrics.registry.register(DaemonCollector(self._observed()))
-        self._silence = Silence(core.store, self._searchers, self._answers.available)
-        self._refreshing = Refreshing(self._sources.sources, self._silence)
         self._lists = self._make_lists()
         self._schedule = self._make_schedule()
         view = self._view()
@@ -122,41 +106,45 @@ class Parts:
         gate = gate_for(settings.server, settings.folders.state, core.token)
         self._server = Server(application(view, gate, self._live), core.listener)
 
-    def _make_resolver(self) -> Resolver:
-        settings = self._core.settings
-        return Resolver(
-            [ObservedSource(source, self._source_called) for source in self._sources.sources],
-            accept=settings.match.accept,
-            margin=settings.match.margin,
-            languages=settings.languages,
-            formats=settings.formats,
-            deadlines={each.name: each.deadline for each in settings.sources},
-            identifiers=[ObservedIdentifier(each, self._source_called) for each in self._sources.identifiers],
+    def _engine(self, settings: Settings, before: Watched | None = None) -> Engine:
+        """Make what searches and fetches; raises OSError and ConfigError for a source that cannot be made."""
+        watched = watched_as(settings, self._core.settings.folders.state, before, self._watched)
+        self._metrics.expect((source.name for source in watched.set.sources), settings.formats)
+        return Engine(settings, watched, self._making)
+
+    def _watched(self, sources: SourceSet) -> Watched:
+        store = self._core.store
+        return Watched(
+            sources, lambda available: Silence(store, self._searchers, available), self._metrics.source_call
         )
 
-    def _make_collector(self) -> Collector:
-        return Collector(
-            [ObservedSource(source, self._source_called) for source in self._sources.sources],
-            languages=self._core.settings.languages,
-            formats=self._core.settings.formats,
-            deadlines={each.name: each.deadline for each in self._core.settings.sources},
-        )
+    def reload(self) -> Outcome:
+        """Read the configuration again; never raises, and says what came of it."""
+        outcome = self._configuration.reload(self._apply)
+        self._metrics.config_read(successful=outcome.ok)
+        return outcome
 
-    def _make_library(self) -> CalibreLibrary | None:
-        settings = self._core.settings
-        if settings.calibre_library is None:
-            return None
-        return CalibreLibrary(
-            settings.calibre_library,
-            accept=settings.match.accept,
-            margin=settings.match.margin,
-            languages=settings.languages,
-        )
+    def _apply(self, settings: Settings) -> None:
+        """Take other settings for what begins from now on; what runs goes on with those that it began with.
 
-    def _make_downloader(self) -> Downloader:
-        download = self._core.settings.download
-        opener = registry.Opener(self._sources, (download.connect_timeout, download.timeout))
-        return Downloader(opener, Limits(download.max_size, download.keep_free), self._sources.roots)
+        Raises OSError and ConfigError, having changed nothing.
+        """
+        before, newest = self._configuration.settings, self._engines.newest
+        engine = self._engine(settings, newest.watched)
+        fresh = engine.watched is not newest.watched
+        self._engines.exchange(engine)
+        self._core.limit(settings.intake)
+        download = settings.download
+        self._copies.keep_free = download.keep_free + download.max_size
+        self._fetchers.attempts = download.attempts
+        if before.download.workers != download.workers:  # else the number that was set at run time stays
+            self._fetchers.resize(download.workers)
+        if before.match.searchers != settings.match.searchers:
+            self._searchers.resize(settings.match.searchers)
+        logging.getLogger().setLevel(settings.log_level.upper())
+        if fresh:
+            self._schedule.soon("catalogues")
+            self._go_on()
 
     def _make_ingest(self, identity: Path) -> IngestFolder:
         settings = self._core.settings
@@ -171,7 +159,7 @@ class Parts:
         core = self._core
         return Lists(
             core.settings.lists,
-            self._sources.hosts,
+            self._hosts,
             core.desk,
             core.store.job_of,
             folder=core.settings.folders.state / _LISTS,
@@ -183,6 +171,7 @@ class Parts:
         scheduled = chores(
             Scheduled(
                 store=core.store,
+                renew_lease=self._renew_lease,
                 watcher=core.watcher,
                 rescan=core.settings.intake.rescan,
                 acquire=self._acquire,
@@ -190,8 +179,8 @@ class Parts:
                 control=self._control,
                 placing=self._placing,
                 nudges=self._nudges,
-                refreshing=self._refreshing,
-                silence=self._silence,
+                refresh=self._engines.refresh,
+                end_silence=self._engines.end_silence,
                 lists=self._lists,
             )
         )
@@ -205,13 +194,15 @@ class Parts:
             control=self._control,
             searchers=self._searchers,
             fetchers=self._fetchers,
-            resolver=self._resolver,
+            resolver=self._engines,
             desk=self._core.desk,
             copies=self._copies,
             ingest=settings.folders.ingest,
             health=self._health,
+            configuration=self._configuration,
+            reload=self._reload,
             metrics=partial(generate_latest, self._metrics.registry),
-            held_hosts=self._sources.hosts.held,
+            held_hosts=self._hosts.held,
             order=settings.queue.order,
             status_timeout=settings.server.status_timeout,
             max_list=settings.intake.max_size,
@@ -226,23 +217,10 @@ class Parts:
             pools=(self._searchers, self._fetchers),
             acquire=self._acquire,
             nudges=self._nudges,
-            traffic=self._downloader.traffic,
-            sources=self._answers,
+            traffic=self._traffic,
+            sources=self._engines.answers,
             folders={"requests": folders.requests, "ingest": folders.ingest, "state": folders.state},
         )
-
-    def _source_called(self, call: SourceCall) -> None:
-        self._metrics.source_call(call)
-        answered, before = call.outcome in {"found", "nothing"}, self._answers.available[call.source]
-        self._answers.available[call.source] = answered
-        if answered:
-            self._answers.last_success[call.source] = time.time()
-        if answered and not before:
-            log.info("source %s answers again", call.source)
-            self._silence.answered(call.source)
-        elif before and not answered:
-            what = "source %s cannot be asked; wants that it may have wait: %s"
-            log.warning(what, call.source, call.reason)
 
     def _health(self) -> dict[str, bool]:
         return {
@@ -251,6 +229,23 @@ class Parts:
             "searchers": self._searchers.alive(),
             "fetchers": self._fetchers.alive(),
         }
+
+    def beats(self) -> list[Beat]:
+        """Give the heartbeats without which the daemon does not do what it is there for."""
+        workers = {**self._searchers.heartbeats(), **self._fetchers.heartbeats()}
+        longest = _STEP_SECONDS + self._configuration.settings.download.timeout
+        return [
+            Beat("the watcher", self._core.watcher.heartbeat, _PATIENCE_SECONDS),
+            Beat("the schedule, or the queue's writer", self._pulse, _PATIENCE_SECONDS),
+            *(Beat(f"the worker {name}", beat, longest) for name, beat in workers.items()),
+        ]
+
+    def _renew_lease(self) -> None:
+        """Say in the queue that this daemon lives: it takes the schedule and the writer to do so."""
+        try:
+            self._core.store.renew()
+        finally:  # a full disk is no death
+            self._pulse = time.monotonic()
 
     def start(self) -> None:
         """Start everything: first who listens, then what was left behind, then who works."""
@@ -298,15 +293,19 @@ class Parts:
         way = "forward" if by > 0 else "back"
         log.warning("the clock was set %s by %s; what waits is looked at now", way, precisedelta(abs(by)))
         self._schedule.renew()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Try at once what waits for a moment."""
         try:
             self._searchers.go_on()
             self._fetchers.go_on()
         except BookhopperError as error:
-            log.warning("what waits for a moment of the old clock still does: %s", error)
+            log.warning("what waits for a moment still does: %s", error)
 
     def stop(self, deadline: float) -> None:
         """Stop by a moment of the monotonic clock: who lets work in first, who tells of it last."""
-        self._refreshing.stop()
+        self._engines.stop()
         self._lists.stop()
         self._schedule.stop()
         self._core.watcher.stop()
@@ -327,7 +326,5 @@ class Parts:
             self._core.power.ended()
         except BookhopperError as error:
             log.warning("the next start will take this stop for a power cut: %s", error)
-        self._resolver.close()
-        self._collector.close()
         self._lists.close()
-        self._sources.close()
+        self._engines.close()

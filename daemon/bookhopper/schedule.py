@@ -97,6 +97,11 @@ class Schedule:
             moment = datetime.now(UTC) + timedelta(seconds=chore.every)
             self._scheduler.modify_job(chore.name, next_run_time=moment)
 
+    def soon(self, name: str) -> None:
+        """Run a chore now, and again after its interval."""
+        if self._scheduler.running:
+            self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+
     def stop(self) -> None:
         """Start nothing more; what runs is left to end by itself."""
         if self._scheduler.running:

@@ -51,7 +51,8 @@ class Pool:
         self._store = store
         self._waiting = waiting
         self._step = step
-        self._attempts = attempts
+        self.attempts = attempts
+        """How often a job is tried before it is given up for a time."""
         self._size = size
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -295,7 +296,7 @@ class Pool:
         """Count an attempt: a pause and another one, or the end until it is looked for again."""
         attempts = job.attempts + 1
         reason = str(error) or type(error).__name__
-        if attempts < self._attempts:
+        if attempts < self.attempts:
             until = time.time() + pause_after(attempts)
             return Move(
                 job.id,

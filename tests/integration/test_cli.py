@@ -38,6 +38,7 @@ COMMANDS = [
     "demo",
     "history",
     "queue",
+    "reload",
     "run",
     "search",
     "service",
@@ -190,10 +191,11 @@ def test_an_output_that_takes_nothing_is_one_line(
 
 def test_run_hands_its_configuration_on(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr(app, "run", seen.append)
+    monkeypatch.setattr(app, "run", lambda *given: seen.extend(given))
     monkeypatch.setattr(run, "_leave", lambda: None)
     shell("run")
     assert seen[0].folders.requests == shell.base / "requests"
+    assert seen[1]() == seen[0], "which is how it is read again"
 
 
 @pytest.mark.parametrize("hangs", [False, True])
@@ -452,13 +454,14 @@ def picture(
             "paused": False,
             "counts": counts,
             "held": {},
+            "configuration": {"ok": False, "loaded_at": 0.0, "faults": ["bookhopper.yaml:1:1: no good"]},
             "hosts": {"mirror.example": 30},
         },
         "/api/statistics": {"active": 1, "queued": 1200, "all_time": achieved, "last_24h": none},
     }
 
     class Fixed:
-        def __init__(self, _: Path) -> None:
+        def __init__(self, _: Path | None) -> None:
             pass
 
         def get(self, path: str) -> Any:
@@ -470,7 +473,7 @@ def picture(
         if next(looks, None) is None:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(status, "Client", Fixed)
+    monkeypatch.setattr(status, "daemon_of", Fixed)
     monkeypatch.setattr(status, "is_terminal", lambda: terminal)
     monkeypatch.setattr(time, "sleep", sleep)
     return shell("status", *words).stdout
@@ -478,7 +481,11 @@ def picture(
 
 def test_status_shows_how_far_a_download_is(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = picture(monkeypatch, shell, ITEM)
-    assert shown.startswith("1 downloading, 1,200 queued\nwaiting: mirror.example is left alone for 30 s\n")
+    assert shown.splitlines()[:3] == [
+        "1 downloading, 1,200 queued",
+        "the configuration cannot be used, and the old one stays: bookhopper.yaml:1:1: no good",
+        "waiting: mirror.example is left alone for 30 s",
+    ]
     assert re.search(r"7 +Emma \[bold\] — Jane Austen +download +25 % +1\.0 kB/s +6 seconds", shown)
     assert shown.endswith(
         "last 24 h: 0 delivered\nall time: 1,200 delivered, 300 failed (success 80.0 %), 5.4 GB at 2.0 kB/s\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from bookhopper.errors import BookhopperError, HeldError, StoreError
 from bookhopper.model import State
 from bookhopper.observe import collector
 from bookhopper.parts import Parts
+from bookhopper.reload import Configuration, Outcome
 from bookhopper.settings import Settings
 from bookhopper.store.sqlite import SqliteStore
 from tests import books
@@ -98,7 +100,7 @@ class Running:
 
     def start(self) -> None:
         self.core = Core(self.settings)
-        self.parts = Parts(self.core)
+        self.parts = Parts(self.core, Configuration(self.settings, lambda: self.settings), Outcome)
         self.parts.start()
 
     def stop(self) -> None:
@@ -366,7 +368,7 @@ def test_run_starts_and_stops_by_signal(
     thread = threading.Thread(target=app.run, args=(running.settings,))
     thread.start()
     assert ready.wait(30)
-    handlers[app._STOP_SIGNALS[0]](15, None)
+    handlers[signal.SIGTERM](15, None)
     thread.join(30)
     assert not thread.is_alive()
     assert told == ["READY=1", "STOPPING=1"]

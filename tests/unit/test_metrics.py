@@ -17,7 +17,9 @@ EPUB = Candidate("shelf", "1", "A Tale", format="epub", score=0.9)
 
 @pytest.fixture
 def metrics() -> Metrics:
-    return Metrics(["shelf"], ["epub", "pdf"])
+    metrics = Metrics()
+    metrics.expect(["shelf"], ["epub", "pdf"])
+    return metrics
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:

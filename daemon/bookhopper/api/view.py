@@ -5,17 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from bookhopper.api.books import best_of, book_id
 from bookhopper.control import Control
 from bookhopper.copies import Copies
 from bookhopper.intake.desk import Desk
-from bookhopper.model import UNSETTLED, Candidate, Delivery, Job, Resume, State
-from bookhopper.search.resolve import Resolver
+from bookhopper.model import UNSETTLED, Candidate, Delivery, Job, Pick, Resume, State, Want
+from bookhopper.reload import Configuration, Outcome
 from bookhopper.store.base import Store
 from bookhopper.ticket import Ticket
 from bookhopper.worker import Pool
+
+
+class Resolving(Protocol):
+    """Who finds candidates, as `search.resolve.Resolver` does."""
+
+    @property
+    def source_names(self) -> frozenset[str]:
+        """The names of the sources."""
+        ...
+
+    def offers(
+        self, want: Want, ticket: Ticket, limit: int = ..., *, languages: Sequence[str] = ...
+    ) -> Sequence[Candidate]:
+        """Give the candidates that answer a want at all, best first."""
+        ...
+
+    def lookup(self, pick: Pick, formats: Sequence[str], ticket: Ticket) -> Sequence[Candidate]:
+        """Give the candidates behind a pick."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +49,14 @@ class View:
     control: Control
     searchers: Pool
     fetchers: Pool
-    resolver: Resolver
+    resolver: Resolving
     desk: Desk
     copies: Copies
     ingest: Path
     health: Callable[[], Mapping[str, bool]]
     metrics: Callable[[], bytes]
+    configuration: Configuration
+    reload: Callable[[], Outcome]
     held_hosts: Callable[[], Mapping[str, float]] = dict
     order: str = "priority"
     status_timeout: float = 3600.0

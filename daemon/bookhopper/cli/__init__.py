@@ -20,6 +20,7 @@ _COMMANDS = {
     "demo": "See it all work, without network or configuration.",
     "history": "Show what became of the books that are settled.",
     "queue": "Look at the queue, and change it.",
+    "reload": "Have the daemon read its configuration again.",
     "run": "Run the daemon.",
     "search": "Show what a wish would find, and why.",
     "service": "Make bookhopper a service of systemd.",

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ _LAST_SECONDS = 1.0
 @click.command(
     epilog="""\
 It runs until SIGTERM or SIGINT and then stops in order: running downloads are cut short and go on where they
-were at the next start.
+were at the next start.  On SIGHUP it reads its configuration again, as `bookhopper reload` has it do.
 
 \b
 Examples:
@@ -30,8 +31,14 @@ Examples:
 @config_option
 def command(config_path: Path | None) -> None:
     """Run the daemon."""
-    app.run(config.load(config_path))
+    app.run(config.load(config_path), partial(config.load, _path_again(config_path)))
     _leave()
+
+
+def _path_again(config_path: Path | None) -> Path | None:
+    """Name the file for another reading: one that was there must not be gone, or the defaults would hold."""
+    usual = config.default_path() if config_path is None else config_path
+    return usual if config_path or usual.exists() else None
 
 
 def _leave() -> None:

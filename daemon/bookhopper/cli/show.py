@@ -71,6 +71,10 @@ def notices(status: Item) -> list[Text]:
     """Show what the whole queue waits for, a line each."""
     said = ["the queue is paused: `bookhopper queue resume` lets it go on"] if status["paused"] else []
     said += [f"waiting: {reason}" for reason in status["held"].values()]
+    said += [
+        f"the configuration cannot be used, and the old one stays: {fault}"
+        for fault in status["configuration"]["faults"]
+    ]
     said += [f"waiting: {name} is left alone for {seconds} s" for name, seconds in status["hosts"].items()]
     return [Text(shown(notice), style="yellow") for notice in said]
 

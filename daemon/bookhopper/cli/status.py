@@ -15,9 +15,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bookhopper import config
 from bookhopper.cli import config_option, is_terminal, json_option, show, table_width
-from bookhopper.client import Client
+from bookhopper.client import Client, daemon_of
 from bookhopper.errors import BookhopperError
 
 _REFRESH_SECONDS = 0.5
@@ -39,7 +38,7 @@ Examples:
 @click.option("--once", is_flag=True, help="Print the table once, even on a terminal.")
 def command(config_path: Path | None, as_json: bool, once: bool) -> None:
     """Show what the daemon is doing: live on a terminal until Ctrl-C, once otherwise."""
-    client = Client(config.load(config_path).folders.state)
+    client = daemon_of(config_path)
     if as_json:
         more = {"downloads": _moving(client), "statistics": client.get("/api/statistics")}
         click.echo(json.dumps(client.get("/api/downloads/status") | more))

@@ -41,7 +41,7 @@ class Desk:
     ) -> None:
         self._folder = folder
         self._store = store
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._stored = stored
         self._told = told
 
@@ -64,7 +64,7 @@ class Desk:
         shown = _plain_name(name) if kind else _list_name(name)
         new = NewList(_token(), shown, data, owner, only_owner, kind, sift)
         try:
-            intake = store_request(self._folder, self._store, self._limits, new)
+            intake = store_request(self._folder, self._store, self.limits, new)
         except UnreadableRequestError:
             self._told(Taken(new.name, None))
             raise

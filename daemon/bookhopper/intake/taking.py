@@ -98,7 +98,7 @@ class Taker:
     ) -> None:
         self._folder = folder
         self._store = store
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._stored = stored
         self._told = told
         self._said: set[str] = set()
@@ -171,17 +171,17 @@ class Taker:
 
     def _take_private(self, private: str) -> Again | Filed | None:
         token, name = names.from_private(private) or ("", private)
-        data, before, after = self._folder.read(private, self._limits.size)
+        data, before, after = self._folder.read(private, self.limits.size)
         if not before.is_file:
             self._refuse(private, name, "not a regular file; drop a text file")
             return None
-        if max(before.size, after.size) > self._limits.size:
-            self._refuse(private, name, f"line 1, column 1: {too_large(before.size, self._limits)}")
+        if max(before.size, after.size) > self.limits.size:
+            self._refuse(private, name, f"line 1, column 1: {too_large(before.size, self.limits)}")
             return None
         if before.content != after.content or len(data) != after.size:
             return self._changed(private)
         try:
-            intake = store_request(self._folder, self._store, self._limits, NewList(token, name, data))
+            intake = store_request(self._folder, self._store, self.limits, NewList(token, name, data))
         except UnreadableRequestError as fault:
             self._refuse(private, name, str(fault))
             return None

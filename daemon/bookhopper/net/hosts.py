@@ -133,6 +133,13 @@ class Hosts:
         self._waited: dict[str, float] = {}
         self.on_recovery: Callable[[], object] = _nobody
 
+    def renew(self, paces: Mapping[str, Pace], local: Collection[str]) -> None:
+        """Take other paces from now on; what is known of the hosts, and who visits them, stays."""
+        with self._lock:
+            self._paces, self._local = dict(paces), frozenset(local)
+            for name, host in self._hosts.items():
+                host.pace = self._pace(name)
+
     @contextmanager
     def visit(self, url: str, ticket: Ticket) -> Iterator[None]:
         """Wait for the host's turn, first come, first served, and hold one of its connections for the block.

@@ -56,7 +56,7 @@ class Parts:
     acquire: Acquire
     nudges: Nudges
     traffic: Traffic
-    sources: Sources
+    sources: Callable[[], Sources]
     folders: Mapping[str, Path]
 
 
@@ -131,7 +131,7 @@ class DaemonCollector(Collector):
         running = sum(ticket.stage == "download" for ticket in tickets)
         yield _gauge("downloads_in_progress", "Downloads that run.", {(): running})
         traffic = self._parts.traffic
-        received = {(source,): 0 for source in self._parts.sources.available}
+        received = {(source,): 0 for source in self._parts.sources().available}
         received |= {(source,): number for source, number in traffic.received().items()}
         yield _counter("download_received_bytes", "Bytes received.", received, ("source",))
         resumes = {(outcome,): number for outcome, number in traffic.resumes().items()}
@@ -144,7 +144,7 @@ class DaemonCollector(Collector):
         )
 
     def _sources(self) -> Iterator[Metric]:
-        sources = self._parts.sources
+        sources = self._parts.sources()
         available = {(name,): float(up) for name, up in sources.available.items()}
         yield _gauge("source_available", "Whether a source answered when last asked.", available, ("source",))
         answered = {(name,): sources.last_success.get(name, 0.0) for name in sources.available}

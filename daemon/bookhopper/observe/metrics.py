@@ -49,7 +49,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series be
 class Metrics:
     """The instruments, in a registry of their own, and the listeners that move them."""
 
-    def __init__(self, sources: Iterable[str], formats: Iterable[str]) -> None:
+    def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._reload_good = self._gauge(
@@ -91,7 +91,7 @@ class Metrics:
         )
         self._missed_runs = self._counter("scheduler_missed_runs", "Scheduled runs that were missed.", "job")
         self._attempts: dict[int, int] = {}  # of the running jobs, as they were claimed
-        self._begin_at_zero(sources, formats)
+        self._begin_at_zero()
 
     def _gauge(self, name: str, what: str) -> Gauge:
         return Gauge(f"bookhopper_{name}", what, registry=self.registry)
@@ -102,7 +102,8 @@ class Metrics:
     def _histogram(self, name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(f"bookhopper_{name}", what, labels, buckets=buckets, registry=self.registry)
 
-    def _begin_at_zero(self, sources: Iterable[str], formats: Iterable[str]) -> None:
+    def expect(self, sources: Iterable[str], formats: Iterable[str]) -> None:
+        """Begin at zero for what the settings name."""
         for source in sources:
             self._source_results.labels(source)
             self._source_invalid.labels(source)
@@ -110,6 +111,11 @@ class Metrics:
                 self._source_seconds.labels(source, operation)
                 for outcome in OUTCOMES:
                     self._source_requests.labels(source, operation, outcome)
+        for format_ in formats:
+            for outcome in ("delivered", "duplicate"):
+                self._deliveries.labels(format_, outcome)
+
+    def _begin_at_zero(self) -> None:
         for decision in _DECISIONS.values():
             self._decisions.labels(decision)
         for stage, ends in _ENDS_OF.items():
@@ -120,9 +126,6 @@ class Metrics:
                 self._retries.labels(stage, reason)
         for operation in STORE_OPERATIONS:
             self._store_seconds.labels(operation)
-        for format_ in formats:
-            for outcome in ("delivered", "duplicate"):
-                self._deliveries.labels(format_, outcome)
 
     # listeners
 

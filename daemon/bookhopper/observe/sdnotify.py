@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 
 
 def notify(*lines: str) -> bool:
@@ -20,3 +21,16 @@ def notify(*lines: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def notify_reloading() -> bool:
+    """Say that the configuration is being read again; READY=1 is to follow, whatever comes of it."""
+    return notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+
+def watchdog_seconds() -> float | None:
+    """Tell within how many seconds the service manager wants each ping; None where it wants none."""
+    period, owner = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    if not period.isdecimal() or not int(period) or owner not in {"", str(os.getpid())}:
+        return None
+    return int(period) / 1e6

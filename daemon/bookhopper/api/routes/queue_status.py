@@ -23,6 +23,11 @@ def queue_status(view: View) -> dict[str, Any]:
         "workers": view.fetchers.size,
         "active": len(view.fetchers.tickets()),
         "held": {pool.stage: pool.held for pool in (view.searchers, view.fetchers) if pool.held},
+        "configuration": {
+            "ok": not view.configuration.faults,
+            "loaded_at": view.configuration.loaded_at,
+            "faults": list(view.configuration.faults),
+        },
         "hosts": {name: round(seconds) for name, seconds in view.held_hosts().items()},
     }
 

@@ -51,7 +51,8 @@ class SourceSet:
 
     `roots` are the folders of folder sources by name, `webs` the way of each other source to its servers,
     `addresses` what its section names on the web; `identifiers` are the sources that know ISBNs; `cache`
-    keeps the answers of all.
+    keeps the answers of all.  `paces` and `local` are what they ask of `hosts`, and `made_of` tells whether
+    two sets are the same.
     """
 
     sources: tuple[Source, ...]
@@ -61,6 +62,13 @@ class SourceSet:
     addresses: Mapping[str, Sequence[str]] = field(default_factory=dict)
     identifiers: tuple[Identifier, ...] = ()
     cache: Cache | None = None
+    paces: Mapping[str, Pace] = field(default_factory=dict)
+    local: frozenset[str] = frozenset()
+    made_of: Sequence[object] = ()
+
+    def set_paces(self) -> None:
+        """Have the hosts, which another set may have had before, visited as these sources ask."""
+        self.hosts.renew(self.paces, self.local)
 
     @property
     def locators(self) -> Mapping[str, Locator]:
@@ -168,14 +176,18 @@ class _Section:
         return is_local(host)
 
 
-def build(settings: Sequence[SourceSettings], state: Path, *, cached: bool = True) -> SourceSet:
+def build(
+    settings: Sequence[SourceSettings], state: Path, *, cached: bool = True, hosts: Hosts | None = None
+) -> SourceSet:
     """Make the sources; nothing is asked yet.
 
-    Without `cached` no answer is kept.  Raises OSError when a password cannot be read, ConfigError for a
+    Without `cached` no answer is kept.  With `hosts` of another set these are visited, whose paces stay as
+    they are until `set_paces`.  Raises OSError when a password cannot be read, ConfigError for a
     definition that cannot be used.
     """
     sections = [_Section(each, _definition(each)) for each in settings]
-    hosts = _hosts(sections)
+    paces, local = _paces(sections)
+    hosts = hosts or Hosts(paces=paces, local=local)
     cache = Cache(state / "cache" / "answers.db") if cached else None
     on_the_web = [each for each in sections if not isinstance(each.settings, FolderSettings)]
     webs = {each.settings.name: _web(each, hosts, cache) for each in on_the_web}
@@ -183,7 +195,21 @@ def build(settings: Sequence[SourceSettings], state: Path, *, cached: bool = Tru
     roots = {each.name: each.path for each in settings if isinstance(each, FolderSettings)}
     addresses = {each.settings.name: each.addresses for each in sections}
     identifiers = tuple(each for each in built if isinstance(each, Identifier))
-    return SourceSet(built, hosts, roots, webs, addresses, identifiers, cache)
+    made_of = [_made_of(each) for each in sections]
+    return SourceSet(built, hosts, roots, webs, addresses, identifiers, cache, paces, local, made_of)
+
+
+def _made_of(section: _Section) -> tuple[object, ...]:
+    """Give all that a source is made of, its secrets and what its definition says with it."""
+    settings, definition = section.settings, section.definition
+    given = _given(settings, definition) if isinstance(settings, HtmlSettings) and definition else None
+    return settings, definition, settings.proxy_address(), given
+
+
+def _given(settings: HtmlSettings, definition: Definition) -> Mapping[str, str | bool | int | float]:
+    from bookhopper.search.definitions.given import values  # noqa: PLC0415 - as `load`
+
+    return values(definition, settings.given)
 
 
 def _definition(settings: SourceSettings) -> Definition | None:
@@ -214,10 +240,9 @@ def _source(section: _Section, webs: Mapping[str, Web], state: Path) -> Source:
 
 
 def _html_source(settings: HtmlSettings, definition: Definition, web: Web) -> Source:
-    from bookhopper.search.definitions.given import values  # noqa: PLC0415 - as `load`
-    from bookhopper.search.sources.html import HtmlSource  # noqa: PLC0415
+    from bookhopper.search.sources.html import HtmlSource  # noqa: PLC0415 - as `load`
 
-    return HtmlSource(settings.name, definition, web=web, settings=values(definition, settings.given))
+    return HtmlSource(settings.name, definition, web=web, settings=_given(settings, definition))
 
 
 def _web(section: _Section, hosts: Hosts, cache: Cache | None) -> Web:
@@ -240,8 +265,8 @@ def _sign_in(settings: SourceSettings) -> SignIn | None:
     return None
 
 
-def _hosts(sections: Sequence[_Section]) -> Hosts:
-    """Set the pace of every host that is named: as its sections say, and none for the person's own."""
+def _paces(sections: Sequence[_Section]) -> tuple[Mapping[str, Pace], frozenset[str]]:
+    """Give the pace of every host that is named, as its sections say, and those that are the person's own."""
     naming: dict[str, list[_Section]] = {}
     for each in sections:
         for name in dict.fromkeys(map(host_and_port, each.addresses)):
@@ -249,7 +274,7 @@ def _hosts(sections: Sequence[_Section]) -> Hosts:
     local = {host_and_port(url) for each in sections for url in each.addresses if each.is_own(url)}
     paces = {name: pace for name, some in naming.items() if (pace := _shared_pace(some, own=name in local))}
     local |= {host_and_port(each.settings.solver) for each in sections if each.settings.solver}
-    return Hosts(paces=paces, local=local)
+    return paces, frozenset(local)
 
 
 def _shared_pace(sections: Sequence[_Section], *, own: bool) -> Pace | None:
