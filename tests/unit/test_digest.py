@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from hashlib import md5
 
 import pytest
+import requests
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -93,6 +94,54 @@ def test_both_are_offered(site: tuple[Guarded, str], web: Web) -> None:
     guarded.offers = f'Basic realm="books", {guarded.offers}, Negotiate'
     assert get(web, f"{url}/book") == b"a book"
     assert not any(said.startswith("Basic") for said in guarded.seen)
+
+
+def answered(
+    sign_in: SignIn, page: str, status: int, offers: str = "", signed: str = ""
+) -> requests.Response:
+    """Make an answer to a request that was signed in so, or not at all."""
+    answer = requests.Response()
+    answer.url = f"{sign_in.origin}{page}"
+    answer.request = requests.Request("GET", answer.url).prepare()
+    if signed:
+        answer.request.headers["Authorization"] = signed
+    answer.status_code = status
+    if offers:
+        answer.headers["WWW-Authenticate"] = offers
+    return answer
+
+
+def spoken(sign_in: SignIn) -> str:
+    """Tell by which scheme the next request is signed."""
+    request = requests.Request("GET", f"{sign_in.origin}/next").prepare()
+    return sign_in.auth(f"{sign_in.origin}/next")(request).headers.get("Authorization", "").partition(" ")[0]
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_where_others_read_along_a_password_waits_until_it_is_asked_for(status: int) -> None:
+    sign_in = SignIn("http://books.example", USER, PASSWORD, "home")
+    assert not sign_in.told(answered(sign_in, "/opds", status))
+    assert spoken(sign_in) == ""
+    assert sign_in.told(answered(sign_in, "/get/1.epub", 401, 'Digest realm="books", nonce="n1", qop="auth"'))
+    assert spoken(sign_in) == "Digest"
+    only_basic = answered(sign_in, "/other", 401, 'Basic realm="books"', signed='Digest nonce="n1"')
+    assert not sign_in.renewed(only_basic)
+    assert spoken(sign_in) == "Digest", "it has said that it can do without the password"
+
+
+@pytest.mark.parametrize(("status", "offers"), [(401, 'Basic realm="books"'), (401, ""), (403, "")])
+def test_who_refuses_a_page_and_wants_no_digest_gets_basic(status: int, offers: str) -> None:
+    sign_in = SignIn("http://books.example", USER, PASSWORD, "home")
+    assert not sign_in.told(answered(sign_in, "/opds", 200))
+    assert sign_in.told(answered(sign_in, "/get/1.epub", status, offers))
+    assert spoken(sign_in) == "Basic"
+
+
+@pytest.mark.parametrize("place", ["https://books.example", "http://localhost:8080", "http://[::1]:8080"])
+def test_who_lets_everybody_in_may_show_more_to_who_signs_in(place: str) -> None:
+    sign_in = SignIn(place, USER, PASSWORD, "home")
+    assert sign_in.told(answered(sign_in, "/opds", 200))
+    assert spoken(sign_in) == "Basic"
 
 
 def test_a_nonce_that_is_over_is_renewed(site: tuple[Guarded, str], web: Web) -> None:

@@ -6,7 +6,9 @@ import base64
 import re
 import threading
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import requests
 from requests.auth import HTTPDigestAuth
@@ -18,6 +20,7 @@ Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 """Puts into a request what signs it in."""
 
 _UNAUTHORIZED = 401
+_FORBIDDEN = 403
 _TELLS_NOTHING = frozenset({429, *range(500, 600)})
 _ALGORITHMS = frozenset({"MD5", "MD5-SESS", "SHA-256", "SHA-512"})
 _DIGEST = re.compile(r"(?:^|,)\s*digest\s+", re.IGNORECASE)
@@ -27,9 +30,11 @@ _NEXT_SCHEME = re.compile(r",\s*[a-z-]+(\s+[a-z0-9-]+=|\s*$).*", re.IGNORECASE)
 class SignIn:
     """Credentials, and the only origin that ever sees them; `source` is whose they are.
 
-    Nobody sees them before its server has been asked without: where it demands Digest, they never go over the
-    wire.  One that lets everybody in gets them as Basic, for it may show more to who signs in.  `reread`
-    reads the password anew from where it is kept, for when it was changed; it may raise OSError, ValueError.
+    Nobody sees them before its server has been asked without.  Where it demands Digest, they do not go over
+    the wire; once it has, nothing else is spoken.  One that lets everybody in gets them as Basic, for it may
+    show more to who signs in, though not over plain http, where others could read them and its next page may
+    demand Digest: there it is asked as anybody until it refuses a page.  `reread` reads the password anew
+    from where it is kept, for when it was changed; it may raise OSError, ValueError.
     """
 
     def __init__(
@@ -85,13 +90,15 @@ class SignIn:
             return self._way is not way
 
     def _way_told(self, response: requests.Response) -> _Basic | _Digest | None:
-        """Choose how to sign in; None where what is offered cannot be done."""
+        """Choose how to sign in; None where what is offered cannot be done, or is not asked for as yet."""
         offered = response.headers.get("WWW-Authenticate", "")
         if challenge := digest_challenge(offered):
             return _Digest(self.username, self._password, challenge)
-        if response.status_code != _UNAUTHORIZED or not offered or "basic" in offered.lower():
-            return _Basic(self.username, self._password)
-        return None
+        if response.status_code == _UNAUTHORIZED:
+            takes_basic = not offered or "basic" in offered.lower()
+        else:
+            takes_basic = response.status_code == _FORBIDDEN or not _is_overheard(self.origin)
+        return _Basic(self.username, self._password) if takes_basic else None
 
     def _has_changed(self) -> bool:
         """Read the password again; whether it is another one."""
@@ -164,6 +171,17 @@ def digest_challenge(offered: str) -> Mapping[str, str] | None:
         if known and {"realm", "nonce"} <= challenge.keys():
             return challenge | {"qop": "auth"} if "qop" in challenge else challenge
     return None
+
+
+def _is_overheard(origin: str) -> bool:
+    """Whether others may read what goes there: it is plain http, and leaves this machine."""
+    parts = urlsplit(origin)
+    if parts.scheme == "https":
+        return False
+    try:
+        return not ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return parts.hostname != "localhost"
 
 
 def no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
