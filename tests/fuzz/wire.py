@@ -25,7 +25,8 @@ from bookhopper.intake.parse import is_request
 from bookhopper.model import Candidate, Resume
 from bookhopper.net import addresses
 from bookhopper.net.cache import FRESH_SECONDS, Cache, freshness
-from bookhopper.net.hosts import UNPACED, Hosts
+from bookhopper.net.host import UNPACED
+from bookhopper.net.hosts import Hosts
 from bookhopper.net.resolver import Address
 from bookhopper.net.retry_after import RETRY_AFTER_MAX_SECONDS, retry_after
 from bookhopper.net.route import Route

@@ -16,7 +16,8 @@ from bookhopper.download import Downloader
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.ingest import IngestFolder
 from bookhopper.model import Candidate, Job, Resume, State, Want
-from bookhopper.net.hosts import UNPACED, Hosts
+from bookhopper.net.host import UNPACED
+from bookhopper.net.hosts import Hosts
 from bookhopper.net.route import Route
 from bookhopper.net.session import new_session
 from bookhopper.net.web import Web

@@ -20,7 +20,8 @@ from bookhopper import download, part, transfer
 from bookhopper.download import Downloaded, Downloader
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.model import Candidate, Resume
-from bookhopper.net.hosts import UNPACED, Hosts
+from bookhopper.net.host import UNPACED
+from bookhopper.net.hosts import Hosts
 from bookhopper.net.route import Route
 from bookhopper.net.session import new_session
 from bookhopper.net.web import Web

@@ -16,7 +16,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.model import Candidate, Reading
 from bookhopper.net.cache import Cache
-from bookhopper.net.hosts import Hosts, Pace
+from bookhopper.net.host import Pace
+from bookhopper.net.hosts import Hosts
 from bookhopper.net.route import Route
 from bookhopper.net.session import new_session
 from bookhopper.net.web import Web

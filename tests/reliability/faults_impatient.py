@@ -10,7 +10,7 @@ from __future__ import annotations
 from bookhopper import app, chores, gate, transfer
 from bookhopper.cli import main
 from bookhopper.intake import reporter, taking
-from bookhopper.net import hosts
+from bookhopper.net import host
 from bookhopper.store import connection
 
 MODULE = "tests.reliability.faults_impatient"
@@ -23,9 +23,9 @@ def hurry() -> None:
     taking._AGAIN_SECONDS = 1.0
     reporter._RETRY_SECONDS = 1.0
     transfer._SLOW_SECONDS = 1.0
-    hosts._TRIAL_SECONDS = 1.0
-    hosts.THROTTLE_SECONDS = 1.0
-    hosts.BREAKER_SECONDS = 1.0
+    host._TRIAL_SECONDS = 1.0
+    host.THROTTLE_SECONDS = 1.0
+    host.BREAKER_SECONDS = 1.0
     connection.BUSY_SECONDS = 1.0
     chores.PLACED_SECONDS = 1.0
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from bookhopper.errors import HeldError, TransientError
-from bookhopper.net.hosts import Hosts, Pace
+from bookhopper.net.host import Pace
+from bookhopper.net.hosts import Hosts
 from bookhopper.search.asking import Line, ask_all
 from bookhopper.ticket import Interrupted, Reason, Ticket
 from tests.waiting import until

@@ -18,7 +18,8 @@ from starlette.routing import Route as Page
 from bookhopper.errors import BookhopperError, TransientError
 from bookhopper.net.addresses import origin
 from bookhopper.net.cache import FRESH_SECONDS, Cache, freshness
-from bookhopper.net.hosts import UNPACED, Hosts
+from bookhopper.net.host import UNPACED
+from bookhopper.net.hosts import Hosts
 from bookhopper.net.route import Route
 from bookhopper.net.session import Fetched, new_session
 from bookhopper.net.sign_in import SignIn

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route as Path
 
-from bookhopper.net.hosts import UNPACED, Hosts
+from bookhopper.net.host import UNPACED
+from bookhopper.net.hosts import Hosts
 from bookhopper.net.route import Route
 from bookhopper.net.session import Session, new_session
 from bookhopper.net.web import Web

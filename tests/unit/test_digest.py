@@ -16,7 +16,8 @@ from starlette.routing import Route as Path
 
 from bookhopper.net.addresses import origin
 from bookhopper.net.faults import AnswerError
-from bookhopper.net.hosts import UNPACED, Hosts
+from bookhopper.net.host import UNPACED
+from bookhopper.net.hosts import Hosts
 from bookhopper.net.route import Route
 from bookhopper.net.session import new_session
 from bookhopper.net.sign_in import SignIn, digest_challenge

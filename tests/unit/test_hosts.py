@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 
 from bookhopper.errors import BusyError, HeldError
-from bookhopper.net.hosts import BREAKER_FAILURES, BREAKER_MAX_SECONDS, UNPACED, Hosts, Pace
+from bookhopper.net.host import BREAKER_FAILURES, BREAKER_MAX_SECONDS, UNPACED, Pace
+from bookhopper.net.hosts import Hosts
 from bookhopper.net.retry_after import retry_after
 from bookhopper.ticket import Interrupted, Reason, Ticket
 from tests.waiting import until

@@ -14,7 +14,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route as Page
 
 from bookhopper.errors import BookhopperError, HeldError, PermanentError
-from bookhopper.net.hosts import UNPACED, Hosts
+from bookhopper.net.host import UNPACED
+from bookhopper.net.hosts import Hosts
 from bookhopper.net.route import Route
 from bookhopper.net.session import new_session
 from bookhopper.net.web import Web

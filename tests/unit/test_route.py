@@ -19,7 +19,8 @@ from urllib3.util.connection import create_connection
 
 from bookhopper.errors import BookhopperError, HeldError, PermanentError
 from bookhopper.net import addresses, connections
-from bookhopper.net.hosts import UNPACED, Hosts
+from bookhopper.net.host import UNPACED
+from bookhopper.net.hosts import Hosts
 from bookhopper.net.resolver import SYSTEM, UnknownNameError, resolver_of
 from bookhopper.net.route import Route
 from bookhopper.net.session import new_session

@@ -11,7 +11,8 @@ import pytest
 import requests
 
 from bookhopper.errors import BookhopperError, HeldError, PermanentError
-from bookhopper.net.hosts import UNPACED, Hosts
+from bookhopper.net.host import UNPACED
+from bookhopper.net.hosts import Hosts
 from bookhopper.net.route import Route
 from bookhopper.net.session import new_session
 from bookhopper.net.solver import Solver

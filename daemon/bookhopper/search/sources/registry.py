@@ -15,7 +15,8 @@ import requests
 from bookhopper.errors import PermanentError
 from bookhopper.net.addresses import host_and_port, is_local, is_plainly_local, origin, ports_named
 from bookhopper.net.cache import Cache
-from bookhopper.net.hosts import Hosts, Pace
+from bookhopper.net.host import Pace
+from bookhopper.net.hosts import Hosts
 from bookhopper.net.resolver import resolver_of
 from bookhopper.net.route import Route
 from bookhopper.net.session import SignIn, new_session
