@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from humanize import precisedelta
 from prometheus_client import generate_latest
@@ -17,17 +16,14 @@ from bookhopper.api.live import Live
 from bookhopper.api.server import Server, application
 from bookhopper.api.view import View
 from bookhopper.chores import Parts as Scheduled
-from bookhopper.chores import Placing, chores, read_identity
+from bookhopper.chores import chores
 from bookhopper.control import Control
-from bookhopper.copies import Copies
 from bookhopper.core import Core
-from bookhopper.deliver import Deliverer
+from bookhopper.delivering import Delivering
 from bookhopper.engine import Engine, Engines, Making, Watched, watched_as
-from bookhopper.errors import BookhopperError, HeldError
-from bookhopper.ingest import IngestFolder
+from bookhopper.errors import BookhopperError
 from bookhopper.intake.lists import Lists
 from bookhopper.model import State
-from bookhopper.nudge import Nudges
 from bookhopper.observe.collector import DaemonCollector
 from bookhopper.observe.collector import Parts as Observed
 from bookhopper.observe.logs import log_change
@@ -43,9 +39,7 @@ from bookhopper.worker import Pool
 
 log = logging.getLogger("bookhopper")
 
-_COPIES = "copies"
 _LISTS = "lists"
-_INGEST = "ingest-folder"  # this machine's, and so in its state folder and not in the store
 _SEARCH_ATTEMPTS = 5
 _PATIENCE_SECONDS = 300.0  # in which a slow disk has answered
 _STEP_SECONDS = 1800.0  # more than any step of a job takes without a sign of life
@@ -64,20 +58,12 @@ class Parts:
         self._pulse = time.monotonic()
         self._metrics = Metrics()
         core.store.observe(self._metrics.store_operation)
-        identity = settings.folders.state / _INGEST
-        self._ingest = self._make_ingest(identity)
-        download = settings.download
-        self._copies = Copies(
-            settings.folders.state / _COPIES,
-            settings.deliver.keep_copies,
-            keep_free=download.keep_free + download.max_size,  # so that copies never keep a download waiting
-        )
-        self._deliverer = Deliverer(core.store, self._ingest, core.parts_folder, self._copies)
-        self._placing = Placing(self._deliverer, self._ingest, identity)
-        self._nudges = Nudges(core.store, self._ingest, settings.deliver.nudge_after)
+        self._delivering = Delivering(core)
         self._engines = Engines()
         self._traffic = Traffic()
-        self._making = Making(core.store, self._deliverer, core.parts_folder, self._traffic, Verifications())
+        self._making = Making(
+            core.store, self._delivering.deliverer, core.parts_folder, self._traffic, Verifications()
+        )
         self._searchers = Pool(
             core.store,
             State.WANTED,
@@ -135,7 +121,7 @@ class Parts:
         self._engines.exchange(engine)
         self._core.limit(settings.intake)
         download = settings.download
-        self._copies.keep_free = download.keep_free + download.max_size
+        self._delivering.limit(download)
         self._fetchers.attempts = download.attempts
         if before.download.workers != download.workers:  # else the number that was set at run time stays
             self._fetchers.resize(download.workers)
@@ -145,15 +131,6 @@ class Parts:
         if fresh:
             self._schedule.soon("catalogues")
             self._go_on()
-
-    def _make_ingest(self, identity: Path) -> IngestFolder:
-        settings = self._core.settings
-        return IngestFolder(
-            settings.folders.ingest,
-            mode=settings.deliver.permissions,
-            require_mount=settings.deliver.require_mount,
-            expected=read_identity(identity),
-        )
 
     def _make_lists(self) -> Lists:
         core = self._core
@@ -175,10 +152,10 @@ class Parts:
                 watcher=core.watcher,
                 rescan=core.settings.intake.rescan,
                 acquire=self._acquire,
-                copies=self._copies,
+                copies=self._delivering.copies,
                 control=self._control,
-                placing=self._placing,
-                nudges=self._nudges,
+                placing=self._delivering.placing,
+                nudges=self._delivering.nudges,
                 refresh=self._engines.refresh,
                 end_silence=self._engines.end_silence,
                 lists=self._lists,
@@ -196,7 +173,7 @@ class Parts:
             fetchers=self._fetchers,
             resolver=self._engines,
             desk=self._core.desk,
-            copies=self._copies,
+            copies=self._delivering.copies,
             ingest=settings.folders.ingest,
             health=self._health,
             configuration=self._configuration,
@@ -216,7 +193,7 @@ class Parts:
             tally=self._core.tally,
             pools=(self._searchers, self._fetchers),
             acquire=self._acquire,
-            nudges=self._nudges,
+            nudges=self._delivering.nudges,
             traffic=self._traffic,
             sources=self._engines.answers,
             folders={"requests": folders.requests, "ingest": folders.ingest, "state": folders.state},
@@ -249,10 +226,7 @@ class Parts:
 
     def start(self) -> None:
         """Start everything: first who listens, then what was left behind, then who works."""
-        try:
-            self._ingest.ready()
-        except HeldError as error:
-            log.warning("books will wait: %s", error)
+        self._delivering.start()
         reporter = self._core.reporter
         self._core.events.start(
             log_change,
@@ -278,12 +252,9 @@ class Parts:
             if power.noticed:
                 log.warning("the machine went down under the last run: its unfinished downloads begin anew")
                 self._acquire.distrust_parts()
-                self._deliverer.doubt_placed()
+                self._delivering.deliverer.doubt_placed()
             power.begun()
-            if cleared := self._deliverer.clear_strays():
-                log.info("%d half-placed books of the last run removed; they are fetched again", cleared)
-            if finished := self._placing.finish():
-                log.info("%d placed books of the last run taken up", finished)
+            self._delivering.take_up()
             self._acquire.clear_parts()
         except (BookhopperError, OSError) as error:
             log.warning("what the last run left in ingest waits: %s", error)
@@ -321,7 +292,7 @@ class Parts:
         self._core.events.stop()
         self._core.reporter.stop()
         self._core.reporter.join(deadline)
-        self._deliverer.close()
+        self._delivering.deliverer.close()
         try:
             self._core.power.ended()
         except BookhopperError as error:

@@ -1,0 +1,64 @@
+"""The parts by which finished downloads go into ingest: the folder, who places books, copies, nudges."""
+
+from __future__ import annotations
+
+import logging
+
+from bookhopper.chores import Placing, read_identity
+from bookhopper.copies import Copies
+from bookhopper.core import Core
+from bookhopper.deliver import Deliverer
+from bookhopper.errors import HeldError
+from bookhopper.ingest import IngestFolder
+from bookhopper.nudge import Nudges
+from bookhopper.settings import DownloadSettings
+
+log = logging.getLogger("bookhopper")
+
+_COPIES = "copies"
+_INGEST = "ingest-folder"  # this machine's, and so in its state folder and not in the store
+
+
+class Delivering:
+    """Built around the core."""
+
+    def __init__(self, core: Core) -> None:
+        settings = core.settings
+        identity = settings.folders.state / _INGEST
+        self._ingest = IngestFolder(
+            settings.folders.ingest,
+            mode=settings.deliver.permissions,
+            require_mount=settings.deliver.require_mount,
+            expected=read_identity(identity),
+        )
+        self.copies = Copies(
+            settings.folders.state / _COPIES,
+            settings.deliver.keep_copies,
+            keep_free=_kept_free(settings.download),
+        )
+        self.deliverer = Deliverer(core.store, self._ingest, core.parts_folder, self.copies)
+        self.placing = Placing(self.deliverer, self._ingest, identity)
+        self.nudges = Nudges(core.store, self._ingest, settings.deliver.nudge_after)
+
+    def limit(self, download: DownloadSettings) -> None:
+        """Heed other settings from now on."""
+        self.copies.keep_free = _kept_free(download)
+
+    def start(self) -> None:
+        """Look whether books can be placed now; it is said where they will have to wait."""
+        try:
+            self._ingest.ready()
+        except HeldError as error:
+            log.warning("books will wait: %s", error)
+
+    def take_up(self) -> None:
+        """Go on with what the last run left between placing and its end; raises BookhopperError, OSError."""
+        if cleared := self.deliverer.clear_strays():
+            log.info("%d half-placed books of the last run removed; they are fetched again", cleared)
+        if finished := self.placing.finish():
+            log.info("%d placed books of the last run taken up", finished)
+
+
+def _kept_free(download: DownloadSettings) -> int:
+    """Tell how many bytes copies leave free, so that they never keep a download waiting."""
+    return download.keep_free + download.max_size
