@@ -15,7 +15,7 @@ from socket import socket
 
 from bookhopper.api import address, listener
 from bookhopper.durable import PowerCut, make_folder
-from bookhopper.errors import BookhopperError
+from bookhopper.errors import BookhopperError, DamagedError
 from bookhopper.intake.base import Limits
 from bookhopper.intake.desk import Desk
 from bookhopper.intake.folder import RequestFolder
@@ -43,12 +43,11 @@ class Core:
         self.token = address.new_token()
         with ExitStack() as opened:
             folders = settings.folders
-            used = self.parts_folder.exists()
-            for folder in (folders.requests, folders.state, self.parts_folder):
+            for folder in (folders.requests, folders.state):
                 _make_folder(folder)
             lock = StateLock(folders.state)
             opened.callback(lock.release)
-            self._warn_of_a_lost_queue(used=used)
+            self._miss_a_lost_queue()
             self.events = Events()
             self.store = SqliteStore(
                 folders.state / DATABASE,
@@ -56,6 +55,7 @@ class Core:
                 by_priority=settings.queue.order == "priority",
             )
             opened.callback(self.store.close)
+            _make_folder(self.parts_folder)  # from now on the folder was in use
             self.power = PowerCut(self.store)
             self.recovered = self.store.recover()
             self.listener: socket = listener.bind(*split_listen(settings.server.listen))
@@ -99,14 +99,24 @@ class Core:
         """Where unfinished downloads lie."""
         return self.settings.folders.state / "parts"
 
-    def _warn_of_a_lost_queue(self, *, used: bool) -> None:
-        """Say that the queue begins anew in a state folder that another one was in."""
+    def _miss_a_lost_queue(self) -> None:
+        """Say that the queue begins anew in a state folder that another one was in.
+
+        Raises DamagedError where an empty file is left of it: SQLite would take that for a new database, and
+        delete what had not been written back into it yet.
+        """
         database = self.settings.folders.state / DATABASE
-        if used and not database.exists():
+        if not self.parts_folder.exists():
+            return
+        if not database.exists():
             log.warning(
                 "%s is not there, though this folder was in use: beginning with an empty queue, and what was "
                 "delivered may come again",
                 database,
+            )
+        elif database.stat().st_size == 0:
+            raise DamagedError(
+                "the queue's database is damaged (the file is empty, as a full disk may leave it)"
             )
 
     def _leave_address(self) -> None:

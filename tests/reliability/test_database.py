@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -75,6 +76,37 @@ def test_a_damaged_database_at_the_start(first: int, tmp_path: Path, stack: Exit
         assert database.read_bytes() == spoiled
         assert (home.daemon.state / "queue.db.damaged").read_bytes() == spoiled
     home.check()
+
+
+def test_a_database_of_which_an_empty_file_is_left(tmp_path: Path, stack: ExitStack) -> None:
+    home = Home(tmp_path / "home", stack)
+    home.daemon.start()
+    home.wish()
+    home.await_all()
+    home.daemon.kill()
+    database, journal = home.daemon.state / "queue.db", home.daemon.state / "queue.db-wal"
+    written = journal.read_bytes()
+    os.truncate(database, 0)
+    for _ in range(2):
+        home.daemon.spawn()
+        assert home.daemon.wait() == EXIT_DAMAGED
+        line = home.daemon.log.splitlines()[-1]
+        assert line.startswith(f"bookhopper: {database}: the queue's database is damaged (the file is empty")
+        assert "queue.db.damaged: put a backup of yours in its place, or move it away" in line
+        assert database.read_bytes() == b""
+        assert journal.read_bytes() == written
+        assert (home.daemon.state / "queue.db.damaged-wal").read_bytes() == written
+    home.check()
+
+
+def test_an_empty_file_that_the_first_start_left_is_no_damage(tmp_path: Path, stack: ExitStack) -> None:
+    home = Home(tmp_path / "home", stack)
+    home.daemon.state.mkdir(parents=True, exist_ok=True)
+    (home.daemon.state / "queue.db").touch()
+    home.daemon.start()
+    home.wish()
+    home.await_all()
+    home.end()
 
 
 def test_a_database_that_is_damaged_while_the_daemon_runs(tmp_path: Path, stack: ExitStack) -> None:
