@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -237,3 +238,24 @@ def test_a_hang_up_while_it_starts_or_stops_is_no_end(daemon: Daemon) -> None:
     assert daemon.wait() == 0
     assert "STOPPING=1" in daemon.notices
     assert "Traceback" not in daemon.log
+
+
+_WITH_TERMINAL = """
+import os, sys
+os.setsid()
+os.open(sys.argv[1], os.O_RDWR)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def test_a_terminal_that_is_closed_ends_the_daemon_in_it(daemon: Daemon) -> None:
+    ours, its = pty.openpty()
+    daemon.under = [sys.executable, "-c", _WITH_TERMINAL, os.ttyname(its)]
+    try:
+        daemon.start()
+        hang_up(daemon)
+    finally:
+        os.close(its)
+        os.close(ours)
+    assert daemon.wait() == 0
+    assert "INFO bookhopper: stopped" in daemon.log
