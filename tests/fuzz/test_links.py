@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bookhopper.intake import names
 from tests.daemon import ROOT, Daemon
 from tests.fuzz.target import TALLY
 from tests.waiting import until
@@ -91,6 +92,7 @@ def test_a_writer_that_swaps_files_for_links_reaches_nothing_outside(tmp_path: P
                 (daemon.requests / sub).unlink()
         daemon.drop("last.txt", "The Last — Somebody\n")
         until(lambda: daemon.report("last.txt"), lambda: daemon.log)
+        until(lambda: not _hidden(daemon.requests), lambda: f"{_hidden(daemon.requests)}\n{daemon.log}")
         assert _state_of(outside) == before
         titles = [job["title"] for job in daemon.jobs()]
         assert "The Last" in titles
@@ -107,6 +109,11 @@ def test_a_writer_that_swaps_files_for_links_reaches_nothing_outside(tmp_path: P
         assert _state_of(outside) == before
     finally:
         daemon.close()
+
+
+def _hidden(requests: Path) -> list[str]:
+    """Give what was taken and neither accepted nor refused."""
+    return [path.name for path in requests.iterdir() if names.from_private(path.name)]
 
 
 def _daemon(folder: Path) -> Daemon:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from bookhopper.intake import names
 from bookhopper.intake.base import Limits
 from bookhopper.intake.folder import RequestFolder
 from bookhopper.intake.taking import Again, Filed, Taker
@@ -79,6 +81,87 @@ def test_refused_with_place_and_reason(
         assert intake.wanted() == 1
         assert intake.names() == ["accepted", "rejected", "reports"]
         assert intake.names("reports") == ["good.txt.report.txt"]
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(path))
+
+
+NO_FILES = [
+    ("link.txt", _outside),
+    ("dangling.txt", lambda path: path.symlink_to("nowhere")),
+    ("folder.txt", Path.mkdir),
+    ("full.txt", lambda path: (path / "inner").mkdir(parents=True)),
+    ("socket.txt", _socket),
+    ("pipe.txt", os.mkfifo),
+]
+
+
+@pytest.mark.parametrize(("name", "make"), NO_FILES, ids=[case[0] for case in NO_FILES])
+def test_no_file_under_a_private_name_is_refused(
+    name: str, make: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "requests").mkdir()
+    monkeypatch.chdir(tmp_path / "requests")  # the path of a socket has to be short
+    make(Path(names.private_name(name)))
+    with running_intake(tmp_path) as intake:
+        assert "not a regular file" in intake.error(name)
+        until(lambda: len(intake.taken) == 1)
+        assert os.path.lexists(intake.path / "rejected" / name)
+        assert intake.names() == ["rejected"]
+
+
+@pytest.mark.parametrize(("name", "make"), NO_FILES, ids=[case[0] for case in NO_FILES])
+def test_what_takes_a_file_s_place_between_look_and_rename_is_refused(
+    name: str, make: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = tmp_path / "requests"
+    requests.mkdir()
+    monkeypatch.chdir(requests)
+    real = RequestFolder.rename
+
+    def late(folder: RequestFolder, old: str, new: str) -> None:
+        Path(old).unlink()
+        make(Path(old))
+        real(folder, old, new)
+
+    monkeypatch.setattr(RequestFolder, "rename", late)
+    with running_intake(tmp_path) as intake:
+        Path(f".{name}").write_text("Emma\n")
+        Path(f".{name}").replace(name)
+        assert "not a regular file" in intake.error(name)
+        until(lambda: len(intake.taken) == 1)
+        assert os.path.lexists(intake.path / "rejected" / name)
+        assert intake.names() == ["rejected"]
+        assert intake.wanted() == 0
+
+
+def test_a_link_that_takes_a_file_s_place_before_it_is_read_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tmp_path / "outside.txt"
+    outside.write_text("Outside\n")
+    folder = RequestFolder(tmp_path)
+    real = RequestFolder.read
+
+    def late(folder: RequestFolder, name: str, limit: int) -> object:
+        (tmp_path / name).unlink()
+        (tmp_path / name).symlink_to(outside)
+        return real(folder, name, limit)
+
+    monkeypatch.setattr(RequestFolder, "read", late)
+    (tmp_path / "list.txt").write_text("Emma\n")
+    store = SqliteStore(tmp_path / "queue.sqlite", lambda _: None)
+    taker = Taker(folder, store)
+    again = taker.take("list.txt")
+    assert isinstance(again, Again)
+    assert taker.take(again.name) is None
+    assert store.counts()[State.WANTED] == 0
+    store.close()
+    assert (tmp_path / "rejected" / "list.txt").is_symlink()
+    assert "not a regular file" in (tmp_path / "rejected" / "list.txt.error.txt").read_text()
+    assert outside.read_text() == "Outside\n"
 
 
 STAYS = [

@@ -212,6 +212,19 @@ def _has_beaten_since(intake: Intake, beat: float) -> bool:
     return intake.watcher.heartbeat > beat
 
 
+def test_a_folder_that_is_a_link_is_watched_where_it_leads(tmp_path: Path) -> None:
+    """A watch on the link itself hears nothing, and the rescan is minutes away."""
+    (tmp_path / "share").mkdir()
+    (tmp_path / "requests").symlink_to("share")
+    with running_intake(tmp_path) as intake:
+        (tmp_path / "share" / "one.txt").write_text("Emma\n")
+        intake.accepted("one.txt")
+        (tmp_path / "two.txt").write_text("Dracula\n")
+        (tmp_path / "two.txt").rename(intake.path / "two.txt")
+        intake.accepted("two.txt")
+        assert intake.watcher.rescan_found == 0
+
+
 def test_a_file_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
     with running_intake(tmp_path, settle=1.0) as intake:
         until(lambda: intake.watcher.last_scan)

@@ -133,9 +133,10 @@ class RequestFolder:
                 if not _reserved(inner, variant):
                     continue
                 try:
-                    os.rename(name, variant, src_dir_fd=folder, dst_dir_fd=inner)
+                    _move(name, variant, folder, inner)
                 except OSError:
-                    os.unlink(variant, dir_fd=inner)
+                    with suppress(FileNotFoundError):
+                        os.unlink(variant, dir_fd=inner)
                     raise
                 return variant
         raise FileExistsError(f"{sub}/ holds ten thousand files named {names.display(wanted)}")
@@ -258,6 +259,15 @@ def _reserved(folder: int, name: str) -> bool:
             return stat.S_ISREG(found.st_mode) and found.st_size == 0
         return False
     return True
+
+
+def _move(name: str, reserved: str, folder: int, inner: int) -> None:
+    """Move a file, or what is none, to the place of a reserved empty one."""
+    try:
+        os.rename(name, reserved, src_dir_fd=folder, dst_dir_fd=inner)
+    except NotADirectoryError:  # a directory takes no file's place
+        os.unlink(reserved, dir_fd=inner)
+        os.rename(name, reserved, src_dir_fd=folder, dst_dir_fd=inner)
 
 
 def _fill(folder: int, name: str, data: bytes) -> None:

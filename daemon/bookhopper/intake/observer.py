@@ -129,7 +129,8 @@ class FolderObserver:
         if not os.access(self._folder.path, os.R_OK | os.X_OK):  # which inotify passes over in silence
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         observer = PollingObserver(timeout=self._interval) if self.polling else InotifyObserver()
-        observer.schedule(self._handler, str(self._folder.path), event_filter=_NEWS)
+        # the folder may be a link: what it leads to is watched, for a watch on the link hears nothing
+        observer.schedule(self._handler, str(self._folder.path), event_filter=_NEWS, follow_symlink=True)
         try:
             observer.start()
         except OSError:

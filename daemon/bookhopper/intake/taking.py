@@ -117,7 +117,6 @@ class Taker:
                 private = names.private_name(name)
                 self._folder.rename(name, private)
                 at = private
-                self._folder.sync(private)
             return self._take_private(at)
         except FileNotFoundError:
             return None  # somebody took it away, or the folder, which others look after
@@ -171,10 +170,14 @@ class Taker:
 
     def _take_private(self, private: str) -> Again | Filed | None:
         token, name = names.from_private(private) or ("", private)
-        data, before, after = self._folder.read(private, self.limits.size)
-        if not before.is_file:
+        found = self._folder.look(private)  # it may have been put there since the file was looked at
+        if found is not None and not found.is_file:
             self._refuse(private, name, "not a regular file; drop a text file")
             return None
+        self._folder.sync(private)
+        data, before, after = self._folder.read(private, self.limits.size)
+        if not before.is_file:
+            return Again(private, _SOON_SECONDS)
         if max(before.size, after.size) > self.limits.size:
             self._refuse(private, name, f"line 1, column 1: {too_large(before.size, self.limits)}")
             return None
