@@ -35,6 +35,11 @@ _DOUBT = (
     "consumer had it already: see whether it has it twice, or not at all"
 )
 
+_ANEW = (
+    ", and the disk does not tell whether ingest's consumer had it already: delivered anew, so see whether "
+    "it has it twice"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Book:
@@ -74,10 +79,10 @@ class Deliverer:
         Raises DuplicateError when the ledger has the book already, HeldError when the folder or the store
         cannot take it now; the job is then where it was, and nothing of it is left in ingest.
         """
-        identity = self._folder.ready()
+        folder = self._folder.itself()
         with ticket.shield(), self._alone(job.id):
             with self._copied(job.id, book):
-                delivery = self._place(job, book, identity)
+                delivery = self._place(job, book, folder)
             try:
                 self._finish(delivery)
             except (HeldError, OSError) as error:  # PLACED it stays; `finish_placed` goes on from there
@@ -114,9 +119,9 @@ class Deliverer:
 
     # before the ledger
 
-    def _place(self, job: Job, book: Book, identity: str) -> Delivery:
+    def _place(self, job: Job, book: Book, folder: str) -> Delivery:
         names = variants(_name_of(job, book))
-        delivery = self._stage(job, book, identity, names)
+        delivery = self._stage(job, book, folder, names)
         try:
             while True:
                 try:
@@ -134,7 +139,7 @@ class Deliverer:
         book.path.unlink(missing_ok=True)  # it is still there when it was copied
         return delivery
 
-    def _stage(self, job: Job, book: Book, identity: str, names: Iterator[str]) -> Delivery:
+    def _stage(self, job: Job, book: Book, folder: str, names: Iterator[str]) -> Delivery:
         for name in names:
             if self._taken(name):
                 continue
@@ -152,7 +157,7 @@ class Deliverer:
                 key=book.candidate.key,
                 name=name,
                 staged=staged,
-                folder=identity,
+                folder=folder,
                 sha256=book.sha256,
                 size=book.size,
                 format=book.format,
@@ -225,28 +230,26 @@ class Deliverer:
         if not waiting:
             return 0
         try:
-            identity = self._folder.ready()
+            folder = self._folder.itself()
         except HeldError as error:
             if str(error) != self._said:
                 self._said = str(error)
                 log.warning("%d placed books wait: %s", len(waiting), error)
             return 0
         self._said = ""
-        return sum(self._take_up(delivery, identity) for delivery in waiting)
+        return sum(self._take_up(delivery, folder) for delivery in waiting)
 
-    def _take_up(self, delivery: Delivery, identity: str) -> bool:
+    def _take_up(self, delivery: Delivery, folder: str) -> bool:
         try:
             with self._alone(delivery.job):
                 if self._folder.exists(delivery.staged):
                     self._finish(delivery)
-                elif self._was_renamed(delivery, identity):
+                elif not (doubt := self._why_anew(delivery, folder)):
                     self._close(delivery)
                 else:
-                    hours = (time.time() - delivery.placed_at) / 3600
-                    reason = f"placed {hours:.0f} h ago and gone before its rename: delivered anew"
-                    log.warning("job %d: %s was %s", delivery.job, delivery.name, reason)
+                    log.warning("job %d: %s: %s", delivery.job, delivery.name, doubt)
                     self._note(delivery.job)
-                    self._store.abandon(delivery.job, reason)
+                    self._store.abandon(delivery.job, doubt)
         except StaleError:
             return False
         except (BookhopperError, OSError) as error:
@@ -254,11 +257,16 @@ class Deliverer:
             return False
         return True
 
-    def _was_renamed(self, delivery: Delivery, identity: str) -> bool:
-        """Judge a placed file that is gone: renamed, unless it was so long ago that a consumer deleted it."""
+    def _why_anew(self, delivery: Delivery, folder: str) -> str:
+        """Judge a placed file that is gone: renamed (empty), or why that is not known any more."""
         if delivery.job in self._revealed or self._folder.exists(delivery.name):
-            return True
-        return identity == delivery.folder and time.time() - delivery.placed_at < CONSUMERS_KEEP_SECONDS
+            return ""
+        if folder != delivery.folder:
+            return f"the ingest folder it was placed in is another now{_ANEW}"
+        seconds = time.time() - delivery.placed_at
+        return (
+            f"placed {seconds / 3600:.0f} h ago and gone{_ANEW}" if seconds >= CONSUMERS_KEEP_SECONDS else ""
+        )
 
     # what was placed without reaching the ledger
 

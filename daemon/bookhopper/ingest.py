@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bookhopper.durable import UNSUPPORTED, sync_folder
 from bookhopper.errors import HeldError
-from bookhopper.mounts import Mount, mount_of
+from bookhopper.mounts import Mount, birth_mark, mount_of
 from bookhopper.naming import STAGED_SUFFIX
 
 _AT_FDCWD = -100
@@ -85,6 +85,14 @@ class IngestFolder:
             self._recognise()
             self._seen = seen
         return self.expected
+
+    def itself(self) -> str:
+        """Name this very folder; raises HeldError.  What was made anew at its path has its identity only."""
+        identity = self.ready()
+        try:
+            return f"{identity}, {birth_mark(self.path)}"
+        except OSError as error:
+            raise _away(f"the ingest folder {self.path} cannot be looked at: {error.strerror}") from error
 
     def _recognise(self) -> None:
         """Take the folder as it lies there now for ours, unless its mount is gone."""

@@ -218,7 +218,7 @@ class Job:
 class Delivery:
     """A line of the ledger: which book went into ingest under which name.
 
-    `staged` is the name it was placed under, `folder` the identity of the ingest folder at that time;
+    `staged` is the name it was placed under, `folder` the very ingest folder that it was placed in;
     `seconds` is how long its job was DOWNLOADING before, which the store fills in.
     """
 

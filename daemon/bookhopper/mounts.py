@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 _TABLE = Path("/proc/self/mountinfo")
 _ESCAPE = re.compile(r"\\([0-7]{3})")
+
+_AT_FDCWD = -100
+_STATX_BTIME = 0x800
+_STATX_BYTES = 256
+_BORN_AT = 80
+"""Where a `struct statx` has its `stx_btime`: seconds and nanoseconds (statx(2), linux/stat.h)."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 NETWORK_TYPES = frozenset(
     ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "afs", "ceph", "glusterfs", "ncpfs", "vboxsf")
@@ -48,6 +58,31 @@ def mount_of(path: Path) -> Mount:
         if (place == point or place.startswith(point.rstrip("/") + "/")) and len(point) >= len(best.point):
             best = Mount(point, fields[dash + 1], _unescape(fields[dash + 2]))
     return best
+
+
+def birth_mark(folder: Path) -> str:
+    """Name a folder itself, which another one at the same path is not; raises OSError.
+
+    By its inode and its time of birth, since a new folder often gets the inode of the old one, and the root
+    of each disk has the same; only where there is no such time also by the device, whose number a restart
+    of the machine may change.
+    """
+    status = folder.stat()
+    seconds, nanoseconds = _born(folder)
+    if seconds or nanoseconds:
+        return f"inode {status.st_ino} of {seconds}.{nanoseconds:09}"
+    return f"inode {status.st_ino} of device {status.st_dev}"
+
+
+def _born(folder: Path) -> tuple[int, int]:
+    """Give the time of birth in seconds and nanoseconds; zeros where the system does not tell."""
+    found = ctypes.create_string_buffer(_STATX_BYTES)
+    statx = getattr(_libc, "statx", None)
+    if statx is None or statx(_AT_FDCWD, os.fsencode(folder), 0, _STATX_BTIME, found):
+        return 0, 0
+    (known,) = struct.unpack_from("=I", found)
+    seconds, nanoseconds = struct.unpack_from("=qI", found, _BORN_AT)
+    return (seconds, nanoseconds) if known & _STATX_BTIME else (0, 0)
 
 
 def _unescape(text: str) -> str:

@@ -419,11 +419,28 @@ def test_what_consumers_have_deleted_is_delivered_anew_and_says_so(
     assert bench.deliverer.finish_placed() == 1
     again = bench.queue.job(job.id)
     assert (again.state, again.attempts) == (State.QUEUED, 0)
-    assert again.error == "placed 2 h ago and gone before its rename: delivered anew"
-    assert "delivered anew" in caplog.text
+    assert again.error.startswith("placed 2 h ago and gone, and the disk does not tell whether")
+    assert again.error.endswith("delivered anew, so see whether it has it twice")
+    assert again.error in caplog.text
     take_up(bench)
     assert bench.listed() == [NAME]
     assert bench.queue.states() == {"done": 1}
+    assert bench.queue.job(job.id).error == again.error
+
+
+def test_what_was_eaten_long_before_a_start_comes_again_and_the_doubt_stays_said(bench: Bench) -> None:
+    job = crash(bench, "after-reveal")
+    (bench.ingest / NAME).unlink()
+    bench.restart()
+    age(bench, job, CONSUMERS_KEEP_SECONDS + 60)
+    assert bench.deliverer.finish_placed() == 1
+    claimed = bench.queue.store.claim(State.QUEUED)
+    assert claimed is not None
+    bench.queue.store.move(Move(job, State.DOWNLOADING, State.QUEUED, "the source is away"))
+    take_up(bench)
+    assert bench.listed() == [NAME]
+    assert bench.queue.job(job).state is State.DONE
+    assert "see whether it has it twice" in bench.queue.job(job).error
 
 
 def test_what_is_gone_within_two_hours_was_renamed(bench: Bench) -> None:
@@ -467,6 +484,36 @@ def test_a_book_from_another_ingest_folder_is_delivered_anew(bench: Bench) -> No
     bench.ingest.mkdir()
     take_up(bench)
     assert bench.listed() == [NAME]
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_book_whose_ingest_folder_was_made_anew_at_its_place_is_delivered_anew(
+    bench: Bench, restarted: bool
+) -> None:
+    job = bench.queue.downloading(want())
+    bench.place_only(job)
+    shutil.rmtree(bench.ingest)
+    bench.ingest.mkdir()  # it often gets the same inode
+    if restarted:
+        bench.restart()
+    assert bench.deliverer.finish_placed() == 1
+    assert bench.queue.job(job.id).state is State.QUEUED
+    take_up(bench)
+    assert bench.listed() == [NAME]
+    assert bench.queue.job(job.id).state is State.DONE
+    assert bench.queue.job(job.id).error.startswith("the ingest folder it was placed in is another now")
+
+
+def test_a_folder_that_was_away_is_still_itself(bench: Bench) -> None:
+    job = bench.queue.downloading(want())
+    line = bench.place_only(job)
+    away = bench.ingest.rename(bench.base / "away")
+    assert bench.deliverer.finish_placed() == 0
+    (away / line.staged).unlink()  # renamed on the other side, and eaten
+    away.rename(bench.ingest)
+    bench.restart()
+    assert bench.deliverer.finish_placed() == 1
+    assert bench.queue.job(job.id).state is State.DONE
 
 
 def age(bench: Bench, job: int, seconds: float) -> None:

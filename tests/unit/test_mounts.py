@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bookhopper import mounts
-from bookhopper.mounts import Mount, mount_of
+from bookhopper.mounts import Mount, birth_mark, mount_of
 
 TABLE = r"""22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
 23 22 0:21 / /proc rw - proc proc rw
@@ -57,3 +57,25 @@ def test_without_a_table_it_is_unknown(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_this_machine_s_own_table() -> None:
     assert mount_of(Path("/proc/self")).fstype == "proc"
+
+
+def test_a_folder_keeps_its_mark_and_a_new_one_has_another(tmp_path: Path) -> None:
+    folder = tmp_path / "ingest"
+    marks = set()
+    for _ in range(3):
+        folder.mkdir()
+        mark = birth_mark(folder)
+        (folder / "book").touch()
+        (folder / "book").unlink()
+        assert birth_mark(folder.rename(tmp_path / "moved")) == mark
+        marks.add(mark)
+        (tmp_path / "moved").rmdir()
+    assert len(marks) == 3
+
+
+def test_without_a_time_of_birth_inode_and_device_are_the_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mounts, "_libc", object())
+    status = tmp_path.stat()
+    assert birth_mark(tmp_path) == f"inode {status.st_ino} of device {status.st_dev}"

@@ -286,7 +286,10 @@ class Store(Queries, Protocol):
         ...
 
     def abandon(self, job: int, reason: str) -> Job:
-        """Strike a PLACED line whose file is known to be lost, and queue its job anew."""
+        """Strike a PLACED line whose file is gone, and queue its job anew.
+
+        The reason is said of the job again once it is PLACED and DONE: the book may have come twice.
+        """
         ...
 
     # small things that outlive a restart

@@ -19,11 +19,15 @@ _ENTER = f"INSERT INTO ledger ({', '.join(_LEDGER)}) VALUES ({', '.join('?' * le
 
 
 class _Standing(NamedTuple):
-    """Since when a job has been in its state, what was asked of it there, and how long it has downloaded."""
+    """Since when a job has been in its state, what was asked of it there, and how long it has downloaded.
+
+    `doubt` is why an earlier delivery of it was abandoned.
+    """
 
     since: float
     asked: str
     spent: float
+    doubt: str
 
 
 def move(transaction: Transaction, step: Move) -> Job:
@@ -72,7 +76,9 @@ def _move(transaction: Transaction, step: Move, standing: _Standing) -> Job:
 
 def _standing(transaction: Transaction, job: int, state: State) -> _Standing:
     """Look at a job that should be in a state; raises StaleError when it is not."""
-    row = transaction.execute("SELECT state, changed, asked, spent FROM jobs WHERE id = ?", (job,)).fetchone()
+    row = transaction.execute(
+        "SELECT state, changed, asked, spent, doubt FROM jobs WHERE id = ?", (job,)
+    ).fetchone()
     if row is None:
         raise StaleError(f"job {job} is gone")
     if row[0] != state:
@@ -132,7 +138,7 @@ def place(transaction: Transaction, delivery: Delivery, *, force: bool) -> Job:
     seconds = standing.spent + max(0.0, transaction.now - standing.since)
     line = replace(delivery, seconds=seconds)
     transaction.execute(_ENTER, (*(getattr(line, name) for name in _LEDGER[:-1]), force))
-    return _move(transaction, Move(delivery.job, State.DOWNLOADING, State.PLACED), standing)
+    return _move(transaction, Move(delivery.job, State.DOWNLOADING, State.PLACED, standing.doubt), standing)
 
 
 def _refuse_double(transaction: Transaction, delivery: Delivery) -> None:
@@ -173,7 +179,8 @@ def complete(transaction: Transaction, job: int) -> Job:
 
 
 def abandon(transaction: Transaction, job: int, reason: str) -> Job:
-    """Strike a PLACED line whose file is lost, and queue its job anew."""
+    """Strike a PLACED line whose file is gone, and queue its job anew; the reason is said again later."""
     queued = move(transaction, Move(job, State.PLACED, State.QUEUED, reason))
+    transaction.execute("UPDATE jobs SET doubt = ? WHERE id = ?", (reason, job))
     transaction.execute("DELETE FROM ledger WHERE job = ? AND done_at IS NULL", (job,))
     return queued
