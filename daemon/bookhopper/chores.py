@@ -12,7 +12,7 @@ from bookhopper.acquire import Acquire
 from bookhopper.control import Control
 from bookhopper.copies import Copies
 from bookhopper.deliver import Deliverer
-from bookhopper.durable import write_file
+from bookhopper.durable import PowerCut, write_file
 from bookhopper.errors import BookhopperError
 from bookhopper.ingest import IngestFolder
 from bookhopper.intake.lists import Lists
@@ -77,13 +77,23 @@ def look_again(store: Store) -> None:
 class Placing:
     """Ends what is placed, and keeps the identity of the ingest folder, by which it is known again."""
 
-    def __init__(self, deliverer: Deliverer, ingest: IngestFolder, identity: Path) -> None:
+    def __init__(self, deliverer: Deliverer, ingest: IngestFolder, identity: Path, power: PowerCut) -> None:
         self._deliverer = deliverer
         self._ingest = ingest
         self._identity = identity
+        self._power = power
+        self._begun = False
 
     def finish(self) -> int:
-        """Go on with the books that are placed and wait for their name; returns how many did."""
+        """Go on with the books that are placed and wait for their name; returns how many did.
+
+        None does before what a power cut left open is said of it, which the store may refuse at first.
+        """
+        if not self._begun:
+            if self._power.noticed:
+                self._deliverer.doubt_placed()
+            self._power.begun()
+            self._begun = True
         finished = self._deliverer.finish_placed()
         known = self._ingest.expected
         if known and known != read_identity(self._identity):

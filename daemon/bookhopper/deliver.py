@@ -215,18 +215,22 @@ class Deliverer:
 
         What was renamed and eaten, and had not reached the disk, cannot be told from what never was.
         """
-        doubtful = self._store.placed()
+        doubtful = self._waiting()
         for line in doubtful:
             self._store.move(Move(line.job, State.PLACED, State.PLACED, _DOUBT))
         return len(doubtful)
+
+    def _waiting(self) -> list[Delivery]:
+        """Give what is PLACED and in nobody's hands."""
+        with self._lock:
+            return [line for line in self._store.placed() if line.job not in self._under_way]
 
     def finish_placed(self) -> int:
         """Take up what is PLACED and in nobody's hands: after a start, or when the folder came back.
 
         Returns how many jobs went on; while the folder is away none does, which is said once.
         """
-        with self._lock:
-            waiting = [line for line in self._store.placed() if line.job not in self._under_way]
+        waiting = self._waiting()
         if not waiting:
             return 0
         try:

@@ -37,7 +37,7 @@ class Delivering:
             keep_free=_kept_free(settings.download),
         )
         self.deliverer = Deliverer(core.store, self._ingest, core.parts_folder, self.copies)
-        self.placing = Placing(self.deliverer, self._ingest, identity)
+        self.placing = Placing(self.deliverer, self._ingest, identity, core.power)
         self.nudges = Nudges(core.store, self._ingest, settings.deliver.nudge_after)
 
     def limit(self, download: DownloadSettings) -> None:

@@ -248,12 +248,9 @@ class Parts:
     def _take_up(self) -> None:
         """Go on with what the last run left between placing and its end."""
         try:
-            power = self._core.power
-            if power.noticed:
+            if self._core.power.noticed:
                 log.warning("the machine went down under the last run: its unfinished downloads begin anew")
                 self._acquire.distrust_parts()
-                self._delivering.deliverer.doubt_placed()
-            power.begun()
             self._delivering.take_up()
             self._acquire.clear_parts()
         except (BookhopperError, OSError) as error:

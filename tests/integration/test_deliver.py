@@ -20,8 +20,10 @@ from typing import Any
 
 import pytest
 
-from bookhopper import deliver, ingest
+from bookhopper import deliver, durable, ingest
+from bookhopper.chores import Placing
 from bookhopper.deliver import CONSUMERS_KEEP_SECONDS, Book, Deliverer
+from bookhopper.durable import PowerCut
 from bookhopper.errors import HeldError, PermanentError
 from bookhopper.ingest import IngestFolder
 from bookhopper.model import Candidate, Delivery, Job, State
@@ -465,6 +467,32 @@ def test_what_a_power_cut_leaves_open_is_said_and_stays_said(bench: Bench, eaten
     assert bench.queue.job(job.id).state is State.DONE
     assert "the machine went down while this book was handed over" in bench.queue.job(job.id).error
     assert bench.deliverer.doubt_placed() == 0
+
+
+def test_a_store_that_is_away_after_a_power_cut_takes_no_doubt_away(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boot = bench.base / "boot"
+    monkeypatch.setattr(durable, "_BOOT", boot)
+    boot.write_text("first")
+    PowerCut(bench.queue.store).begun()
+    job = bench.queue.downloading(want())
+    line = bench.place_only(job)
+    (bench.ingest / line.staged).unlink()
+    boot.write_text("second")
+    bench.restart()
+    store = bench.queue.store
+    placing = Placing(bench.deliverer, bench.folder, bench.base / "identity", PowerCut(store))
+    for step in ("move", "set_setting"):
+        bench.breaking(step, HeldError("another program holds the database", scope="queue"), 1, store)
+        with pytest.raises(HeldError):
+            placing.finish()
+        assert bench.queue.job(job.id).state is State.PLACED
+        assert PowerCut(store).noticed
+    assert placing.finish() == 1
+    assert bench.queue.job(job.id).state is State.DONE
+    assert "the machine went down while this book was handed over" in bench.queue.job(job.id).error
+    assert not PowerCut(store).noticed
 
 
 def test_an_old_placed_book_whose_file_is_there_gets_its_name(bench: Bench) -> None:
