@@ -90,7 +90,7 @@ class IngestFolder:
         """Name this very folder; raises HeldError.  What was made anew at its path has its identity only."""
         identity = self.ready()
         try:
-            return f"{identity}, {birth_mark(self.path)}"
+            return birth_mark(self.path) or f"{identity}, inode {self.path.stat().st_ino}"
         except OSError as error:
             raise _away(f"the ingest folder {self.path} cannot be looked at: {error.strerror}") from error
 

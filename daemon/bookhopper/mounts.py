@@ -61,17 +61,15 @@ def mount_of(path: Path) -> Mount:
 
 
 def birth_mark(folder: Path) -> str:
-    """Name a folder itself, which another one at the same path is not; raises OSError.
+    """Name a folder itself, which another one at the same path is not; empty where that is not known.
 
     By its inode and its time of birth, since a new folder often gets the inode of the old one, and the root
-    of each disk has the same; only where there is no such time also by the device, whose number a restart
-    of the machine may change.
+    of each disk has the same.  Neither changes with the machine's restart, as numbers of devices may.
+    Raises OSError.
     """
-    status = folder.stat()
+    number = folder.stat().st_ino
     seconds, nanoseconds = _born(folder)
-    if seconds or nanoseconds:
-        return f"inode {status.st_ino} of {seconds}.{nanoseconds:09}"
-    return f"inode {status.st_ino} of device {status.st_dev}"
+    return f"inode {number} of {seconds}.{nanoseconds:09}" if seconds or nanoseconds else ""
 
 
 def _born(folder: Path) -> tuple[int, int]:

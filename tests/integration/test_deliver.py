@@ -532,6 +532,25 @@ def test_a_book_whose_ingest_folder_was_made_anew_at_its_place_is_delivered_anew
     assert bench.queue.job(job.id).error.startswith("the ingest folder it was placed in is another now")
 
 
+def test_a_disk_that_has_another_device_after_a_restart_is_still_itself(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = bench.queue.downloading(want())
+    line = bench.place_only(job)
+    (bench.ingest / line.staged).unlink()
+    bench.restart()
+    monkeypatch.setattr(bench.folder, "identity", lambda: f"{bench.ingest} on /dev/sdz9 (ext4) on /")
+    assert bench.deliverer.finish_placed() == 1
+    assert bench.queue.job(job.id).state is State.DONE
+
+
+def test_a_folder_whose_birth_is_not_known_is_told_by_its_mount(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "birth_mark", lambda _: "")
+    assert bench.folder.itself() == f"{bench.folder.identity()}, inode {bench.ingest.stat().st_ino}"
+
+
 def test_a_folder_that_was_away_is_still_itself(bench: Bench) -> None:
     job = bench.queue.downloading(want())
     line = bench.place_only(job)
