@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 from bookhopper.errors import DamagedError
@@ -26,12 +27,31 @@ def damaged(path: Path, error: DamagedError) -> DamagedError:
 
 
 def _keep_copy(path: Path) -> Path | None:
-    """Copy the file, with what was not yet written back into it; an earlier copy stays as it is."""
-    kept = path.with_name(path.name + _SUFFIX)
+    """Copy the file, with what was not yet written back into it; copies of other damage stay as they are."""
     with suppress(OSError):
-        if not kept.exists():
-            for suffix in ("-wal", ""):
-                with suppress(FileNotFoundError):
-                    shutil.copy2(f"{path}{suffix}", f"{kept}{suffix}")
-        return kept
+        for number in count(1):
+            kept = path.with_name(f"{path.name}{_SUFFIX}{f'-{number}' if number > 1 else ''}")
+            if not kept.exists():
+                for suffix in ("-wal", ""):  # the file itself last: where that is, the copy is whole
+                    with suppress(FileNotFoundError):
+                        _copy(Path(f"{path}{suffix}"), Path(f"{kept}{suffix}"))
+                return kept
+            if _stamp(kept) == _stamp(path):
+                return kept
     return None
+
+
+def _copy(path: Path, kept: Path) -> None:
+    """Copy a file with its times, whole or not at all."""
+    unfinished = kept.with_name(f"{kept.name}.tmp")
+    try:
+        shutil.copy2(path, unfinished)
+        unfinished.replace(kept)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Tell a copy of one damage from that of another."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
