@@ -156,6 +156,7 @@ def test_a_power_cut_at_any_step_loses_nothing(
         assert max(doubled.values(), default=1) == 1
 
 
+@pytest.mark.timeout(600)
 def test_a_book_that_was_eaten_before_its_rename_was_on_the_disk_comes_twice_and_that_is_said(
     tmp_path: Path,
 ) -> None:
@@ -178,6 +179,7 @@ def test_a_book_that_was_eaten_before_its_rename_was_on_the_disk_comes_twice_and
         assert sweep.daemon.stop() == 0
 
 
+@pytest.mark.timeout(600)
 def test_a_list_that_was_taken_is_on_the_disk_though_nobody_had_put_it_there(tmp_path: Path) -> None:
     with powered(tmp_path, disks=3, most=600) as sweep:
         sweep.index()
