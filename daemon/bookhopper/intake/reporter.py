@@ -75,7 +75,11 @@ class Reporter:
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin, with the reports of what is not settled, and of what a crash may have kept them from."""
+        """Begin, with the reports of what is not settled, and of what a crash may have kept them from.
+
+        Which these are is looked up before this returns: what ends from now on is news.
+        """
+        self._begin()
         self._thread.start()
 
     def changed(self, change: Change) -> None:
@@ -109,7 +113,6 @@ class Reporter:
             return self._reports.setdefault(request, _Report())
 
     def _run(self) -> None:
-        self._begin()
         while not self._stopping:
             with self._wake:
                 if not self._changes:
