@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Mapping
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,16 @@ def pytest_runtest_makereport(
             f"{item.nodeid} was skipped where nothing may be (BOOKHOPPER_REQUIRE_PEERS=1): {reason}"
         )
     return report
+
+
+@pytest.fixture
+def other_filesystem(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another filesystem than the tests' own."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second filesystem to write to")
+    with tempfile.TemporaryDirectory(prefix="bookhopper-", dir=memory) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

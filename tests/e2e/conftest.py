@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -108,12 +107,7 @@ def daemon(make_daemon: MakeDaemon) -> Daemon:
     return make_daemon()
 
 
-@pytest.fixture
-def other_filesystem(tmp_path: Path) -> Iterator[Path | None]:
-    """A folder on another filesystem than the tests' own, where there is one."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
-        yield None
-        return
-    with tempfile.TemporaryDirectory(prefix="bookhopper-", dir=memory) as folder:
-        yield Path(folder)
+@pytest.fixture(params=["by rename", "by copy"])
+def ingest(request: pytest.FixtureRequest) -> Path | None:
+    """Give a folder that books can only be copied into, or None for one beside the others."""
+    return None if request.param == "by rename" else request.getfixturevalue("other_filesystem")

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.inotify import InotifyObserver
 
@@ -41,15 +40,10 @@ def witness(folder: Path) -> Iterator[Witness]:
         observer.join()
 
 
-@pytest.mark.parametrize("elsewhere", [False, True], ids=["by rename", "by copy"])
 def test_a_book_appears_by_one_rename_and_in_no_other_way(
-    make_daemon: MakeDaemon, tmp_path: Path, elsewhere: bool, other_filesystem: Path | None
+    make_daemon: MakeDaemon, tmp_path: Path, ingest: Path | None
 ) -> None:
-    if elsewhere and other_filesystem is None:
-        pytest.skip("there is no second filesystem to write to")
-    daemon = make_daemon(
-        ingest=other_filesystem if elsewhere else None, download={"workers": 4, "keep_free": 0}
-    )
+    daemon = make_daemon(ingest=ingest, download={"workers": 4, "keep_free": 0})
     daemon.start()
     with witness(daemon.ingest) as seen:
         daemon.drop("list.txt", LIST)

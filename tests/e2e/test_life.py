@@ -7,19 +7,14 @@ import os
 import re
 import signal
 import sqlite3
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
-from watchdog.observers.inotify import InotifyObserver
 
 from tests.daemon import Daemon
 from tests.e2e.conftest import LARGE, TITLES, MakeDaemon, digest, number_in, path_of
-from tests.fakes.mirror import Break, Hold, Mirror, Refuse
+from tests.fakes.mirror import Break, Mirror, Refuse
 from tests.waiting import until
 
 MOBY_DICK = "Moby Dick — Herman Melville"
@@ -131,56 +126,6 @@ def test_a_second_daemon_on_the_same_state_is_refused_in_one_line(make_daemon: M
 # dying without a word
 
 
-class Eater(FileSystemEventHandler):
-    """Takes books from the ingest folder at once, as Calibre-Web-Automated does, and counts them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.eaten: Counter[int] = Counter()
-        self.names: list[str] = []
-        self.trigger: Callable[[str, str], bool] = lambda _kind, _name: False
-        self.pull: Callable[[], None] = lambda: None
-        self.pulled = threading.Event()
-        self._folder = folder
-
-    def arm(self, pull: Callable[[], None], trigger: Callable[[str, str], bool]) -> threading.Event:
-        """Call `pull` once at the first event that `trigger` knows."""
-        self.pulled = threading.Event()
-        self.pull, self.trigger = pull, trigger
-        return self.pulled
-
-    def on_created(self, event: FileSystemEvent) -> None:
-        self._consider("placed", Path(str(event.src_path)).name)
-
-    def on_moved(self, event: FileSystemEvent) -> None:
-        self._consider("named", Path(str(event.dest_path)).name)
-
-    def _consider(self, kind: str, name: str) -> None:
-        if not self.pulled.is_set() and self.trigger(kind, name):
-            self.pull()
-            self.pulled.set()
-        if kind == "named":
-            self.eat(name)
-
-    def eat(self, name: str) -> None:
-        book = self._folder / name
-        self.eaten[number_in(book)] += 1
-        self.names.append(name)
-        book.unlink()
-
-
-@contextmanager
-def eating(folder: Path) -> Iterator[Eater]:
-    eater = Eater(folder)
-    observer = InotifyObserver()
-    observer.schedule(eater, str(folder))
-    observer.start()
-    try:
-        yield eater
-    finally:
-        observer.stop()
-        observer.join()
-
-
 def _part_files(daemon: Daemon) -> list[Path]:
     return list((daemon.state / "parts").glob("*.part"))
 
@@ -192,67 +137,6 @@ def _received(daemon: Daemon) -> int:
 
 def _private_lists(daemon: Daemon) -> list[Path]:
     return list(daemon.requests.glob(".bookhopper-*"))
-
-
-def _let_go(shelf: Mirror) -> None:
-    """Let the answers from now on be whole."""
-    while shelf.take_fault(LARGE_PATH) is not None:
-        pass
-
-
-def _hold_large(shelf: Mirror, at: int) -> Hold:
-    """Let the large book stop at so many bytes, however often a life asks for it.
-
-    What earlier lives left of their holds is taken away; and a killed life's last request may come to the
-    mirror late, and must not use up what is meant for the next one.
-    """
-    _let_go(shelf)
-    hold = Hold(at)
-    for _ in range(10):
-        shelf.add_fault(LARGE_PATH, hold)
-    return hold
-
-
-@pytest.mark.parametrize("elsewhere", [False, True], ids=["by rename", "by copy"])
-def test_kill_at_any_moment_loses_nothing_and_doubles_nothing(
-    make_daemon: MakeDaemon, shelf: Mirror, elsewhere: bool, other_filesystem: Path | None
-) -> None:
-    if elsewhere and other_filesystem is None:
-        pytest.skip("there is no second filesystem to write to")
-    daemon = make_daemon(ingest=other_filesystem if elsewhere else None)
-    _hold_large(shelf, 100_000)  # kept back until it is its turn, in whichever life it is asked for
-    with eating(daemon.ingest) as eater:
-        daemon.start()
-        daemon.drop("list.txt", LIST)
-        daemon.kill()  # about when the list is taken
-
-        for moment in ("placed", "named", "placed", "placed", "named"):
-            pulled = eater.arm(lambda: daemon.signal(signal.SIGKILL), lambda kind, _, m=moment: kind == m)  # type: ignore[misc]
-            _hold_large(shelf, 100_000)
-            daemon.start()
-            until(pulled.is_set, f"a book {moment}")
-            daemon.wait()
-
-        for at in (300_000, 1_200_000):
-            hold = _hold_large(shelf, at)
-            daemon.start()
-            until(
-                lambda hold=hold: hold.reached.is_set() and _received(daemon) >= hold.at,  # type: ignore[misc]
-                lambda at=at: f"{at:,} bytes\n{daemon.log}",  # type: ignore[misc]
-            )
-            daemon.kill()
-
-        _let_go(shelf)
-        daemon.start()
-        until(lambda: daemon.counts() == {"done": len(EACH)}, lambda: f"the rest of the books\n{daemon.log}")
-        until(lambda: set(eater.eaten) == EACH, "the last book's event")
-        assert daemon.stop() == 0
-
-    assert eater.eaten == Counter(EACH)
-    assert daemon.delivered() == []
-    assert _part_files(daemon) == []
-    assert _private_lists(daemon) == []
-    assert any(seen.begun > 0 for seen in shelf.requests(LARGE_PATH)), "the large book was to go on"
 
 
 def test_kill_while_a_list_is_taken_takes_it_once(daemon: Daemon) -> None:
@@ -354,10 +238,8 @@ def test_what_breaks_on_the_way_is_tried_again_from_where_it_broke(daemon: Daemo
 
 
 def test_an_ingest_folder_on_another_filesystem_gets_whole_books(
-    make_daemon: MakeDaemon, other_filesystem: Path | None
+    make_daemon: MakeDaemon, other_filesystem: Path
 ) -> None:
-    if other_filesystem is None:
-        pytest.skip("there is no second filesystem to write to")
     daemon = make_daemon(ingest=other_filesystem)
     daemon.start()
     daemon.drop("list.txt", LIST)

@@ -203,7 +203,9 @@ def _configured(settings: Settings, *, offline: bool) -> Iterator[dict[str, Any]
 
 def _health(source: Source) -> str:
     health = source.check(Ticket(0))
-    return health.detail if health.ok else f"fault: {health.detail}"
+    if health.ok or health.passing:
+        return health.detail
+    return f"fault: {health.detail}"
 
 
 def _known(settings: Settings, beside: Path) -> Iterator[dict[str, Any]]:
