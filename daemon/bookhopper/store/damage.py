@@ -6,6 +6,7 @@ person decides.
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import suppress
 from itertools import count
@@ -42,10 +43,12 @@ def _keep_copy(path: Path) -> Path | None:
 
 
 def _copy(path: Path, kept: Path) -> None:
-    """Copy a file with its times, whole or not at all."""
+    """Copy a file with its times, whole and on the disk or not at all."""
     unfinished = kept.with_name(f"{kept.name}.tmp")
     try:
         shutil.copy2(path, unfinished)
+        with unfinished.open("rb") as copied:
+            os.fsync(copied.fileno())
         unfinished.replace(kept)
     finally:
         unfinished.unlink(missing_ok=True)
