@@ -74,7 +74,7 @@ class Ticket:
         self._event.set()
         if not self._shielded:
             for end in self._ends.copy().values():
-                with suppress(OSError, ValueError):  # it came to its end by itself
+                with suppress(OSError, ValueError, RuntimeError):  # it came to its end by itself
                     end()
 
     @property

@@ -87,7 +87,10 @@ def drop(machine: Booted, name: str, text: str) -> None:
 
 
 def delivered(machine: Booted) -> list[str]:
-    return sorted(path.name for path in machine.path(FOLDERS["ingest"]).iterdir())
+    """List the books in the ingest folder that have their names."""
+    return sorted(
+        path.name for path in machine.path(FOLDERS["ingest"]).iterdir() if path.suffix != ".uploading"
+    )
 
 
 def test_it_delivers_from_within_its_bounds(service: Booted) -> None:

@@ -616,6 +616,14 @@ class TestFaults:
         ):
             raise OSError("disk full")
 
+    def test_an_interruption_after_the_last_byte_breaks_nothing(
+        self, web: Web, session: Session, hosts: Hosts
+    ) -> None:
+        ticket = Ticket(1)
+        with open_stream(session, f"{web.url}/book", hosts=hosts, ticket=ticket) as response:
+            assert response.content == b"a book"
+            ticket.interrupt(Reason.CANCEL)
+
     def test_an_interrupted_ticket_asks_nobody(self, web: Web, session: Session, hosts: Hosts) -> None:
         ticket = Ticket(1)
         ticket.interrupt(Reason.CANCEL)

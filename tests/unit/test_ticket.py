@@ -88,9 +88,10 @@ def test_all_who_wait_for_one_job_are_ended() -> None:
     assert ended == ["first", "second"]
 
 
-def test_what_ended_by_itself_need_not_be_ended() -> None:
+@pytest.mark.parametrize("error", [ProcessLookupError, ValueError, RuntimeError])
+def test_what_ended_by_itself_need_not_be_ended(error: type[Exception]) -> None:
     def failing() -> None:
-        raise ProcessLookupError
+        raise error
 
     ticket = Ticket(1)
     with ticket.ended_by(failing):
