@@ -14,6 +14,7 @@ from pathlib import Path
 from bookhopper.errors import BookhopperError
 from bookhopper.service.unit import command_line, escaped, with_key, word
 from bookhopper.settings import Settings
+from bookhopper.shipped import SYSTEMD
 from bookhopper.source_settings import FolderSettings, GutenbergSettings, HtmlSettings, OpdsSettings
 
 ACCOUNT = "bookhopper"
@@ -25,7 +26,6 @@ MARK = "# Written by `bookhopper service install`, which may write it anew; mend
 NOTIFY_RELOAD_SINCE = 253
 """The version of systemd that knows `Type=notify-reload`."""
 
-_FILES = Path(__file__).parent / "files"
 _PACKAGES = Path(__file__).parents[2]
 _STATE_DIRECTORIES = Path("/var/lib")
 _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
@@ -217,4 +217,4 @@ def _tmpfiles(settings: Settings, service: Service) -> str:
 
 
 def _shipped(name: str) -> str:
-    return (_FILES / name).read_text(encoding="utf-8")
+    return (SYSTEMD / name).read_text(encoding="utf-8")

@@ -6,8 +6,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from bookhopper.shipped import CONFIG
+
 FOLDER = "sources.d"
-PACKAGED = Path(__file__).parent / FOLDER
+PACKAGED = CONFIG / FOLDER
 _SUFFIXES = (".yaml", ".yml")
 
 
