@@ -14,26 +14,38 @@ import click
 from bookhopper import __version__
 from bookhopper.errors import BookhopperError, ConfigError, DamagedError
 
-_COMMANDS = {
-    "add": "Wish for a book from the command line.",
-    "check": "Look at configuration, folders, rights, space and sources.",
-    "demo": "See it all work, without network or configuration.",
-    "history": "Show what became of the books that are settled.",
-    "queue": "Look at the queue, and change it.",
-    "reload": "Have the daemon read its configuration again.",
-    "run": "Run the daemon.",
-    "search": "Show what a wish would find, and why.",
-    "service": "Make bookhopper a service of systemd.",
-    "source": "Look at the sources, and test definitions of catalogues.",
-    "status": "Show what the daemon is doing.",
-    "token": "Make and remove API tokens.",
-    "verify": "Tell whether files are whole, readable books.",
+_SECTIONS = {
+    "Running": {
+        "demo": "See it all work, without network or configuration.",
+        "run": "Run the daemon.",
+        "reload": "Have the daemon read its configuration again.",
+        "status": "Show what the daemon is doing.",
+    },
+    "The queue": {
+        "add": "Wish for a book from the command line.",
+        "queue": "Look at the queue, and change it.",
+        "history": "Show what became of the books that are settled.",
+    },
+    "Looking into things": {
+        "search": "Show what a wish would find, and why.",
+        "source": "Look at the sources, and test definitions of catalogues.",
+        "verify": "Tell whether files are whole, readable books.",
+    },
+    "Setting up": {
+        "check": "Look at configuration, folders, rights, space and sources.",
+        "service": "Make bookhopper a service of systemd.",
+        "token": "Make and remove API tokens.",
+    },
 }
+COMMANDS = {name: said for section in _SECTIONS.values() for name, said in section.items()}
+"""Every command, with what `bookhopper --help` says of it, in that order."""
 
 EXIT_FAULT = 1
 EXIT_USAGE = 2
 EXIT_DAMAGED = 3
 """No restart helps: a service manager is to leave it alone (`RestartPreventExitStatus=2 3`)."""
+
+_WHOLE = 1_000  # characters, which is more than any sentence has
 
 _EPILOG = """\
 Exit codes: 0 all went well; 1 something was found wrong (one line says what and what to do); 2 the command
@@ -47,21 +59,33 @@ Examples:
 """
 
 
+class Group(click.Group):
+    """A command with commands of its own, of each of which the help shows the first sentence whole."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of its commands; click would cut a sentence short."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(_WHOLE)) for name, each in found if each])
+
+
 class _Commands(click.Group):
     """Loads `bookhopper.cli.NAME` for the command NAME, and ends every error in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's form
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's form
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"bookhopper.cli.{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+        width = max(map(len, COMMANDS))
+        for title, commands in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), said) for name, said in commands.items()])
 
     def invoke(self, ctx: click.Context) -> object:
         try:

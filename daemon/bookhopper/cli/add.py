@@ -26,7 +26,7 @@ Examples:
 """
 )
 @config_option
-@click.argument("wishes", nargs=-1, required=True)
+@click.argument("wishes", metavar="WISH...", nargs=-1, required=True)
 def command(config_path: Path | None, wishes: tuple[str, ...]) -> None:
     """Wish for a book: drops a list with these lines into the requests folder."""
     folder = config.load(config_path).folders.requests

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import click
 
 from bookhopper import config
-from bookhopper.cli import config_option, json_option, listing
+from bookhopper.cli import Group, config_option, json_option, listing
 from bookhopper.cli.batch import all_in, change, end, first_besides
 from bookhopper.client import Client, RefusedError
 from bookhopper.model import State
@@ -18,6 +18,7 @@ from bookhopper.units import counted
 
 
 @click.group(
+    cls=Group,
     epilog="""\
 A JOB is a job's number, or the id of a book as the HTTP API gives it (`source:key~format`).  Lower priorities
 are more urgent: 1 is the usual one, `!` in a list gives 0.
@@ -29,7 +30,7 @@ Examples:
   bookhopper queue list
   bookhopper queue pause
   bookhopper queue reorder 17 --first
-"""
+""",
 )
 def command() -> None:
     """Look at the queue, and change it."""

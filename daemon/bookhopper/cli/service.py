@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bookhopper import config
-from bookhopper.cli import config_option
+from bookhopper.cli import Group, config_option
 from bookhopper.errors import BookhopperError
 from bookhopper.service import install as units
 from bookhopper.settings import Folders, Settings
@@ -29,6 +29,7 @@ root_option = click.option(
 
 
 @click.group(
+    cls=Group,
     name="service",
     epilog="""\
 \b
@@ -60,9 +61,10 @@ def _memory(ctx: click.Context, parameter: click.Parameter, value: str) -> int: 
 def install(
     *, config_path: Path | None, own: bool, root: Path, account: str, memory: int, dry_run: bool
 ) -> None:
-    """Write the unit, with the paths of this installation and of its configuration.
+    """Write the unit, and what belongs to it.
 
-    Done again, it changes what has changed.  What is to stay as you write it belongs into a drop-in
+    The paths in it are those of this installation and of its configuration.  Done again, it changes what
+    has changed.  What is to stay as you write it belongs into a drop-in
     (`systemctl edit bookhopper`).
     """
     settings, path, written = _own(config_path) if own else _system(config_path, root)
@@ -95,7 +97,10 @@ def install(
 @root_option
 @click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
 def uninstall(*, own: bool, root: Path, dry_run: bool) -> None:
-    """Remove what `install` wrote; configuration, queue, lists and books stay."""
+    """Remove what `install` wrote.
+
+    Configuration, queue, lists and books stay.
+    """
     base = _base(root, own=own)
     ours = [base / place for place in units.places(own=own) if (base / place).exists()]
     for place in ours:

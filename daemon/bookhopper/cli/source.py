@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from bookhopper import config
-from bookhopper.cli import EXIT_FAULT, EXIT_USAGE, config_option, json_option, table_width
+from bookhopper.cli import EXIT_FAULT, EXIT_USAGE, Group, config_option, json_option, table_width
 from bookhopper.cli import show as tables
 from bookhopper.cli.asking import ask_site, ask_source, pages, section_of, show_found
 from bookhopper.errors import BookhopperError, ConfigError
@@ -34,6 +34,7 @@ _MASK = "••••"
 
 
 @click.group(
+    cls=Group,
     name="source",
     epilog="""\
 A definition describes a catalogue of web pages (kind `html`); it lies in sources.d beside the configuration,
@@ -123,10 +124,10 @@ def test(
     live: str | None,
     hosts: tuple[str, ...],
 ) -> None:
-    """Check a definition, read its saved pages with it, and say what is not as it should be.
+    """Tell what is wrong with a definition or a source.
 
-    The name of a configured source of another kind asks that source whether it is well, and with --live for a
-    title.
+    A definition is checked, and its saved pages are read with it.  The name of a configured source of
+    another kind asks that source whether it is well, and with --live for a title.
     """
     beside = (config_path or config.default_path()).parent
     if (section := _other_kind(definition, config_path)) is not None:

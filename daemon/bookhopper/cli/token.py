@@ -13,10 +13,11 @@ from rich.table import Table
 
 from bookhopper import config
 from bookhopper.api.sign_in.tokens import TokenFile
-from bookhopper.cli import config_option, json_option, table_width
+from bookhopper.cli import Group, config_option, json_option, table_width
 
 
 @click.group(
+    cls=Group,
     name="token",
     epilog="""\
 Whoever has a token may do everything over the HTTP API.  The daemon need not run; a running one heeds at once
@@ -80,6 +81,9 @@ def list_(config_path: Path | None, as_json: bool) -> None:
 @config_option
 @click.argument("name")
 def remove(config_path: Path | None, name: str) -> None:
-    """Remove a token: it is good for nothing from now on, and who signed in with it is signed out."""
+    """Remove a token.
+
+    It is good for nothing from now on, and who signed in with it is signed out.
+    """
     TokenFile(config.load(config_path).folders.state).remove(name)
     click.echo(f"The token {name} is removed.")

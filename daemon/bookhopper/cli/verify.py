@@ -23,7 +23,9 @@ Examples:
 """
 )
 @json_option
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False)
+)
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, files: tuple[Path, ...]) -> None:
     """Tell whether files are whole, readable, unprotected books: would the daemon take them."""

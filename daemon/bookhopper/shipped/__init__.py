@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 CONFIG = Path(__file__).parent / "config"
-"""The example of a configuration, definitions of catalogues, and what Prometheus, Grafana and a container need."""
+"""An example of the configuration, definitions of catalogues, what Prometheus and Grafana need."""
 
 SYSTEMD = Path(__file__).parent / "systemd"
 """The unit, and the files that make its account and its folders."""
