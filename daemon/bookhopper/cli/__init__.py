@@ -35,6 +35,7 @@ _SECTIONS = {
         "check": "Look at configuration, folders, rights, space and sources.",
         "service": "Make bookhopper a service of systemd.",
         "token": "Make and remove API tokens.",
+        "files": "Get the files that come with it: example, dashboard, alerts, units.",
     },
 }
 COMMANDS = {name: said for section in _SECTIONS.values() for name, said in section.items()}

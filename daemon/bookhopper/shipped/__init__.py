@@ -6,6 +6,7 @@ wheel and in an sdist they are folders of their own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 CONFIG = Path(__file__).parent / "config"
@@ -13,3 +14,25 @@ CONFIG = Path(__file__).parent / "config"
 
 SYSTEMD = Path(__file__).parent / "systemd"
 """The unit, and the files that make its account and its folders."""
+
+PURPOSES = {
+    "bookhopper.example.yaml": "every key of the configuration, with its default",
+    "container": "an image, and compose files to run it",
+    "grafana": "the dashboard, and how Grafana finds it",
+    "prometheus": "what Prometheus scrapes, and its alerts",
+    "sources.d": "definitions of catalogues",
+    "systemd": "the unit of a service, with its account and folders",
+}
+"""What there is for a person, by the folder or the file; what else lies there is told without words."""
+
+
+def named() -> Mapping[str, Path]:
+    """Give every such file by its name: its path below `config`, or below the folder that has `systemd`."""
+    tops = {CONFIG: CONFIG, SYSTEMD: SYSTEMD.parent}
+    found = {
+        str(path.relative_to(base)): path
+        for top, base in tops.items()
+        for path in top.rglob("*")
+        if path.is_file()
+    }
+    return dict(sorted(found.items()))
