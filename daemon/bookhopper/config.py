@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from bookhopper import environment, located
-from bookhopper.credentials import with_secrets
+from bookhopper import credentials, environment, located
+from bookhopper.ancestors import overlay as ancestors
+from bookhopper.draft import Draft
 from bookhopper.errors import ConfigError
-from bookhopper.settings import Folders, Settings
+from bookhopper.settings import DEFAULT_SOURCES, Folders, Settings
 from bookhopper.source_settings import HtmlSettings, OpdsSettings, Origin, SourceSettings
 
 _MAX_BYTES = 1024 * 1024
@@ -30,52 +30,73 @@ def default_path() -> Path:
     return folder / "bookhopper" / "bookhopper.yaml"
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, and of what they were put together."""
+
+    settings: Settings
+    draft: Draft
+
+
 def load(path: Path | None) -> Settings:
     """Read the settings from `path`, or from the default place, or take the defaults where there is no file.
 
-    What the file leaves open, the environment may set.  Raises ConfigError with every fault.
+    What the file leaves open, the ancestors' variables may set; what a variable of ours says goes before the
+    file.  Raises ConfigError with every fault.
     """
-    if path is None:
-        path = default_path()
-        if not path.exists():
-            return _validated({}, None, path)
-    return _parsed(located.read(path, _MAX_BYTES, "configuration file"), path)
+    return load_with_origins(path).settings
+
+
+def load_with_origins(path: Path | None) -> Loaded:
+    """Read the settings as `load` does, and tell where each comes from; raises ConfigError."""
+    draft = _of_file(path)
+    _overlay(draft)
+    return Loaded(validated(draft), draft)
 
 
 def folders(path: Path | None) -> Folders:
     """Read the folders alone, whatever is wrong with the rest; raises ConfigError."""
-    path = default_path() if path is None else path
-    data, _ = located.parse(located.read(path, _MAX_BYTES, "configuration file"), path)
+    draft = _of_file(path)
+    _overlay(draft)
     try:
-        return Settings.model_validate({"folders": data.get("folders") or {}}).folders
+        return Settings.model_validate({"folders": draft.data.get("folders") or {}}).folders
     except (AttributeError, RuntimeError, ValidationError) as error:
-        raise ConfigError([f"{path}: its folders cannot be read"]) from error
+        raise ConfigError([f"{draft.path}: its folders cannot be read"]) from error
 
 
-def _parsed(text: bytes, path: Path) -> Settings:
-    data, root = located.parse(text, path)
+def _of_file(path: Path | None) -> Draft:
+    """Begin with what the file says; raises ConfigError."""
+    if path is None:
+        path = default_path()
+        if not path.exists():
+            return Draft({}, None, path)
+    data, root = located.parse(located.read(path, _MAX_BYTES, "configuration file"), path)
     if not isinstance(data, dict):
         raise ConfigError([f"{path}:1:1: a mapping is expected here, such as `folders:`"])
-    return _validated({key: value for key, value in data.items() if value is not None}, root, path)
+    return Draft({key: value for key, value in data.items() if value is not None}, root, path)
 
 
-def _validated(data: dict[Any, Any], root: yaml.Node | None, path: Path) -> Settings:
-    faults: list[str] = []
-    warnings: tuple[str, ...] = ()
+def _overlay(draft: Draft) -> None:
+    """Add what the environment says, from the one that goes before all to the one that fills the gaps."""
+    environment.override(draft, os.environ)
+    draft.data.setdefault("sources", [{"kind": each.kind} for each in DEFAULT_SOURCES])
+    secrets = credentials.complete(draft, os.environ, environment.settings())
+    environment.miss(draft, os.environ, secrets)
+    ancestors.fill(draft, os.environ)
+
+
+def validated(draft: Draft) -> Settings:
+    """Make the settings of a draft; raises ConfigError with every fault."""
+    path, context = draft.path, Origin(draft.path.parent, tuple(draft.warnings))
     try:
-        data, strangers = with_secrets(data, os.environ)
-        data, warnings = environment.overlay(data, os.environ)
-        warnings += strangers
-    except ConfigError as error:
-        faults += error.faults
-    try:
-        settings = Settings.model_validate(data, context=Origin(path.parent, warnings))
+        settings = Settings.model_validate(draft.data, context=context)
     except RuntimeError as error:  # pathlib's word for a user without a home
         raise ConfigError([f"{path}: {_NO_HOME}"]) from error
     except ValidationError as error:
-        raise ConfigError(located.faults(error, Settings, root, path) + faults) from error
-    faults += [
-        f"{located.place(root, ('sources', number, key), path)}: {key} {fault}"
+        faults = located.faults(error, Settings, draft.data, draft.place)
+        raise ConfigError(faults + draft.faults) from error
+    faults = draft.faults + [
+        f"{draft.place(('sources', number, key))}: {key} {fault}"
         for number, source in enumerate(settings.sources)
         for key, fault in _secret_faults(source)
     ]
@@ -83,16 +104,14 @@ def _validated(data: dict[Any, Any], root: yaml.Node | None, path: Path) -> Sett
         fault
         for number, source in enumerate(settings.sources)
         if isinstance(source, HtmlSettings)
-        for fault in _definition_faults(source, number, root, path)
+        for fault in _definition_faults(source, number, draft)
     ]
     if faults:
         raise ConfigError(faults)
     return settings
 
 
-def _definition_faults(
-    source: HtmlSettings, number: int, root: yaml.Node | None, path: Path
-) -> Iterator[str]:
+def _definition_faults(source: HtmlSettings, number: int, draft: Draft) -> Iterator[str]:
     # what reads pages takes 0.1 s and 10 MiB, which only those pay for who have such a source
     from bookhopper.search.definitions.given import faults  # noqa: PLC0415
 
@@ -100,7 +119,7 @@ def _definition_faults(
         if key == "definition":
             yield fault  # with its place in the definition's own file
         else:
-            yield f"{located.place(root, ('sources', number, *key.split('.')), path)}: {key}: {fault}"
+            yield f"{draft.place(('sources', number, *key.split('.')))}: {key}: {fault}"
 
 
 def _secret_faults(source: SourceSettings) -> Iterator[tuple[str, str]]:

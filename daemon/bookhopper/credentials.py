@@ -3,63 +3,61 @@
 Where a source's section does not say `KEY`, its secret KEY is the file `NAME.KEY` in
 `$CREDENTIALS_DIRECTORY`, which the unit's `LoadCredential=NAME.KEY:PATH` puts there.  That holds where it
 says `KEY_file` too, since that file may be root's alone.  Without both, it is the variable
-`BOOKHOPPER_NAME_KEY` (in capitals, `-` as `_`).  NAME is the source's; KEY is `password` or `proxy`, and of
-a source of web pages every credential of its is one of its `settings`.  Facts: systemd.exec(5),
-"Credentials".
+`BOOKHOPPER_NAME_KEY` (in capitals, `-` as `_`), unless that is the name of a setting.  NAME is the source's;
+KEY is `password` or `proxy`, and of a source of web pages every credential of its is one of its `settings`.
+Facts: systemd.exec(5), "Credentials".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from bookhopper.draft import Draft, Given, Key, variable
 
 DIRECTORY = "CREDENTIALS_DIRECTORY"
 _WITH_PASSWORD = frozenset(("opds", "html"))
 
 
-def with_secrets(
-    data: Mapping[Any, Any], variables: Mapping[str, str]
-) -> tuple[dict[Any, Any], tuple[str, ...]]:
-    """Add to a file's data the secrets of its sources; returns them, and a word for each that is nobody's."""
-    found = dict(data)
-    sources = data.get("sources")
+def complete(draft: Draft, variables: Mapping[str, str], settings: Collection[str]) -> frozenset[str]:
+    """Add the secrets of the sources; returns the names of the variables that may hold one.
+
+    `settings` are the variables of the settings, which no source gets.
+    """
+    sources = draft.data.get("sources")
     if not isinstance(sources, list):
-        return found, ()
+        return frozenset()
     files = dict(_files(variables.get(DIRECTORY, "")))
-    found["sources"] = [
-        _completed(each, files, variables) if isinstance(each, dict) else each for each in sources
-    ]
-    names = {_name(each) for each in sources if isinstance(each, dict)}
-    return found, tuple(
+    known: set[str] = set()
+    names: set[str] = set()
+    for number, source in enumerate(sources):
+        if isinstance(source, dict):
+            names.add(name := _name(source))
+            for key in _keys(source.get("kind"), name, files):
+                secret = f"BOOKHOPPER_{name}_{key}".upper().replace("-", "_")
+                told = "" if secret in settings else variables.get(secret, "")
+                known.add(secret)
+                is_setting = source.get("kind") == "html" and key != "proxy"
+                above: Key = ("sources", number, *(["settings"] if is_setting else []))
+                _complete(draft, (*above, key), files.get(f"{name}.{key}"), told, variable(secret))
+    draft.warnings += [
         f"the credential {name} is no source's: its name is that of a source, a dot, and password or proxy"
         for name in files
         if name.partition(".")[0] not in names
-    )
+    ]
+    return frozenset(known)
 
 
-def _completed(
-    source: dict[Any, Any], files: Mapping[str, Path], variables: Mapping[str, str]
-) -> dict[Any, Any]:
-    """Add to a source's section what it does not say of its secrets."""
-    kind, name = source.get("kind"), _name(source)
-    completed = dict(source)
-    is_html = kind == "html"
-    given = source.get("settings") or {}
-    settings = dict(given) if is_html and isinstance(given, dict) else {}
-    for key in _keys(kind, name, files):
-        section = settings if is_html and key != "proxy" else completed
-        if section.get(key):
-            continue
-        if path := files.get(f"{name}.{key}"):
-            section[f"{key}_file"] = str(path)
-        elif section.get(f"{key}_file"):
-            continue
-        elif secret := variables.get(f"BOOKHOPPER_{name}_{key}".upper().replace("-", "_")):
-            section[key] = secret
-    if settings:
-        completed["settings"] = settings
-    return completed
+def _complete(draft: Draft, key: Key, file: Path | None, secret: str, given: Given) -> None:
+    """Add one secret, unless the source's section says it: a credential's file, or what a variable holds."""
+    in_file: Key = (*key[:-1], f"{key[-1]}_file")
+    if not draft.can_hold(key) or draft.get(key):
+        return
+    if file is not None:
+        draft.put(in_file, str(file), Given("credential", (file.name,)))
+    elif secret and not draft.get(in_file):
+        draft.put(key, secret, given)
 
 
 def _keys(kind: object, name: str, files: Mapping[str, Path]) -> list[str]:

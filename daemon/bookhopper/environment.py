@@ -1,135 +1,115 @@
-"""What variables of the ancestors' unit and compose files set where the configuration file says nothing.
+"""A variable for every key: `BOOKHOPPER_`, then its name in capitals, as in BOOKHOPPER_DOWNLOAD_WORKERS.
 
-A variable that is empty counts as not set, and one whose key the file sets is not looked at.
+What such a variable says goes before the file, since it can be meant for nobody else.  A list or mapping is
+written as YAML (`BOOKHOPPER_SOURCES='[{kind: gutenberg}]'`), one of words also with commas; any other value
+as in the file.  A variable that is empty counts as not set.
 """
 
 from __future__ import annotations
 
-import re
-import socket
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from ipaddress import ip_address
+import difflib
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
+import yaml
+from pydantic import BaseModel
+
+from bookhopper import located
+from bookhopper.draft import Draft, Key, variable
 from bookhopper.errors import ConfigError
-from bookhopper.settings import ServerSettings, split_listen
+from bookhopper.settings import Settings
 
-_TRUE = frozenset(("true", "yes", "1", "y", "on"))
-_FALSE = frozenset(("false", "no", "0", "n", "off"))
+PREFIX = "BOOKHOPPER_"
 
-Value = TypeVar("Value")
+_NEAR = 0.8
+"""From which likeness a variable passes for a misspelt one.  Other programs have some with our prefix."""
 
-
-@dataclass(slots=True)
-class _Environment:
-    variables: Mapping[str, str]
-    faults: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def get(self, name: str, read: Callable[[str], Value]) -> Value | None:
-        """Read a variable; None where it is not set, or is no good, which is noted."""
-        text = self.variables.get(name, "").strip()
-        if not text:
-            return None
-        try:
-            return read(text)
-        except ValueError as error:
-            self.faults.append(f"{name}={text!r} in the environment: {error}")
-            return None
+_COMPOUND = (dict, frozenset, list, set, tuple, Mapping, Sequence, Set)
+_DOCUMENT = ("[", "{", "- ")
 
 
-def overlay(data: Mapping[Any, Any], variables: Mapping[str, str]) -> tuple[dict[Any, Any], tuple[str, ...]]:
-    """Add to a file's data what the environment sets; returns them and what whoever starts it should know.
-
-    Raises ConfigError with every variable that is no good.
-    """
-    environment = _Environment(variables)
-    sections = {"server": _server, "queue": _queue}
-    overlaid = dict(data)
-    for name, read in sections.items():
-        section = data.get(name, {})
-        if isinstance(section, dict) and (added := read(section, environment)):
-            overlaid[name] = {**section, **added}
-    if environment.faults:
-        raise ConfigError(environment.faults)
-    return overlaid, tuple(environment.warnings)
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    key: Key
+    is_compound: bool
 
 
-def _server(section: Mapping[Any, Any], environment: _Environment) -> dict[str, Any]:
-    added: dict[str, Any] = {}
-    if "sign_in" not in section and (app_db := environment.get("CWA_DB_PATH", Path)):
-        added["sign_in"] = "calibre-web"
-        if "app_db" not in section:
-            added["app_db"] = app_db.absolute()
-    if (
-        "status_timeout" not in section
-        and (timeout := environment.get("STATUS_TIMEOUT", _seconds)) is not None
-    ):
-        added["status_timeout"] = timeout
-    if "listen" not in section:
-        added |= _listen({**section, **added}, environment)
-    return added
+@cache
+def settings() -> Mapping[str, _Setting]:
+    """Give the variable of every key."""
+    return {
+        PREFIX + "_".join(map(str, key)).upper(): _Setting(key, _is_compound(annotation))
+        for key, annotation in _keys(Settings, ())
+    }
 
 
-def _listen(server: Mapping[Any, Any], environment: _Environment) -> dict[str, Any]:
-    host = environment.get("FLASK_HOST", _address)
-    port = environment.get("FLASK_PORT", _port)
-    if host is None and port is None:
-        return {}
-    usual_host, usual_port = split_listen(ServerSettings.model_fields["listen"].default)
-    host = usual_host if host is None else host
-    port = usual_port if port is None else port
-    added: dict[str, Any] = {"listen": f"[{host}]:{port}" if ":" in host else f"{host}:{port}"}
-    if not ip_address(host).is_loopback and server.get("sign_in", "none") == "none":
-        told = f"FLASK_HOST={environment.variables['FLASK_HOST']}"
-        if server.get("open") is False:
-            environment.faults.append(
-                f"{told} asks for the network, and the file says `open: false` and no sign-in: "
-                "set server.sign_in, or leave out one of the two"
-            )
-            return {}
-        environment.warnings.append(
-            f"{told} opens the server to the network without a sign-in: set server.sign_in"
-        )
-        added["open"] = True
-    return added
+def override(draft: Draft, variables: Mapping[str, str]) -> None:
+    """Put what the variables say in the place of what the file says."""
+    for name, setting in settings().items():
+        text = variables.get(name, "").strip()
+        if not text or not draft.can_hold(setting.key):
+            continue
+        value, root = text, None
+        if setting.is_compound and text.startswith(_DOCUMENT):
+            try:
+                value, root = _document(name, text)
+            except ConfigError as error:
+                draft.faults += error.faults
+                continue
+        draft.put(setting.key, value, variable(name, root=root))
 
 
-def _queue(section: Mapping[Any, Any], environment: _Environment) -> dict[str, Any]:
-    if "order" not in section and environment.get("DOWNLOAD__ENABLE_PRIORITY_QUEUE", _boolean) is False:
-        return {"order": "arrival"}
-    return {}
+def miss(draft: Draft, variables: Mapping[str, str], secrets: Collection[str]) -> None:
+    """Note the variables that are no setting and no source's secret, and warn of those that look like one."""
+    known = (*settings(), *secrets)
+    for name in sorted(variables):
+        if not name.startswith(PREFIX) or name in known:
+            continue
+        draft.idle[name] = "bookhopper has no such variable"
+        if near := _near(name, known):
+            draft.warnings.append(f"{name} is no variable of bookhopper's: did you mean {near}?")
 
 
-def _address(text: str) -> str:
-    """Give the address that is meant: as it is written, or of the host of that name."""
+def _document(name: str, text: str) -> tuple[Any, yaml.Node | None]:
     try:
-        return str(ip_address(text.removeprefix("[").removesuffix("]")))
-    except ValueError:
-        pass
-    try:
-        found = socket.getaddrinfo(text, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise ValueError("write an address such as 0.0.0.0, or the name of this machine") from None
-    # IPv4 first, as everywhere else: `localhost` is 127.0.0.1 here
-    return str(min(found, key=lambda entry: entry[0] is not socket.AF_INET)[4][0])
+        return located.parse(text.encode(), Path(name))
+    except UnicodeEncodeError:
+        raise ConfigError([f"{name}: it is no text in UTF-8"]) from None
 
 
-def _port(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65535:
-        raise ValueError("write a port from 0 to 65535")
-    return int(text)
+def _near(name: str, known: Collection[str]) -> str:
+    """Find the variable that is meant by another, if one can tell."""
+    stems = {each.removeprefix(PREFIX): each for each in known}
+    stem = name.removeprefix(PREFIX)
+    near = difflib.get_close_matches(stem, stems, n=1, cutoff=_NEAR)
+    near += [each for each in stems if each.endswith(f"_{stem}")]
+    sections = {str(setting.key[0]).upper() for setting in settings().values() if len(setting.key) > 1}
+    for section in sections:
+        if not near and stem.startswith(f"{section}_"):
+            inside = [each for each in stems if each.startswith(f"{section}_")]
+            near = difflib.get_close_matches(stem, inside, n=1, cutoff=0.0)
+    return stems[near[0]] if near else ""
 
 
-def _seconds(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", text):
-        raise ValueError("write a number of seconds")
-    return float(text)
+def _keys(section: type[BaseModel], above: Key) -> Iterator[tuple[Key, Any]]:
+    for name, field in section.model_fields.items():
+        key = (*above, field.alias or name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _keys(field.annotation, key)
+        else:
+            yield key, field.annotation
 
 
-def _boolean(text: str) -> bool:
-    if text.lower() not in _TRUE | _FALSE:
-        raise ValueError("write true or false")
-    return text.lower() in _TRUE
+def _is_compound(annotation: Any) -> bool:
+    """Whether a list or a mapping may be written there."""
+    origin = get_origin(annotation) or annotation
+    if origin is Annotated:
+        return _is_compound(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        return any(map(_is_compound, get_args(annotation)))
+    is_text = origin in (str, bytes)
+    return isinstance(origin, type) and not is_text and issubclass(origin, (*_COMPOUND, BaseModel))

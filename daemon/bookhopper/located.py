@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeGuard, Union, get_args, get_origin
@@ -54,13 +54,15 @@ def read(path: Path, max_bytes: int, what: str) -> bytes:
     return text
 
 
-def parse(text: bytes, path: Path) -> tuple[Any, yaml.Node | None]:
+def parse(
+    text: bytes, path: Path, loading: type[yaml.CSafeLoader] = yaml.CSafeLoader
+) -> tuple[Any, yaml.Node | None]:
     """Give the document's data and its nodes, which know their places; raises ConfigError.
 
     A key that stands twice in a mapping is a fault: YAML would silently take the last.
     """
     try:
-        loader = yaml.CSafeLoader(text)
+        loader = loading(text)
         try:
             root = loader.get_single_node()
             if doubled := _doubled(root, path):
@@ -89,15 +91,29 @@ def place(root: yaml.Node | None, location: Location, path: Path) -> str:
     return f"{path}:{shown.start_mark.line + 1}:{shown.start_mark.column + 1}"
 
 
-def faults(error: ValidationError, model: type[BaseModel], root: yaml.Node | None, path: Path) -> list[str]:
-    """Write what pydantic found wrong with a document of this model, a line each."""
-    return [_fault(fault, model, root, path) for fault in error.errors()]
+def faults(
+    error: ValidationError, model: type[BaseModel], data: object, where_is: Callable[[Location], str]
+) -> list[str]:
+    """Write what pydantic found wrong with data of this model, a line each; `where_is` tells its place."""
+    return [_fault(fault, model, data, where_is(fault["loc"])) for fault in error.errors()]
 
 
-def _fault(error: ErrorDetails, model: type[BaseModel], root: yaml.Node | None, path: Path) -> str:
+def within(data: object, location: Location) -> list[str | int]:
+    """Leave out what stands in pydantic's location but not in the data, such as the kind of a source."""
+    found: list[str | int] = []
+    for part in location:
+        if isinstance(data, list) and isinstance(part, int) and part < len(data):
+            found.append(part)
+            data = data[part]
+        elif isinstance(data, dict) and str(part) in {str(key) for key in data}:
+            found.append(part)
+            data = next(value for key, value in data.items() if str(key) == str(part))
+    return found
+
+
+def _fault(error: ErrorDetails, model: type[BaseModel], data: object, where: str) -> str:
     kind, location, message = error["type"], error["loc"], error["msg"]
-    where = place(root, location, path)
-    names = ".".join(str(part) for part in _in_file(root, location)) or "this file"
+    names = ".".join(str(part) for part in within(data, location)) or "this file"
     if kind == "extra_forbidden":
         known = _known_keys(model, location[:-1])
         near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
@@ -148,18 +164,6 @@ def _child(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | No
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
         return node.value[part], node.value[part]
     return None
-
-
-def _in_file(root: yaml.Node | None, location: Location) -> list[str | int]:
-    """Leave out what stands in pydantic's location but not in the file, such as the kind of a source."""
-    found: list[str | int] = []
-    node = root
-    for part in location:
-        child = _child(node, part) if node is not None else None
-        if child is not None:
-            node = child[1]
-            found.append(part)
-    return found
 
 
 def _known_keys(model: type[BaseModel], location: Location) -> list[str]:

@@ -239,11 +239,14 @@ def split_listen(listen: str) -> tuple[str, int]:
     return str(ip_address(host)), int(match[2])
 
 
+DEFAULT_SOURCES = (GutenbergSettings(kind="gutenberg"),)
+
+
 class Settings(Section):
     """The whole configuration; only `app` sees it."""
 
     folders: Folders = Field(default_factory=Folders)
-    sources: tuple[SourceSettings, ...] = (GutenbergSettings(kind="gutenberg"),)
+    sources: tuple[SourceSettings, ...] = DEFAULT_SOURCES
     lists: tuple[ListSettings, ...] = ()
     formats: Annotated[Formats, Field(min_length=1)] = ("epub", "azw3", "mobi", "pdf", "fb2", "cbz", "txt")
     languages: Words = ("en",)

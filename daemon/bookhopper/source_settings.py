@@ -62,7 +62,7 @@ class _SourceSection(Section):
     `deadline` is for how long its answer to a search is waited for.  `proxy` is the one way to its servers,
     whatever the environment says, and `proxy_file` a file that holds its address; `dns` the resolvers that
     are asked for their names; `solver` the address of a FlareSolverr for servers that want to see a browser,
-    and is asked for nothing else.
+    and is asked for nothing else, `solver_timeout` how long it may take for one challenge.
     """
 
     name: Name
@@ -71,6 +71,7 @@ class _SourceSection(Section):
     proxy: ProxyAddress = SecretStr("")
     proxy_file: Folder | None = None
     solver: SolverAddress = ""
+    solver_timeout: Annotated[Duration, Field(ge=1, le=600)] = 60.0
     deadline: Annotated[Duration, Field(gt=0, le=600)] = 20.0
 
     @field_validator("proxy")

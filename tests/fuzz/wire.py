@@ -17,6 +17,7 @@ import requests
 from requests.structures import CaseInsensitiveDict
 from urllib3.util import parse_url
 
+from bookhopper import private_hosts
 from bookhopper.download import Downloader
 from bookhopper.errors import HeldError, PermanentError, TransientError
 from bookhopper.hostile_json import known_charset
@@ -264,14 +265,14 @@ def _addresses(data: bytes) -> None:
 def _names(data: bytes) -> None:
     """See that nothing that a C library takes for a private address passes for a public name."""
     (host,) = texts(data, 1)
-    local = addresses.is_plainly_local(host)
+    local = private_hosts.is_plainly_local(host)
     try:
         numeric = socket.getaddrinfo(host, 80, flags=socket.AI_NUMERICHOST)
     except (OSError, UnicodeError, ValueError):
         return
     for *_, where in numeric:
         address = ip_address(str(where[0]).partition("%")[0])
-        check(local or not addresses.is_private(address), f"{host!r} is {address}, and passes for public")
+        check(local or not private_hosts.is_private(address), f"{host!r} is {address}, and passes for public")
 
 
 _PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 5\r\n"

@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route as Page
 from urllib3.util.connection import create_connection
 
+from bookhopper import private_hosts
 from bookhopper.errors import BookhopperError, HeldError, PermanentError
 from bookhopper.net import addresses, connections
 from bookhopper.net.host import UNPACED
@@ -305,7 +306,7 @@ class TestTls:
     ],
 )
 def test_which_addresses_are_private(address: str, private: bool) -> None:
-    assert addresses.is_private(ip_address(address)) is private
+    assert private_hosts.is_private(ip_address(address)) is private
 
 
 @pytest.mark.parametrize(
@@ -337,12 +338,12 @@ def test_which_addresses_are_private(address: str, private: bool) -> None:
     ],
 )
 def test_names_that_are_plainly_local(host: str, local: bool) -> None:
-    assert addresses.is_plainly_local(host) is local
+    assert private_hosts.is_plainly_local(host) is local
 
 
 @pytest.mark.parametrize("host", ["a\0b", "0\0books.example", "127.0.0.1\0.example", "\udc80", "１27.0.0.1"])
 def test_what_is_no_name_is_local_and_no_fault(host: str) -> None:
-    assert addresses.is_plainly_local(host)
+    assert private_hosts.is_plainly_local(host)
 
 
 def test_behind_a_proxy_a_local_name_must_be_admitted() -> None:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Collection
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from bookhopper.errors import PermanentError, printable
+from bookhopper.private_hosts import in_ascii, is_private
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_NAT64 = IPv6Network("64:ff9b::/96")
-_COMPATIBLE = IPv6Network("::/96")
-_LOCAL_ZONES = (".localhost", ".local", ".lan", ".internal", ".home.arpa")
-"""Where names of private networks end (RFC 6761, 6762 and 8375, ICANN's .internal, and what routers use)."""
 _SHOWN_CHARACTERS = 200
 _TOKEN = re.compile(
     r"(?=.*\d)(?=.*[a-z])([a-z0-9]{16,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE
@@ -57,7 +54,7 @@ def ports_named(url: str) -> tuple[str, ...]:
     """
     parts = _split(url)
     host = parts.hostname or ""
-    name = f"[{host}]" if ":" in host else _in_ascii(host)
+    name = f"[{host}]" if ":" in host else in_ascii(host)
     ports = _DEFAULT_PORTS.values() if parts.port in {None, _DEFAULT_PORTS[parts.scheme]} else (parts.port,)
     return tuple(f"{name}:{port}" for port in ports)
 
@@ -103,21 +100,6 @@ def is_local(host: str) -> bool:
     return any(is_private(ip_address(str(address[0]))) for *_, address in found)
 
 
-def is_plainly_local(host: str) -> bool:
-    """Whether a host shows by its very name that it is not on the public internet; nobody is asked."""
-    name = _in_ascii(host).rstrip(".").lower()  # in which full-width digits, say, are digits
-    try:
-        return is_private(ip_address(name))
-    except ValueError:
-        pass
-    try:  # 127.1, 0x7f000001 and the other spellings that C libraries take for an IPv4 address
-        return is_private(IPv4Address(socket.inet_aton(name)))
-    except (OSError, UnicodeError):
-        return "." not in name or f".{name}".endswith(_LOCAL_ZONES)
-    except ValueError:  # a NUL, at which C libraries end the name: what is behind it could be anything
-        return True
-
-
 def is_admitted(host: str, port: int, allowed: Collection[str]) -> bool:
     """Whether `allowed` names a host (for every port of it) or that port of it."""
     name = f"[{host}]" if ":" in host else host
@@ -135,29 +117,6 @@ def private_refusal(host: str, port: int) -> PermanentError:
         "name it as a source or mirror in the configuration if it is yours, for a source of kind html "
         "under its `hosts`"
     )
-
-
-def is_private(ip: IPv4Address | IPv6Address) -> bool:
-    """Whether an address, or the IPv4 address inside it, is not one of the public internet."""
-    if isinstance(ip, IPv6Address):
-        ip = _embedded(ip) or ip
-    local = not ip.is_global or ip.is_multicast or ip.is_reserved
-    return local or (isinstance(ip, IPv6Address) and ip.is_site_local)
-
-
-def _in_ascii(host: str) -> str:
-    """Give a host's name as it goes on the wire."""
-    try:
-        return host if host.isascii() else host.encode("idna").decode("ascii")
-    except UnicodeError:
-        return host
-
-
-def _embedded(ip: IPv6Address) -> IPv4Address | None:
-    """Give the IPv4 address that an IPv6 address stands for: mapped, compatible, 6to4 or NAT64."""
-    if ip in _NAT64 or ip in _COMPATIBLE:
-        return IPv4Address(int(ip) & 0xFFFFFFFF)
-    return ip.ipv4_mapped or ip.sixtofour
 
 
 def _split(url: str) -> SplitResult:

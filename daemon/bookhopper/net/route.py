@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from bookhopper.net.addresses import is_admitted, is_plainly_local, is_private, private_refusal
+from bookhopper.net.addresses import is_admitted, private_refusal
 from bookhopper.net.resolver import SYSTEM, Resolver
+from bookhopper.private_hosts import is_plainly_local, is_private
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,16 @@ def load(path: Path) -> Definition:
     data, root = located.parse(text, path)
     if not isinstance(data, dict):
         raise ConfigError([f"{path}:1:1: a mapping is expected here, such as `id:`"])
+
+    def where_is(location: located.Location) -> str:
+        return located.place(root, location, path)
+
     try:
         definition = Definition.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(located.faults(error, Definition, root, path)) from error
+        raise ConfigError(located.faults(error, Definition, data, where_is)) from error
     faults = [
-        f"{located.place(root, place, path)}: {'.'.join(map(str, place))}: {fault}"
+        f"{where_is(place)}: {'.'.join(map(str, place))}: {fault}"
         for place, template in _templates(definition, ())
         for fault in _template_faults(template, place, definition)
     ]

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import requests
 
 from bookhopper.errors import PermanentError
-from bookhopper.net.addresses import host_and_port, is_local, is_plainly_local, origin, ports_named
+from bookhopper.net.addresses import host_and_port, is_local, origin, ports_named
 from bookhopper.net.cache import Cache
 from bookhopper.net.host import Pace
 from bookhopper.net.hosts import Hosts
@@ -23,6 +23,7 @@ from bookhopper.net.session import SignIn, new_session
 from bookhopper.net.solver import Solver
 from bookhopper.net.web import Web
 from bookhopper.network_settings import parse_resolver
+from bookhopper.private_hosts import is_plainly_local
 from bookhopper.search.sources.base import Identifier, Locator, Source
 from bookhopper.search.sources.folder import FolderSource
 from bookhopper.search.sources.gutenberg import GutenbergSource
@@ -253,7 +254,8 @@ def _web(section: _Section, hosts: Hosts, cache: Cache | None) -> Web:
     own = frozenset(map(origin, section.addresses))
     route = Route(section.private, settings.proxy_address(), resolver)
     session = new_session(route, origins=own)
-    solver = Solver(settings.solver, session, hosts, own) if settings.solver else None
+    seconds = settings.solver_timeout
+    solver = Solver(settings.solver, session, hosts, own, seconds) if settings.solver else None
     # who adds a book to a library of their own wants it found at once, and nobody has to be spared there
     kept = None if all(map(section.is_own, section.addresses)) else cache
     return Web(session, hosts, _sign_in(settings), kept, solver, settings.name)

@@ -1,0 +1,1 @@
+"""The variables of the ancestors' unit and compose files, which go on working."""
