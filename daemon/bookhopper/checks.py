@@ -18,7 +18,8 @@ from bookhopper.ingest import rename_without_replacing
 from bookhopper.intake.base import Limits
 from bookhopper.intake.lists import preview, web_of
 from bookhopper.mounts import mount_of
-from bookhopper.naming import STAGED_SUFFIX
+from bookhopper.naming import STAGED_SUFFIX, Names
+from bookhopper.naming_settings import NamingSettings
 from bookhopper.net.addresses import safe_url
 from bookhopper.net.hosts import Hosts
 from bookhopper.net.web import Web
@@ -48,6 +49,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     for name in ("requests", "ingest", "state"):
         yield from _folder(name, getattr(folders, name), settings.download.keep_free)
     yield _way_into_ingest(folders.state, folders.ingest)
+    yield from _names(settings.naming)
     yield _watching(folders.requests, settings.intake.polling)
     if settings.intake.polling != "always":
         yield from _inotify()
@@ -126,6 +128,20 @@ def _way_into_ingest(state: Path, ingest: Path) -> Finding:
             what, ok=False, detail=f"neither rename nor copy: {error.strerror}: check both folders' rights"
         )
     return Finding(what, ok=True, detail="by rename: state and ingest share a mount")
+
+
+def _names(naming: NamingSettings) -> Iterator[Finding]:
+    """Show what a book would be called, and what follows from sub-folders."""
+    examples = list(Names(naming).examples())
+    for what, name in examples:
+        yield Finding(f"names of {what}" if what else "names", ok=True, detail=name)
+    if any("/" in name for _, name in examples):
+        yield Finding(
+            "sub-folders",
+            ok=None,
+            detail="whoever takes books has to look into them, too; there books wait some seconds for their "
+            "names, and Calibre-Web-Automated may take the first folder for one of its users",
+        )
 
 
 def _watching(requests: Path, polling: str) -> Finding:

@@ -1,8 +1,10 @@
 """From a verified file to a book in the ingest folder, exactly once.
 
 Placed as `.uploading`, entered into the ledger, renamed, closed: after a crash at any point the ledger and
-the folder together tell how far it came.  What was placed but never reached the ledger is known by the
-staging log, which is written before the placing.
+the folder together tell how far it came.
+
+In a sub-folder a book waits under `.uploading`, PLACED, until whoever consumes ingest has had the time to
+watch the folder, which may be new; the wait keeps the folder from being empty and so from being removed.
 """
 
 from __future__ import annotations
@@ -10,18 +12,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bookhopper.copies import Copies
-from bookhopper.errors import BookhopperError, HeldError, PermanentError
+from bookhopper.errors import BookhopperError, HeldError
 from bookhopper.ingest import IngestFolder
-from bookhopper.model import Candidate, Delivery, Job, State
-from bookhopper.naming import STAGED_SUFFIX, file_name, variants
-from bookhopper.staging import StagingLog
+from bookhopper.model import Delivery, Job, State
+from bookhopper.naming import Names, variants
+from bookhopper.naming_settings import NamingSettings
+from bookhopper.place import Book, Placer
 from bookhopper.store.base import Move, NameTakenError, StaleError, Store
+from bookhopper.strays import Strays
 from bookhopper.ticket import Ticket
 
 log = logging.getLogger("bookhopper.deliver")
@@ -29,45 +32,54 @@ log = logging.getLogger("bookhopper.deliver")
 CONSUMERS_KEEP_SECONDS = 120 * 60.0
 """How long Calibre-Web-Automated leaves an `.uploading` file alone before it deletes it."""
 
-_LOG = "staging.log"
+WATCH_SECONDS = 5.0
+"""How long a book lies in a sub-folder before it gets its name.
+
+A consumer that listens is told of a new folder, watches it milliseconds later, or seconds on a busy machine,
+and never hears of what was renamed in it before.
+"""
+
 _DOUBT = (
     "the machine went down while this book was handed over, and the disk does not tell whether ingest's "
     "consumer had it already: see whether it has it twice, or not at all"
 )
 
+_REMOVED = "its folder was removed before it got its name: delivered anew"
 _ANEW = (
     ", and the disk does not tell whether ingest's consumer had it already: delivered anew, so see whether "
     "it has it twice"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Book:
-    """A verified file: where it lies, what it is, and the candidate that it came from."""
-
-    path: Path
-    format: str
-    sha256: str
-    size: int
-    candidate: Candidate
-
-
 class Deliverer:
-    """Hands books over to one ingest folder; the staging log lies in `notes`, the daemon's own.
+    """Hands books over to one ingest folder; `notes` is a folder for the daemon's own.
 
     `copies` keeps one of each book, made before the folder's consumer can get at it.
     """
 
-    def __init__(self, store: Store, folder: IngestFolder, notes: Path, copies: Copies | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        folder: IngestFolder,
+        notes: Path,
+        copies: Copies | None = None,
+        naming: NamingSettings | None = None,
+    ) -> None:
         self._store = store
         self._folder = folder
         self._copies = copies
-        self._staging = StagingLog(notes / _LOG)
+        self._strays = Strays(store, folder, notes)
+        self._placer = Placer(store, folder, self._strays, Names(naming or NamingSettings()))
         self._lock = threading.Lock()
         self._under_way: set[int] = set()
+        self._unnamed: dict[int, float] = {}
+        """The placed books that have surely not been renamed, and since when (monotonic) they were seen."""
         self._revealed: set[int] = set()
-        self._strays_wait = False
         self._said = ""
+
+    def name_by(self, naming: NamingSettings) -> None:
+        """Name books by these settings from the next one on."""
+        self._placer.names = Names(naming)
 
     def ready(self) -> None:
         """Raise HeldError while no book can be handed over, before one is fetched for nothing."""
@@ -82,21 +94,22 @@ class Deliverer:
         folder = self._folder.itself()
         with ticket.shield(), self._alone(job.id):
             with self._copied(job.id, book):
-                delivery = self._place(job, book, folder)
+                delivery = self._placer.place(job, book, folder)
             try:
-                self._finish(delivery)
+                if not self._finish(delivery):
+                    log.debug("job %d: %s waits until its folder is watched", job.id, delivery.name)
             except (HeldError, OSError) as error:  # PLACED it stays; `finish_placed` goes on from there
                 log.warning("job %d: %s is placed and waits for its name: %s", job.id, delivery.name, error)
 
     def close(self) -> None:
-        """Close the staging log."""
-        self._staging.close()
+        """Close what is open."""
+        self._strays.close()
 
     @contextmanager
     def _alone(self, job: int) -> Iterator[None]:
         with self._lock:
-            if not self._under_way and not self._strays_wait and self._staging.is_long():
-                self._staging.clear()  # everything in it has found its end
+            if not self._under_way:
+                self._placer.tidy()
             self._under_way.add(job)
         try:
             yield
@@ -117,75 +130,13 @@ class Deliverer:
             self._copies.discard(job)
             raise
 
-    # before the ledger
+    def _finish(self, delivery: Delivery) -> bool:
+        """Rename a placed book, which lies there, and close its line; raises HeldError or OSError.
 
-    def _place(self, job: Job, book: Book, folder: str) -> Delivery:
-        names = variants(_name_of(job, book))
-        delivery = self._stage(job, book, folder, names)
-        try:
-            while True:
-                try:
-                    self._store.place(delivery, force=job.want.force)
-                except NameTakenError:
-                    delivery = self._restage(delivery, names)
-                else:
-                    break
-        except BaseException as error:
-            self._folder.discard(delivery.staged)
-            self._note(job.id)
-            if isinstance(error, OSError):
-                raise _cannot_write(self._folder, error) from error
-            raise
-        book.path.unlink(missing_ok=True)  # it is still there when it was copied
-        return delivery
-
-    def _stage(self, job: Job, book: Book, folder: str, names: Iterator[str]) -> Delivery:
-        for name in names:
-            if self._taken(name):
-                continue
-            self._note(job.id, name + STAGED_SUFFIX)
-            try:
-                staged = self._folder.stage(book.path, name)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                self._note(job.id)
-                raise _cannot_write(self._folder, error) from error
-            return Delivery(
-                job=job.id,
-                source=book.candidate.source,
-                key=book.candidate.key,
-                name=name,
-                staged=staged,
-                folder=folder,
-                sha256=book.sha256,
-                size=book.size,
-                format=book.format,
-                placed_at=time.time(),
-            )
-        raise PermanentError(f"every name for it is taken in {self._folder.path}: clear the folder")
-
-    def _restage(self, delivery: Delivery, names: Iterator[str]) -> Delivery:
-        """Wait under the next name that neither the folder nor, it is to be hoped, the ledger has."""
-        for name in names:
-            if self._taken(name):
-                continue
-            self._note(delivery.job, delivery.staged, name + STAGED_SUFFIX)
-            try:
-                staged = self._folder.restage(delivery.staged, name)
-            except FileExistsError:
-                continue
-            return replace(delivery, name=name, staged=staged)
-        raise PermanentError(f"every name for it is taken in {self._folder.path}: clear the folder")
-
-    def _taken(self, name: str) -> bool:
-        """Whether a book has this name, or waits for it: another one's staged file is none of ours."""
-        return self._folder.exists(name) or self._folder.exists(name + STAGED_SUFFIX)
-
-    # after the ledger
-
-    def _finish(self, delivery: Delivery) -> None:
-        """Rename a placed book to its name and close its line; raises HeldError or OSError."""
+        False: it has to wait, since its folder may not be watched yet.
+        """
+        if not self._is_watched(delivery):
+            return False
         for name in self._names_left(delivery):
             if name != delivery.name:
                 try:
@@ -198,8 +149,17 @@ class Deliverer:
                 continue
             self._revealed.add(delivery.job)
             self._close(delivery)
-            return
+            return True
         raise HeldError(f"every name for {delivery.name} is taken in {self._folder.path}: clear the folder")
+
+    def _is_watched(self, delivery: Delivery) -> bool:
+        """Whether the folder of a placed book has been there for so long that its consumer looks at it."""
+        if "/" in delivery.staged:
+            seen = self._unnamed.setdefault(delivery.job, time.monotonic())
+            if time.monotonic() - seen < WATCH_SECONDS:
+                return False
+            del self._unnamed[delivery.job]
+        return True
 
     def _names_left(self, delivery: Delivery) -> Iterator[str]:
         names = variants(delivery.name)
@@ -247,13 +207,14 @@ class Deliverer:
         try:
             with self._alone(delivery.job):
                 if self._folder.exists(delivery.staged):
-                    self._finish(delivery)
-                elif not (doubt := self._why_anew(delivery, folder)):
+                    return self._finish(delivery)
+                if not (doubt := self._why_anew(delivery, folder)):
                     self._close(delivery)
                 else:
                     log.warning("job %d: %s: %s", delivery.job, delivery.name, doubt)
-                    self._note(delivery.job)
+                    self._strays.note(delivery.job)
                     self._store.abandon(delivery.job, doubt)
+                    self._unnamed.pop(delivery.job, None)
         except StaleError:
             return False
         except (BookhopperError, OSError) as error:
@@ -263,6 +224,8 @@ class Deliverer:
 
     def _why_anew(self, delivery: Delivery, folder: str) -> str:
         """Judge a placed file that is gone: renamed (empty), or why that is not known any more."""
+        if delivery.job in self._unnamed:
+            return _REMOVED
         if delivery.job in self._revealed or self._folder.exists(delivery.name):
             return ""
         if folder != delivery.folder:
@@ -272,53 +235,6 @@ class Deliverer:
             f"placed {seconds / 3600:.0f} h ago and gone{_ANEW}" if seconds >= CONSUMERS_KEEP_SECONDS else ""
         )
 
-    # what was placed without reaching the ledger
-
-    def _note(self, job: int, *staged: str) -> None:
-        """Write down under which names a job's book may lie in ingest; raises HeldError."""
-        try:
-            self._staging.note(job, *staged)
-        except OSError as error:
-            raise HeldError(
-                f"the state folder cannot be written: {error.strerror}: make room or mend its rights",
-                scope="queue",
-            ) from error
-
     def clear_strays(self) -> int:
-        """Remove from ingest what a crash left there between placing and ledger; at start, before workers.
-
-        While the folder is away the log stays for the next start.  Returns how many jobs had left something.
-        """
-        noted = self._staging.standing()
-        try:
-            if noted:
-                self._folder.ready()
-        except HeldError:
-            self._strays_wait = True
-            return 0
-        self._strays_wait = False
-        placed = {line.staged for line in self._store.placed()}
-        cleared = sum(self._clear(job, names, placed) for job, names in noted.items())
-        self._staging.clear()
-        return cleared
-
-    def _clear(self, job: int, names: Collection[str], placed: Collection[str]) -> bool:
-        if self._store.delivery(job) is not None:
-            return False  # it reached the ledger, which knows the rest
-        strays = [name for name in names if name not in placed and self._folder.exists(name)]
-        for staged in strays:
-            self._folder.discard(staged)
-        return bool(strays)
-
-
-def _name_of(job: Job, book: Book) -> str:
-    candidate, want = book.candidate, job.want
-    title = candidate.title or want.title
-    return file_name(title, candidate.authors or want.authors, book.format, fallback=want.raw)
-
-
-def _cannot_write(folder: IngestFolder, error: OSError) -> HeldError:
-    return HeldError(
-        f"the ingest folder {folder.path} cannot be written: {error.strerror}: make room or mend its rights",
-        scope="queue",
-    )
+        """Remove what a crash left between placing and ledger, at a start; how many jobs had left a file."""
+        return self._strays.clear()

@@ -11,7 +11,7 @@ from bookhopper.deliver import Deliverer
 from bookhopper.errors import HeldError
 from bookhopper.ingest import IngestFolder
 from bookhopper.nudge import Nudges
-from bookhopper.settings import DownloadSettings
+from bookhopper.settings import DownloadSettings, Settings
 
 log = logging.getLogger("bookhopper")
 
@@ -36,13 +36,14 @@ class Delivering:
             settings.deliver.keep_copies,
             keep_free=_kept_free(settings.download),
         )
-        self.deliverer = Deliverer(core.store, self._ingest, core.parts_folder, self.copies)
+        self.deliverer = Deliverer(core.store, self._ingest, core.parts_folder, self.copies, settings.naming)
         self.placing = Placing(self.deliverer, self._ingest, identity, core.power)
         self.nudges = Nudges(core.store, self._ingest, settings.deliver.nudge_after)
 
-    def limit(self, download: DownloadSettings) -> None:
+    def heed(self, settings: Settings) -> None:
         """Heed other settings from now on."""
-        self.copies.keep_free = _kept_free(download)
+        self.copies.keep_free = _kept_free(settings.download)
+        self.deliverer.name_by(settings.naming)
 
     def start(self) -> None:
         """Look whether books can be placed now; it is said where they will have to wait."""

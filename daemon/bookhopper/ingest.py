@@ -1,7 +1,8 @@
 """The ingest folder as a place: whether it is there and still the same, and how files appear in it.
 
 A book is placed as `<name>.uploading`, which consumers ignore, and becomes visible by one rename that never
-replaces; see `reference/calibre-ingest.md` for why nothing else will do.
+replaces; see `reference/calibre-ingest.md` for why nothing else will do.  A name may lie in sub-folders, as
+`Kids/A Tale.epub`; they are made when they are needed, and no link is ever followed into one.
 """
 
 from __future__ import annotations
@@ -11,20 +12,23 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from bookhopper.beneath import NO_FOLDER, above, files, inside
 from bookhopper.durable import UNSUPPORTED, sync_folder
 from bookhopper.errors import HeldError
 from bookhopper.mounts import Mount, birth_mark, mount_of
-from bookhopper.naming import STAGED_SUFFIX
+from bookhopper.naming import STAGED_SUFFIX, numbered
 
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 _AWAY_SECONDS = 15.0
 _LEAST_FREE = 1024 * 1024
+_MAKINGS = 5
+"""How often a sub-folder is made, whose consumer removes it as long as it is empty."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -110,9 +114,72 @@ class IngestFolder:
         was_mounted = not self.expected.endswith(" on /")
         return self._require_mount and was_mounted and not self.expected.endswith(f" on {now.point}")
 
+    # sub-folders
+
+    @contextmanager
+    def _at(self, name: str) -> Iterator[Path]:
+        """Give a path by which a name can be used; raises HeldError where its folder is none, and OSError."""
+        folder, slash, last = name.rpartition("/")
+        try:
+            with inside(self.path, folder or slash) as place:
+                yield place / last
+        except OSError as error:
+            if not folder or error.errno not in NO_FOLDER:
+                raise
+            raise _away(
+                f"{self.path / folder} is not a folder any more, but a file or a link: remove that"
+            ) from error
+
+    def place_for(self, name: str) -> str:
+        """Give the name with other folders (`Kids_1`) where a file or a link has the name of one."""
+        folders: list[str] = []
+        *wanted, file = name.split("/")
+        for part in wanted:
+            free = (each for each in numbered(part) if self._can_hold("/".join((*folders, each))))
+            folders.append(next(free, part))
+        return "/".join((*folders, file))
+
+    def _can_hold(self, folder: str) -> bool:
+        try:
+            with inside(self.path, folder):
+                return True
+        except OSError as error:
+            return error.errno not in NO_FOLDER
+
+    def missing(self, name: str) -> list[str]:
+        """List the folders, the outermost first, that a name is to lie in and that are not there."""
+        return [folder for folder in above(name) if not self.exists(folder)]
+
+    def _make_folders(self, name: str) -> None:
+        """Make the folders that a name is to lie in, durably, with the ingest folder's own mode.
+
+        So whoever may take books from there may take them from here as well.
+        """
+        for folder in above(name):
+            with self._at(folder) as path:
+                try:
+                    path.mkdir()
+                except FileExistsError:
+                    continue
+                with inside(self.path, folder) as made, suppress(PermissionError):
+                    made.chmod(stat.S_IMODE(self.path.stat().st_mode))
+                sync_folder(path.parent)
+
+    def prune(self, folders: Iterable[str]) -> None:
+        """Remove those of these folders that are empty."""
+        for folder in sorted(folders, key=len, reverse=True):
+            with suppress(OSError, HeldError), self._at(folder) as path:
+                path.rmdir()
+
+    # files
+
     def exists(self, name: str) -> bool:
-        """Whether anything has this name."""
-        return os.path.lexists(self.path / name)
+        """Whether anything has this name; raises HeldError where its folder is a link, and OSError."""
+        try:
+            with self._at(name) as path:
+                return os.path.lexists(path)
+        except FileNotFoundError:
+            return False
 
     def stage(self, book: Path, name: str) -> str:
         """Place a complete file as `<name>.uploading`, durably; returns that name.
@@ -121,10 +188,22 @@ class IngestFolder:
         Raises FileExistsError when the name is taken.
         """
         staged = name + STAGED_SUFFIX
-        target = self.path / staged
         with book.open("rb") as file:
             os.fchmod(file.fileno(), self._mode)
             os.fsync(file.fileno())
+        for more in reversed(range(_MAKINGS)):
+            try:
+                self._make_folders(staged)
+                with self._at(staged) as target:
+                    self._put(book, target)
+            except FileNotFoundError:  # its folder was empty, and removed again
+                if not more:
+                    raise
+            else:
+                break
+        return staged
+
+    def _put(self, book: Path, target: Path) -> None:
         try:
             rename_without_replacing(book, target)
         except OSError as error:
@@ -132,12 +211,11 @@ class IngestFolder:
                 raise
             self._copy(book, target)
         self._sync_or_remove(target)
-        return staged
 
     def _sync_or_remove(self, target: Path) -> None:
         """Make a new entry durable; what is not must not lie about under a name that nobody remembers."""
         try:
-            sync_folder(self.path)
+            sync_folder(target.parent)
         except OSError:
             target.unlink()
             raise
@@ -156,22 +234,22 @@ class IngestFolder:
 
     def reveal(self, staged: str, name: str) -> None:
         """Give a staged file its final name, durably; raises FileExistsError when that is taken."""
-        rename_without_replacing(self.path / staged, self.path / name)
-        sync_folder(self.path)
+        with self._at(staged) as waiting:
+            rename_without_replacing(waiting, waiting.with_name(_last(name)))
+            sync_folder(waiting.parent)
 
     def restage(self, staged: str, name: str) -> str:
         """Let a staged file wait under another name; raises FileExistsError when that is taken."""
         other = name + STAGED_SUFFIX
-        rename_without_replacing(self.path / staged, self.path / other)
-        self._sync_or_remove(self.path / other)
+        with self._at(staged) as waiting:
+            target = waiting.with_name(_last(other))
+            rename_without_replacing(waiting, target)
+            self._sync_or_remove(target)
         return other
 
-    def lying(self) -> Iterator[os.DirEntry[str]]:
-        """Give the files that a consumer may see."""
-        with os.scandir(self.path) as entries:
-            for entry in entries:
-                if not entry.name.endswith(STAGED_SUFFIX) and entry.is_file(follow_symlinks=False):
-                    yield entry
+    def lying(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Give the files that a consumer may see, each with its name."""
+        return ((name, entry) for name, entry in files(self.path) if not name.endswith(STAGED_SUFFIX))
 
     def renew(self, name: str) -> bool:
         """Put an equal file in the place of a delivered one, in one step; False: that one has changed.
@@ -181,22 +259,30 @@ class IngestFolder:
         """
         staged = name + STAGED_SUFFIX
         self.discard(staged)  # of a try that was cut short, for a delivered book has no other
-        there, other = self.path / name, self.path / staged
-        before = _content(there)
-        self._copy(there, other)
-        try:
-            if _content(there) != before:
-                return False
-            _rename(other, there, _RENAME_EXCHANGE)
-        finally:
-            self.discard(staged)
-        sync_folder(self.path)
+        with self._at(name) as there:
+            other = there.with_name(_last(staged))
+            before = _content(there)
+            self._copy(there, other)
+            try:
+                if _content(there) != before:
+                    return False
+                _rename(other, there, _RENAME_EXCHANGE)
+            finally:
+                other.unlink(missing_ok=True)
+            sync_folder(there.parent)
         return True
 
     def discard(self, staged: str) -> None:
         """Remove a staged file; nothing else can be removed."""
-        if staged.endswith(STAGED_SUFFIX) and "/" not in staged:
-            (self.path / staged).unlink(missing_ok=True)
+        if not staged.endswith(STAGED_SUFFIX):
+            return
+        with suppress(FileNotFoundError), self._at(staged) as path:
+            path.unlink()
+
+
+def _last(name: str) -> str:
+    """Give a name without the folders that it lies in."""
+    return name.rpartition("/")[2]
 
 
 def _content(path: Path) -> tuple[int, int, int]:

@@ -38,11 +38,11 @@ class Nudges:
         before = self.given
         try:
             self._folder.ready()
-            for entry in self._folder.lying():
+            for name, entry in self._folder.lying():
                 with suppress(FileNotFoundError):  # it was eaten after all
-                    if self._is_due(entry) and self._folder.renew(entry.name):
+                    if self._is_due(name, entry) and self._folder.renew(name):
                         self.given += 1
-                        log.info("%s lay in ingest for long: put there once more, to be noticed", entry.name)
+                        log.info("%s lay in ingest for long: put there once more, to be noticed", name)
         except HeldError:
             pass  # deliveries say so
         except OSError as error:
@@ -52,13 +52,13 @@ class Nudges:
             log.info("books that lie in %s stay as they are: files cannot be exchanged", self._folder.path)
         return self.given - before
 
-    def _is_due(self, entry: os.DirEntry[str]) -> bool:
+    def _is_due(self, name: str, entry: os.DirEntry[str]) -> bool:
         """Whether this is a book of ours, as it was delivered, and old enough.
 
         Putting it in its place anew makes its file younger than its delivery: so it is known later.
         """
         status = entry.stat(follow_symlinks=False)
-        line = self._store.delivery_named(entry.name)
+        line = self._store.delivery_named(name)
         return (
             line is not None
             and line.done_at is not None

@@ -121,7 +121,7 @@ class Parts:
         self._engines.exchange(engine)
         self._core.limit(settings.intake)
         download = settings.download
-        self._delivering.limit(download)
+        self._delivering.heed(settings)
         self._fetchers.attempts = download.attempts
         if before.download.workers != download.workers:  # else the number that was set at run time stays
             self._fetchers.resize(download.workers)

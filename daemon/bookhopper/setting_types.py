@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from bookhopper.model import FORMATS
 from bookhopper.units import parse_duration, parse_size
 
 _HOST_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.IGNORECASE | re.ASCII)
@@ -58,6 +60,19 @@ def _host_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name.lower() for name in names)
 
 
+def _format_name(value: str) -> str:
+    name = value.lower().lstrip(".")
+    if name not in FORMATS:
+        near = difflib.get_close_matches(name, FORMATS, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(sorted(FORMATS))}"
+        raise ValueError(f"no format is called `{name}`: {hint}")
+    return name
+
+
+def _format_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_format_name(name) for name in names)
+
+
 def _listed(value: object) -> object:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
@@ -68,6 +83,8 @@ Folder = Annotated[Path, BeforeValidator(expanded_path)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Name = Annotated[str, AfterValidator(_name)]
 Mode = Annotated[str, AfterValidator(_mode)]
+FormatName = Annotated[str, AfterValidator(_format_name)]
+Formats = Annotated[Words, AfterValidator(_format_names)]
 HostNames = Annotated[Words, AfterValidator(_host_names)]
 
 

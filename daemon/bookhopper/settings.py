@@ -5,7 +5,6 @@ What a key means and its default stand here once; `config/bookhopper.example.yam
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from ipaddress import ip_address
@@ -14,7 +13,6 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     Field,
     PrivateAttr,
     ValidationInfo,
@@ -22,11 +20,13 @@ from pydantic import (
     model_validator,
 )
 
-from bookhopper.model import FORMATS, UNNOTICED_FORMATS
+from bookhopper.model import UNNOTICED_FORMATS
+from bookhopper.naming_settings import NamingSettings
 from bookhopper.search.language import language_tag
 from bookhopper.setting_types import (
     Duration,
     Folder,
+    Formats,
     HostNames,
     Mode,
     Name,
@@ -68,19 +68,6 @@ class Folders(Section):
         if ingest.is_relative_to(requests) or state.is_relative_to(requests):
             raise ValueError("ingest and state must not lie inside requests")
         return self
-
-
-def _known_formats(formats: tuple[str, ...]) -> tuple[str, ...]:
-    named = tuple(name.lower().lstrip(".") for name in formats)
-    for name in named:
-        if name not in FORMATS:
-            near = difflib.get_close_matches(name, FORMATS, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(sorted(FORMATS))}"
-            raise ValueError(f"no format is called `{name}`: {hint}")
-    return named
-
-
-Formats = Annotated[Words, AfterValidator(_known_formats)]
 
 
 class IntakeSettings(Section):
@@ -256,6 +243,7 @@ class Settings(Section):
     match: MatchSettings = MatchSettings()
     download: DownloadSettings = DownloadSettings()
     deliver: DeliverSettings = DeliverSettings()
+    naming: NamingSettings = NamingSettings()
     queue: QueueSettings = QueueSettings()
     server: ServerSettings = ServerSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -14,9 +14,10 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
-from bookhopper.deliver import Book, Deliverer
+from bookhopper.deliver import Deliverer
 from bookhopper.ingest import IngestFolder
 from bookhopper.model import State
+from bookhopper.place import Book
 from bookhopper.store.sqlite import SqliteStore
 from bookhopper.ticket import Ticket
 from tests import books
@@ -31,16 +32,15 @@ def die_at(step: str, deliverer: Deliverer, folder: IngestFolder, store: SqliteS
         setattr(shutil, "copyfileobj", half_a_copy)  # noqa: B010 - mypy knows its type better
         return
     when, _, name = step.partition("-")
-    owner: Any = {"note": deliverer, "stage": folder, "reveal": folder}.get(name, store)
-    attribute = "_note" if name == "note" else name
-    real = getattr(owner, attribute)
+    owner: Any = {"note": deliverer._strays, "stage": folder, "reveal": folder}.get(name, store)
+    real = getattr(owner, name)
 
     def dying(*args: Any, **named: Any) -> None:
         if when == "after":
             real(*args, **named)
         os._exit(STATUS)
 
-    setattr(owner, attribute, dying)
+    setattr(owner, name, dying)
 
 
 def half_a_copy(source: IO[bytes], goal: IO[bytes], length: int = 0) -> None:

@@ -9,7 +9,9 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from bookhopper.naming import MAX_BYTES, MAX_CHARACTERS, STAGED_SUFFIX, file_name, variants
+from bookhopper.model import Candidate, Job, State, Want
+from bookhopper.naming import MAX_BYTES, MAX_CHARACTERS, STAGED_SUFFIX, Names, variants
+from bookhopper.naming_settings import NamingSettings
 from bookhopper.search.sources.file_names import read_file_name
 from bookhopper.verify import Verdict, verify
 from tests import books
@@ -109,7 +111,9 @@ def _inside_seeds() -> list[bytes]:
 def _delivered_name(data: bytes) -> None:
     """Name a book after what a catalogue says of it: the name stays in its folder, on every filesystem."""
     title, author, extension, fallback = texts(data, 4)
-    name = file_name(title, (author,) if author else (), f"{extension[:8]}x", fallback)
+    job = Job(1, 1, Want(raw=fallback), State.DOWNLOADING)
+    book = Candidate("", "", title, (author,) if author else ())
+    name = Names(NamingSettings()).path(job, book, f"{extension[:8]}x", str)
     for each in islice(variants(name), 3):
         check(len(each) <= MAX_CHARACTERS, f"{len(each)} characters")
         check(len(each.encode()) <= MAX_BYTES, f"{len(each.encode())} bytes")

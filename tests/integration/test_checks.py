@@ -65,6 +65,7 @@ def test_all_is_well_and_nothing_is_left_behind(base: Path) -> None:
         "folder state",
         "space for state",
         "way into ingest",
+        "names",
         "watching",
         "inotify max_user_watches",
         "inotify max_user_instances",

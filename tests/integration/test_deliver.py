@@ -20,13 +20,14 @@ from typing import Any
 
 import pytest
 
-from bookhopper import deliver, durable, ingest
+from bookhopper import deliver, durable, ingest, place
 from bookhopper.chores import Placing
-from bookhopper.deliver import CONSUMERS_KEEP_SECONDS, Book, Deliverer
+from bookhopper.deliver import CONSUMERS_KEEP_SECONDS, Deliverer
 from bookhopper.durable import PowerCut
 from bookhopper.errors import HeldError, PermanentError
 from bookhopper.ingest import IngestFolder
 from bookhopper.model import Candidate, Delivery, Job, State
+from bookhopper.place import Book
 from bookhopper.staging import StagingLog
 from bookhopper.store.base import DuplicateError, Move, StaleError
 from bookhopper.ticket import Reason, Ticket
@@ -803,7 +804,8 @@ def test_restaging_that_cannot_be_synced_leaves_nothing(
 
 
 def test_every_name_taken_is_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliver, "variants", lambda name: iter([name]))
+    for module in (deliver, place):
+        monkeypatch.setattr(module, "variants", lambda name: iter([name]))
     (bench.ingest / NAME).write_bytes(b"x")
     job = bench.queue.downloading(want())
     with pytest.raises(PermanentError, match=r"every name for it is taken in .*: clear the folder"):

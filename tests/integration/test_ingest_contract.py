@@ -46,10 +46,11 @@ import pytest
 
 from bookhopper import ingest, nudge
 from bookhopper.copies import Copies
-from bookhopper.deliver import Book, Deliverer
+from bookhopper.deliver import Deliverer
 from bookhopper.ingest import IngestFolder
 from bookhopper.model import FORMATS, UNNOTICED_FORMATS, Delivery
 from bookhopper.nudge import Nudges
+from bookhopper.place import Book
 from bookhopper.store.base import DuplicateError
 from bookhopper.ticket import Ticket
 from bookhopper.verify import verify

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from bookhopper.copies import Copies
-from bookhopper.deliver import Book, Deliverer
+from bookhopper.deliver import Deliverer
 from bookhopper.errors import HeldError
 from bookhopper.ingest import IngestFolder
 from bookhopper.model import State
+from bookhopper.place import Book
 from bookhopper.store.base import DuplicateError
 from bookhopper.ticket import Ticket
 from tests import books

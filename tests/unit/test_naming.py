@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bookhopper.naming import MAX_BYTES, MAX_CHARACTERS, STAGED_SUFFIX, clean, file_name, variants
+from bookhopper.model import Candidate, Job, State, Want
+from bookhopper.naming import MAX_BYTES, MAX_CHARACTERS, STAGED_SUFFIX, Names, clean, variants
+from bookhopper.naming_settings import NamingSettings
+
+
+def file_name(title: str, authors: Sequence[str], extension: str, fallback: str) -> str:
+    """Name a book as it is done where nothing is set."""
+    job = Job(1, 1, Want(raw=fallback), State.DOWNLOADING)
+    return Names(NamingSettings()).path(job, Candidate("shelf", "1", title, tuple(authors)), extension, str)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from bookhopper.api.books import best_of
 from bookhopper.api.view import View
+from bookhopper.beneath import inside
 from bookhopper.model import Delivery, Job, State
 
 
@@ -38,7 +39,9 @@ def files_of(view: View, jobs: Sequence[Job]) -> Files:
     bringers = {job.id: _bringer(view, job) for job in jobs}
     found = view.store.deliveries(list(set(bringers.values())))
     lines = {job: found[bringer] for job, bringer in bringers.items() if bringer in found}
-    return Files(view.copies.jobs(), _names_in(view.ingest), lines)
+    folders = {line.name.rpartition("/")[0] for line in lines.values()}
+    names = frozenset(name for folder in folders for name in _names_in(view.ingest, folder))
+    return Files(view.copies.jobs(), names, lines)
 
 
 def line_of(view: View, job: Job) -> Delivery | None:
@@ -57,7 +60,10 @@ def open_file(view: View, line: Delivery) -> BinaryIO | None:
         if os.fstat(copy.fileno()).st_size == line.size:
             return copy
         copy.close()
-    return _opened(view.ingest / line.name)
+    folder, _, name = line.name.rpartition("/")
+    with suppress(OSError), inside(view.ingest, folder) as place:
+        return _opened(place / name)
+    return None
 
 
 def _bringer(view: View, job: Job) -> int:
@@ -79,8 +85,9 @@ def _opened(path: Path) -> BinaryIO | None:
     return None
 
 
-def _names_in(folder: Path) -> frozenset[str]:
-    """Give the names of the regular files in a folder; none while it is away."""
-    with suppress(OSError), os.scandir(folder) as entries:
-        return frozenset(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
-    return frozenset()
+def _names_in(ingest: Path, folder: str) -> list[str]:
+    """Give the names of the regular files in a folder of ingest; none while it is away."""
+    with suppress(OSError), inside(ingest, folder) as place, os.scandir(place) as entries:
+        names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+        return [f"{folder}/{name}" for name in names] if folder else names
+    return []

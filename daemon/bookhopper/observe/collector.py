@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from bookhopper import __version__
 from bookhopper.acquire import Acquire
+from bookhopper.beneath import files
 from bookhopper.errors import BookhopperError
 from bookhopper.intake.tally import Tally
 from bookhopper.intake.watch import Watcher
@@ -199,15 +200,14 @@ def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: Values) -> 
 
 
 def _pending(folder: Path) -> tuple[int, float | None]:
-    """Count the visible files of the ingest folder, and tell since when the oldest lies there."""
+    """Count the visible files of ingest and its sub-folders, and tell since when the oldest lies there."""
     number, oldest = 0, None
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if not entry.name.endswith(STAGED_SUFFIX) and entry.is_file(follow_symlinks=False):
-                    number += 1
-                    moment = entry.stat(follow_symlinks=False).st_ctime
-                    oldest = moment if oldest is None else min(oldest, moment)
+        for name, entry in files(folder):
+            if not name.endswith(STAGED_SUFFIX):
+                number += 1
+                moment = entry.stat(follow_symlinks=False).st_ctime
+                oldest = moment if oldest is None else min(oldest, moment)
     except OSError:
         pass  # it is away, which deliveries say; a file that is eaten meanwhile does not count
     return number, oldest
