@@ -78,6 +78,12 @@ class Draft:
         section[key[-1]] = value
         self.given[key] = given
 
+    def drop(self, key: Key) -> None:
+        """Take out a value that was put there."""
+        section = self._section(key)
+        if section is not None and key in self.given:
+            del self.given[key], section[key[-1]]
+
     def place(self, location: located.Location) -> str:
         """Tell where a part of the configuration comes from: file:line:column, or the names of variables.
 

@@ -91,6 +91,17 @@ def place(root: yaml.Node | None, location: Location, path: Path) -> str:
     return f"{path}:{shown.start_mark.line + 1}:{shown.start_mark.column + 1}"
 
 
+def line_of(root: yaml.Node | None, location: Location) -> int | None:
+    """Give the line in which something stands; None: it stands nowhere in the document."""
+    shown = root
+    for part in location:
+        child = None if root is None else _child(root, part)
+        if child is None:
+            return None
+        shown, root = child
+    return None if shown is None else shown.start_mark.line + 1
+
+
 def faults(
     error: ValidationError, model: type[BaseModel], data: object, where_is: Callable[[Location], str]
 ) -> list[str]:

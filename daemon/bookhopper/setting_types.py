@@ -10,9 +10,10 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from bookhopper.model import FORMATS
-from bookhopper.units import parse_duration, parse_size
+from bookhopper.units import parse_duration, parse_size, written_duration, written_size
 
 _HOST_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.IGNORECASE | re.ASCII)
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
@@ -39,6 +40,11 @@ def expanded_path(value: object) -> object:
         return Path(expanded).expanduser().absolute()
     except RuntimeError as error:
         raise ValueError(f"the home folder in {expanded} is not known") from error
+
+
+def is_plain_path(path: Path) -> bool:
+    """Whether a path can be written in a file: `$VARIABLE` cannot be there without being replaced."""
+    return _VARIABLE.search(str(path)) is None
 
 
 def _name(value: str) -> str:
@@ -86,6 +92,16 @@ Mode = Annotated[str, AfterValidator(_mode)]
 FormatName = Annotated[str, AfterValidator(_format_name)]
 Formats = Annotated[Words, AfterValidator(_format_names)]
 HostNames = Annotated[Words, AfterValidator(_host_names)]
+
+
+def written(value: object, field: FieldInfo) -> object:
+    """Give a value as it is written in a file: a duration and a size with their units, a path as a text."""
+    readers = {each.func for each in field.metadata if isinstance(each, BeforeValidator)}
+    if _duration in readers and isinstance(value, int | float):
+        return written_duration(value)
+    if _size in readers and isinstance(value, int):
+        return written_size(value)
+    return str(value) if isinstance(value, Path) else value
 
 
 class Section(BaseModel):

@@ -39,6 +39,18 @@ _ACCOUNT = "whom the daemon runs as is said by its unit (`User=`, `Group=`) or i
 _KINDS = "all books go to folders.ingest; `naming.folder` sorts them"
 _FORMER_SOURCE = "books come from the sources that `sources:` names"
 
+SETTING = frozenset(
+    (
+        *("INGEST_DIR", "CWA_DB_PATH", "STATUS_TIMEOUT", "FLASK_HOST", "FLASK_PORT", "LOG_LEVEL"),
+        *("MAX_CONCURRENT_DOWNLOADS", "MAX_RETRY", "DEFAULT_SLEEP", "USE_BOOK_TITLE", "CUSTOM_SCRIPT"),
+        *("SUPPORTED_FORMATS", "BOOK_LANGUAGE", "CUSTOM_DNS", "USE_DOH", "USING_TOR"),
+        *("USING_EXTERNAL_BYPASSER", "EXT_BYPASSER_URL", "EXT_BYPASSER_PATH", "EXT_BYPASSER_TIMEOUT"),
+        *("DOWNLOAD__MAX_CONCURRENT_DOWNLOADS", "DOWNLOAD__DEFAULT_MAX_RETRIES"),
+        "DOWNLOAD__ENABLE_PRIORITY_QUEUE",
+    )
+)
+"""The variables that are settings here."""
+
 ELSEWHERE: Mapping[str, str] = {
     "TMP_DIR": "unfinished downloads lie under folders.state, since they outlive a restart",
     "LOG_ROOT": _LOG,
@@ -78,6 +90,7 @@ def fill(draft: Draft, variables: Mapping[str, str]) -> None:
     _languages(filling)
     _download(filling)
     _queue(filling)
+    _naming(filling)
     _server(filling)
     _log_level(filling)
     fill_sources(filling)

@@ -33,6 +33,7 @@ _SECTIONS = {
     },
     "Setting up": {
         "check": "Look at configuration, folders, rights, space and sources.",
+        "config": "Show the settings that hold, or make a file of an ancestor's environment.",
         "service": "Make bookhopper a service of systemd.",
         "token": "Make and remove API tokens.",
         "files": "Get the files that come with it: example, dashboard, alerts, units.",
