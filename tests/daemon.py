@@ -64,6 +64,7 @@ class Daemon:
             "download": {"keep_free": 0},
             "server": {"listen": "127.0.0.1:0"},
             "log_level": "debug",
+            "log_format": "human",  # which is read as text; `lines` reads that of JSON
             **settings,
         }
         new = self.config.with_suffix(".new")
@@ -177,6 +178,10 @@ class Daemon:
     def log(self) -> str:
         """What it has logged, over all its lives."""
         return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Read its log where it is one of JSON; each line has to be an object."""
+        return [json.loads(line) for line in self.log.split("\n")[:-1]]
 
     def drop(self, name: str, text: str) -> None:
         """Put a request file into its folder, as one rename."""

@@ -17,6 +17,7 @@ from typing import get_args
 from bookhopper.deliver import Deliverer
 from bookhopper.download import Downloaded, Downloader
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
+from bookhopper.log_context import working_on
 from bookhopper.model import UNSETTLED, Candidate, Change, Job, Resume, State
 from bookhopper.net.addresses import safe_url
 from bookhopper.owned import CalibreLibrary
@@ -109,12 +110,14 @@ class Acquire:
                 part.unlink(missing_ok=True)
                 return Move(job.id, job.state, State.DUPLICATE, double)
             try:
-                self._deliver(job, candidate, part, ticket)
+                with working_on(source=candidate.source):
+                    self._deliver(job, candidate, part, ticket)
             except DuplicateError as error:
                 part.unlink(missing_ok=True)
                 return Move(job.id, job.state, State.DUPLICATE, str(error))
             except PermanentError as error:
-                job = self._give_up(job, number, str(error))
+                with working_on(source=candidate.source):
+                    job = self._give_up(job, number, str(error))
                 part.unlink(missing_ok=True)
                 ticket.resume = None
             except (TransientError, HeldError) as error:
@@ -207,6 +210,8 @@ class Acquire:
             ticket.stage = "verify"
             verdict = self._verify(got, order.candidate)
             if verdict.ok:
+                told = "job %d: a good %s file of %d bytes came from %s"
+                log.debug(told, ticket.job, verdict.format, got.size, safe_url(got.url))
                 return got, verdict
             part.unlink(missing_ok=True)
             ticket.resume = resume = None

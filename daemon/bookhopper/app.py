@@ -56,7 +56,7 @@ def run(settings: Settings, read: Callable[[], Settings] | None = None) -> None:
 
 
 def _run(settings: Settings, configuration: Configuration) -> None:
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     inbox = Inbox()
     _heed_signals(inbox)
     log.info("bookhopper %s starts", __version__)
@@ -128,6 +128,7 @@ def _attend(parts: Parts, inbox: Inbox, configuration: Configuration) -> None:
         if asked:
             notify_reloading()
             outcome = parts.reload()
+            logs.configure(configuration.settings.log_level, configuration.settings.log_format)
             notify("READY=1", _status(configuration))
             for answer in asked:
                 answer.set_result(outcome)

@@ -17,6 +17,7 @@ from bookhopper.errors import BookhopperError
 from bookhopper.ingest import IngestFolder
 from bookhopper.intake.lists import Lists
 from bookhopper.intake.watch import Watcher
+from bookhopper.log_context import working_on
 from bookhopper.nudge import Nudges
 from bookhopper.schedule import Chore
 from bookhopper.search.sources.base import Source
@@ -127,7 +128,8 @@ class Refreshing:
         for source in self._sources:
             if time.monotonic() >= self._due[source.name]:
                 self._due[source.name] = time.monotonic() + _REFRESH_RETRY_SECONDS
-                pause = _WEEK if self._refresh(source) else _REFRESH_RETRY_SECONDS
+                with working_on(source=source.name):
+                    pause = _WEEK if self._refresh(source) else _REFRESH_RETRY_SECONDS
                 self._due[source.name] = time.monotonic() + pause
 
     def _refresh(self, source: Source) -> bool:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 
 from bookhopper.errors import HeldError, StoreError
+from bookhopper.log_context import working_on
 from bookhopper.model import RUNNING_OF, Change, Job, Pick, State
 from bookhopper.store.base import Store, UnfitError
 from bookhopper.ticket import Reason, Ticket
@@ -183,7 +184,8 @@ class Control:
             with self._making_room:
                 while (overtaken := self._overtaken()) is not None:
                     ticket, job = overtaken
-                    log.info("job %d makes room for job %d, which is more urgent", ticket.job, job.id)
+                    with working_on(request=self._store.request_name(job.request), job=ticket.job):
+                        log.info("job %d makes room for job %d, which is more urgent", ticket.job, job.id)
                     ticket.interrupt(Reason.PREEMPT)
         except (HeldError, StoreError) as error:
             log.debug("no room is made: %s", error)

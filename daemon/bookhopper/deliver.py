@@ -19,6 +19,7 @@ from pathlib import Path
 from bookhopper.copies import Copies
 from bookhopper.errors import BookhopperError, HeldError
 from bookhopper.ingest import IngestFolder
+from bookhopper.log_context import working_on
 from bookhopper.model import Delivery, Job, State
 from bookhopper.naming import Names, variants
 from bookhopper.naming_settings import NamingSettings
@@ -204,6 +205,12 @@ class Deliverer:
         return sum(self._take_up(delivery, folder) for delivery in waiting)
 
     def _take_up(self, delivery: Delivery, folder: str) -> bool:
+        job = self._store.job(delivery.job)
+        request = self._store.request_name(job.request) if job else ""
+        with working_on(request=request, job=delivery.job, source=delivery.source):
+            return self._finish_or_abandon(delivery, folder)
+
+    def _finish_or_abandon(self, delivery: Delivery, folder: str) -> bool:
         try:
             with self._alone(delivery.job):
                 if self._folder.exists(delivery.staged):

@@ -80,6 +80,10 @@ class Watched:
 
     def _called(self, call: SourceCall) -> None:
         self._told(call)
+        log.debug(
+            "source %s: %s: %s in %.2f s, %d books",
+            call.source, call.operation, call.outcome, call.seconds, call.results,
+        )  # fmt: skip
         answers = self.answers
         answered, before = call.outcome in {"found", "nothing"}, answers.available[call.source]
         answers.available[call.source] = answered

@@ -238,10 +238,14 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A job went from one state to another, `seconds` after it had entered the first."""
+    """A job went from one state to another, `seconds` after it had entered the first.
+
+    `source` is the one whose book was being fetched or delivered then, if any was.
+    """
 
     job: Job
     before: State | None
     after: State
     seconds: float
     reason: str = ""
+    source: str = ""

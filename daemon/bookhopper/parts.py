@@ -26,7 +26,7 @@ from bookhopper.intake.lists import Lists
 from bookhopper.model import State
 from bookhopper.observe.collector import DaemonCollector
 from bookhopper.observe.collector import Parts as Observed
-from bookhopper.observe.logs import log_change
+from bookhopper.observe.logs import ChangeLog
 from bookhopper.observe.metrics import Metrics
 from bookhopper.reload import Configuration, Outcome
 from bookhopper.schedule import Schedule
@@ -127,7 +127,6 @@ class Parts:
             self._fetchers.resize(download.workers)
         if before.match.searchers != settings.match.searchers:
             self._searchers.resize(settings.match.searchers)
-        logging.getLogger().setLevel(settings.log_level.upper())
         if fresh:
             self._schedule.soon("catalogues")
             self._go_on()
@@ -229,7 +228,7 @@ class Parts:
         self._delivering.start()
         reporter = self._core.reporter
         self._core.events.start(
-            log_change,
+            ChangeLog(self._core.store.request_name),
             self._metrics.change,
             reporter.changed,
             self._acquire.changed,

@@ -247,6 +247,7 @@ class Settings(Section):
     queue: QueueSettings = QueueSettings()
     server: ServerSettings = ServerSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "human", "json", "journal"] = "auto"
     grace: Annotated[Duration, Field(ge=1)] = 20.0
     _warnings: tuple[str, ...] = PrivateAttr(default=())
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bookhopper.errors import BookhopperError
+from bookhopper.log_context import working_on
 from bookhopper.store.base import Store
 from bookhopper.worker import Pool
 
@@ -96,7 +97,8 @@ class Silence:
             pause.tried(self._clock(), in_vain=woken > 0)
             self._probes[source] = _Pause(_LONGEST_PROBE_SECONDS)
         if woken:
-            log.info("source %s may have %d wants: they are looked for again", source, woken)
+            with working_on(source=source):
+                log.info("source %s may have %d wants: they are looked for again", source, woken)
 
     def _probe(self, source: str) -> None:
         """See whether a source answers again, by looking for the want that has waited longest for it."""

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, StoreError
 from bookhopper.gate import Gate
+from bookhopper.log_context import working_on
 from bookhopper.model import Job, State
 from bookhopper.store.base import Move, StaleError, Store
 from bookhopper.ticket import Interrupted, Reason, Ticket
@@ -227,9 +228,11 @@ class Pool:
         elif paused:
             ticket.interrupt(Reason.PAUSE)
         try:
-            move = self._outcome(job, ticket)
-            if move is not None:
-                self._record(move)
+            with working_on(request=self._store.request_name(job.request), job=job.id):
+                move = self._outcome(job, ticket)
+                if move is not None:
+                    with working_on(source=ticket.source):
+                        self._record(move)
         finally:
             with self._lock:
                 if self._tickets.get(job.id) is ticket:  # put back, the job may be another worker's by now
@@ -255,7 +258,8 @@ class Pool:
             if _is_shortage(error):
                 return self._held(job, ticket, HeldError(_SHORT_OF_MEMORY, scope="queue"))
             if not isinstance(error, BookhopperError):
-                log.exception("job %d met a fault of bookhopper's own; please report it", job.id)
+                with working_on(source=ticket.source):
+                    log.exception("job %d met a fault of bookhopper's own; please report it", job.id)
             return self._failed(job, ticket, error)
         if over := self._gate.passed():
             log.info("going on: it is over that %s", over)

@@ -363,7 +363,7 @@ def test_run_starts_and_stops_by_signal(
 
     monkeypatch.setattr(app.signal, "signal", handlers.__setitem__)  # type: ignore[attr-defined]
     monkeypatch.setattr(app, "notify", notify)
-    monkeypatch.setattr(app.logs, "configure", lambda _: None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(app.logs, "configure", lambda *_: None)  # type: ignore[attr-defined]
     caplog.set_level(logging.INFO)
     thread = threading.Thread(target=app.run, args=(running.settings,))
     thread.start()

@@ -20,6 +20,7 @@ from bookhopper.intake.desk import Desk
 from bookhopper.intake.feed_list import A_FEED, feeds_named
 from bookhopper.intake.fetched_list import FetchedList, fetch_list
 from bookhopper.intake.parse import parse
+from bookhopper.log_context import working_on
 from bookhopper.model import DEFAULT_PRIORITY, BadLine, Job, Want
 from bookhopper.net.addresses import ports_named, safe_url
 from bookhopper.net.hosts import Hosts
@@ -130,7 +131,8 @@ class Lists:
         for each in self._settings:
             if time.monotonic() >= self._due[each.name]:
                 try:
-                    well = self._poll(each)
+                    with working_on(request=each.name):
+                        well = self._poll(each)
                 except Interrupted:
                     return
                 pause = each.every if well else min(each.every, _RETRY_SECONDS)

@@ -12,6 +12,7 @@ from bookhopper.errors import BookhopperError
 from bookhopper.intake import names
 from bookhopper.intake.folder import RequestFolder
 from bookhopper.intake.report import Tally, render
+from bookhopper.log_context import working_on
 from bookhopper.model import UNSETTLED, Change, Request
 from bookhopper.store.base import Intake, Store
 from bookhopper.store.queries import JobFilter
@@ -202,7 +203,8 @@ class Reporter:
             report.not_before = time.monotonic() + _RETRY_SECONDS
             return
         except Exception:  # noqa: BLE001 - one report's fault must not end all others
-            _log.exception("the report of request %d cannot be made: a fault in bookhopper", request)
+            with working_on(request=self._store.request_name(request)):
+                _log.exception("the report of request %d cannot be made: a fault in bookhopper", request)
         else:
             self._complain("")
         ended = time.monotonic()

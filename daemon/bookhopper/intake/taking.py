@@ -19,6 +19,7 @@ from bookhopper.intake import base, names
 from bookhopper.intake.base import Limits, UnreadableRequestError
 from bookhopper.intake.folder import RequestFolder, Signature
 from bookhopper.intake.parse import is_request, parse, suffixes, too_large
+from bookhopper.log_context import working_on
 from bookhopper.model import BadLine, LeftOut
 from bookhopper.search.normalise import identity
 from bookhopper.store.base import Entry, Intake, NewRequest, Store, Wish
@@ -109,6 +110,10 @@ class Taker:
 
         Never raises: what cannot be done now is to be tried again, and is said once.
         """
+        with working_on(request=_shown(name)):
+            return self._take(name)
+
+    def _take(self, name: str) -> Again | Filed | None:
         at = name
         try:
             if names.from_private(name) is None:
@@ -130,7 +135,7 @@ class Taker:
         except MemoryError:
             return self._later(at, "memory is short", _AGAIN_SECONDS, said="memory is short")
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not end the intake of all others
-            _log.exception("%s: a fault in bookhopper", _shown(at), extra={"request": _shown(at)})
+            _log.exception("%s: a fault in bookhopper", _shown(at))
             return self._later(at, f"a fault in bookhopper: {fault}", _AGAIN_SECONDS)
 
     def _later(self, at: str, reason: str, seconds: float, *, said: str = "") -> Again:
@@ -138,7 +143,7 @@ class Taker:
         key = said or f"{at}: {reason}"
         if key not in self._said:
             self._said.add(key)
-            _log.warning("%s waits: %s", _shown(at), reason, extra={"request": _shown(at)})
+            _log.warning("%s waits: %s", _shown(at), reason)
         return Again(at, seconds)
 
     def _may_be_taken(self, name: str) -> bool:
@@ -210,7 +215,7 @@ class Taker:
             names.REJECTED, name, names.ERROR_SUFFIX, _answer_text(shown, reason), beside=True
         )
         self._folder.file_away(at, names.REJECTED, answer.removesuffix(names.ERROR_SUFFIX))
-        _log.warning("%s refused: %s", shown, reason, extra={"request": shown})
+        _log.warning("%s refused: %s", shown, reason)
         self._told(Taken(shown, None))
 
     def _answer(self, name: str, reason: str) -> None:
@@ -219,7 +224,7 @@ class Taker:
         text = _answer_text(shown, reason).splitlines()
         self._folder.write(names.REJECTED, names.fitting(name) + names.ERROR_SUFFIX, text)
         self._answered.add(name)
-        _log.warning("%s not taken: %s", shown, reason, extra={"request": shown})
+        _log.warning("%s not taken: %s", shown, reason)
         self._told(Taken(shown, None))
 
 
@@ -252,11 +257,8 @@ def store_request(folder: RequestFolder, store: Store, limits: Limits, new: NewL
 def taken(intake: Intake) -> Taken:
     """Say in the log what was taken, and give what those are told who count."""
     name = intake.request.name
-    _log.info(
-        "%s taken: %d new, %d known, %d bad",
-        name, intake.new, intake.known, intake.bad,
-        extra={"request": name},
-    )  # fmt: skip
+    with working_on(request=name):
+        _log.info("%s taken: %d new, %d known, %d bad", name, intake.new, intake.known, intake.bad)
     return Taken(name, intake)
 
 

@@ -20,6 +20,7 @@ from bookhopper.intake.observer import FolderObserver, Polling
 from bookhopper.intake.parse import is_request
 from bookhopper.intake.settle import Settling
 from bookhopper.intake.taking import Again, Filed
+from bookhopper.log_context import working_on
 
 _log = logging.getLogger("bookhopper.intake")
 
@@ -235,6 +236,10 @@ class Watcher:
             self._take_again(name)
 
     def _take_again(self, name: str) -> None:
+        with working_on(request=names.display(name)):
+            self._take_back(name)
+
+    def _take_back(self, name: str) -> None:
         private = names.private_name(name)  # another token: what is new in it is to be added
         try:
             self._folder.take_back(names.ACCEPTED, name, private)
@@ -265,7 +270,8 @@ class Watcher:
     def _hand_over(self, name: str) -> None:
         if self._settling.only_by_rescan(name):
             self.rescan_found += 1
-            _log.info("%s was found by the rescan only", names.display(name))
+            with working_on(request=names.display(name)):
+                _log.info("%s was found by the rescan only", names.display(name))
         ending = self._take(name)
         if ending is None and self._signature(name) is not None:
             self._settling.handled(name)

@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from bookhopper.errors import BookhopperError, BusyError, HeldError, PermanentError, TransientError
+from bookhopper.log_context import carried, working_on
 from bookhopper.ticket import Interrupted, Reason, Ticket
 
 Value = TypeVar("Value")
@@ -170,16 +171,18 @@ class Line:
     def late(self) -> None:
         """Note an answer that did not come in time."""
         if seconds := self._lateness.late():
-            _LOG.warning("source %s takes too long: it is left out for %.0f s", self.name, seconds)
+            with working_on(source=self.name):
+                _LOG.warning("source %s takes too long: it is left out for %.0f s", self.name, seconds)
 
     def put(self, question: Callable[[], None], slip: Ticket) -> Future[None]:
         """Have a question asked, which `slip` interrupts."""
-        return self._pool.submit(self._run, question, slip)
+        return self._pool.submit(carried(self._run), question, slip)
 
     def _run(self, question: Callable[[], None], slip: Ticket) -> None:
         self._running.add(slip)
         try:
-            question()
+            with working_on(source=self.name):
+                question()
         finally:
             self._running.discard(slip)
 

@@ -134,6 +134,10 @@ class Queries(Protocol):
         """Find a request."""
         ...
 
+    def request_name(self, request: int) -> str:
+        """Tell a request's name, for the log: never raises, and empty where it cannot be read."""
+        ...
+
     def requests_of(self, job: int) -> Sequence[int]:
         """Find the requests that have a line with this job."""
         ...

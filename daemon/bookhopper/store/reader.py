@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from heapq import merge
 from pathlib import Path
 
-from bookhopper.errors import DamagedError
+from bookhopper.errors import BookhopperError, DamagedError
 from bookhopper.model import RUNNING_OF, UNSETTLED, Delivery, Job, Request, State
 from bookhopper.store import listing, rows
 from bookhopper.store.connection import ReadConnections
@@ -15,6 +15,7 @@ from bookhopper.store.listing import LATEST, Order, Run
 from bookhopper.store.queries import JobFilter, Line, Queries, Totals
 
 _PAGE = 1000
+_NAMES_KEPT = 1000
 _OF_JOB = ", ".join(f"job.{name}" for name in rows.JOB.split(", "))
 _LINE_WITH_JOB = ", ".join([f'line."{name.strip(chr(34))}"' for name in rows.LINE.split(", ")] + [_OF_JOB])
 
@@ -27,6 +28,7 @@ class Reader(Queries):
         """Called, from any thread and maybe often, when the database turns out to be damaged."""
         self._read = ReadConnections(path, self._damaged)
         self._order = order
+        self._names: dict[int, str] = {}
 
     def _damaged(self, error: DamagedError) -> None:
         self.on_damage(error)
@@ -175,6 +177,18 @@ class Reader(Queries):
         """Find a request."""
         row = self._read.one(f"SELECT {rows.REQUEST} FROM requests WHERE id = ?", (request,))
         return rows.request(row) if row else None
+
+    def request_name(self, request: int) -> str:
+        """Tell a request's name, from memory as a rule: names never change."""
+        if (name := self._names.get(request)) is None:
+            try:
+                found = self.request(request)
+            except BookhopperError:
+                return ""
+            if len(self._names) >= _NAMES_KEPT:
+                self._names.clear()
+            name = self._names[request] = found.name if found else ""
+        return name
 
     def requests_of(self, job: int) -> list[int]:
         """Find the requests that have a line with this job."""

@@ -14,9 +14,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
+from bookhopper import log_context
 from bookhopper.errors import DamagedError, HeldError, StoreError
 from bookhopper.model import Change, State
 
@@ -42,13 +44,15 @@ class Transaction:
     """What an operation works with: the connection, and the changes to tell of once they are durable.
 
     `tally` holds how many jobs each state gained or lost; it goes into the table of counts once a commit.
+    `source` is the one at work where the operation of the moment was called.
     """
 
-    __slots__ = ("changes", "connection", "now", "tally")
+    __slots__ = ("changes", "connection", "now", "source", "tally")
 
     def __init__(self, connection: sqlite3.Connection, now: float) -> None:
         self.connection = connection
         self.now = now
+        self.source = ""
         self.changes: list[Change] = []
         self.tally: Counter[State] = Counter()
 
@@ -58,7 +62,7 @@ class Transaction:
 
     def tell(self, change: Change) -> None:
         """Tell of a change of a job that was there before, and count it."""
-        self.changes.append(change)
+        self.changes.append(replace(change, source=self.source) if self.source else change)
         if change.before is not None and change.before is not change.after:
             self.tally[change.before] -= 1
             self.tally[change.after] += 1
@@ -90,12 +94,13 @@ Operation = Callable[[Transaction], T]
 class _Call(Generic[T]):
     """An operation on its way, and a lock that is free once the answer stands."""
 
-    __slots__ = ("answered", "error", "guarded", "name", "operation", "result")
+    __slots__ = ("answered", "error", "guarded", "name", "operation", "result", "source")
 
     def __init__(self, name: str, operation: Operation[T], *, guarded: bool) -> None:
         self.name = name
         self.guarded = guarded
         self.operation = operation
+        self.source = log_context.current().source
         self.answered = threading.Lock()
         self.answered.acquire()
         self.result: T | None = None
@@ -198,6 +203,7 @@ class Writer:
     def _perform(self, call: _Call[Any], transaction: Transaction) -> None:
         """Run one operation so that its failure undoes only itself."""
         written = self._connection.total_changes
+        transaction.source = call.source
         undo = transaction.savepoint() if call.guarded else None
         try:
             call.result = call.operation(transaction)
