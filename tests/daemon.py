@@ -179,9 +179,11 @@ class Daemon:
         """What it has logged, over all its lives."""
         return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
 
-    def lines(self) -> list[dict[str, Any]]:
-        """Read its log where it is one of JSON; each line has to be an object."""
-        return [json.loads(line) for line in self.log.split("\n")[:-1]]
+    def lines(self, known: int = 0) -> list[dict[str, Any]]:
+        """Read its log from a byte on, where it is one of JSON: each line has to be an object."""
+        log = self._log.read_bytes()[known:].decode()
+        assert log.splitlines() == log.split("\n")[:-1], "something else than a line's end looks like one"
+        return [json.loads(line) for line in log.splitlines()]
 
     def drop(self, name: str, text: str) -> None:
         """Put a request file into its folder, as one rename."""

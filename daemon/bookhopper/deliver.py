@@ -77,6 +77,7 @@ class Deliverer:
         """The placed books that have surely not been renamed, and since when (monotonic) they were seen."""
         self._revealed: set[int] = set()
         self._said = ""
+        self._complaints: dict[int, str] = {}
 
     def name_by(self, naming: NamingSettings) -> None:
         """Name books by these settings from the next one on."""
@@ -225,8 +226,12 @@ class Deliverer:
         except StaleError:
             return False
         except (BookhopperError, OSError) as error:
-            log.warning("job %d: %s cannot get its name yet: %s", delivery.job, delivery.name, error)
+            known = self._complaints.get(delivery.job) == str(error)
+            self._complaints[delivery.job] = str(error)
+            level = logging.DEBUG if known else logging.WARNING
+            log.log(level, "job %d: %s cannot get its name yet: %s", delivery.job, delivery.name, error)
             return False
+        self._complaints.pop(delivery.job, None)
         return True
 
     def _why_anew(self, delivery: Delivery, folder: str) -> str:

@@ -94,7 +94,7 @@ class Watched:
             self.silence.answered(call.source)
         elif before and not answered:
             what = "source %s cannot be asked; wants that it may have wait: %s"
-            log.warning(what, call.source, call.reason)
+            log.log(logging.INFO if call.expected else logging.WARNING, what, call.source, call.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,17 +49,24 @@ class HeldError(BookhopperError):
     """The surroundings' fault (disk full, ingest away, host down): wait, and count no attempt.
 
     `scope` says what has to wait: this job, every job of a host, or the whole queue.
-    `seconds` is the time after which another look is worth it.
+    `seconds` is the time after which another look is worth it; `said`: the log has warned of it already.
     """
 
-    def __init__(self, message: str, *, scope: Scope = "job", seconds: float = 30.0) -> None:
+    def __init__(
+        self, message: str, *, scope: Scope = "job", seconds: float = 30.0, said: bool = False
+    ) -> None:
         super().__init__(message)
         self.scope = scope
         self.seconds = seconds
+        self.said = said
 
 
 class BusyError(HeldError):
     """Others of ours keep a host busy: it is not at fault, and the job is none the worse for waiting."""
+
+
+class NotReadyError(HeldError):
+    """What is needed is still being made, as it is after a start: nothing is at fault."""
 
 
 class StoreError(BookhopperError):

@@ -316,7 +316,7 @@ class Pool:
 
     def _hold_all(self, error: HeldError) -> None:
         if self._gate.hold(error):
-            log.warning("%sing waits: %s", self.stage, error)
+            log.log(logging.INFO if error.said else logging.WARNING, "%sing waits: %s", self.stage, error)
 
     def _record(self, move: Move) -> None:
         """Write a move down, however long the store cannot; a shutdown leaves it to the next start."""
@@ -328,7 +328,7 @@ class Pool:
                 if self._stopping.wait(_STORE_RETRY_SECONDS):
                     return
             except StaleError as error:
-                log.info("%s: left to whoever changed it", error)
+                log.debug("%s: left to whoever changed it", error)
                 return
             else:
                 return

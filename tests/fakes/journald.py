@@ -7,6 +7,7 @@ import itertools
 import os
 import socket
 import struct
+import threading
 from typing import Self
 
 _numbers = itertools.count()
@@ -21,28 +22,43 @@ class Journald:
         self.address = f"\0bookhopper-journal-{os.getpid()}-{next(_numbers)}"
         self.in_memory = 0
         """How many entries came as sealed files in memory."""
+        self._entries: list[dict[str, str]] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self.address)
-        self._socket.setblocking(False)
+        self._thread = threading.Thread(target=self._take, name="journald", daemon=True)
 
     def __enter__(self) -> Self:
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._take_all()
         self._socket.close()
 
+    def _take_all(self) -> None:
+        """Have the thread end once it has taken what was sent before."""
+        if self._thread.is_alive():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+                last.sendto(b"", self.address)
+            self._thread.join()
+
     def entries(self) -> list[dict[str, str]]:
-        """Give what has come since it was asked last."""
-        taken: list[dict[str, str]] = []
+        """Give what has been sent since it was asked last."""
+        self._take_all()
+        taken, self._entries = self._entries, []
+        self._thread = threading.Thread(target=self._take, name="journald", daemon=True)
+        self._thread.start()
+        return taken
+
+    def _take(self) -> None:
         while True:
-            try:
-                data, files, _, _ = socket.recv_fds(self._socket, _LARGEST, 1)
-            except BlockingIOError:
-                return taken
+            data, files, _, _ = socket.recv_fds(self._socket, _LARGEST, 1)
             if files:
                 assert not data, "a datagram has data or a file, never both"
                 data = self._read(files[0])
-            taken.append(fields_of(data))
+            elif not data:
+                return
+            self._entries.append(fields_of(data))
 
     def _read(self, file: int) -> bytes:
         with os.fdopen(file, "rb") as memory:

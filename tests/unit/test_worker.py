@@ -267,7 +267,7 @@ def test_a_job_that_somebody_changed_is_left_to_them(bench: Bench, caplog: pytes
         bench.store.move(Move(job.id, job.state, State.CANCELLED))
         raise StaleError(f"job {job.id} is cancelled")
 
-    caplog.set_level("INFO")
+    caplog.set_level("DEBUG")
     assert bench.run(step).state is State.CANCELLED
     assert "left to whoever changed it" in caplog.text
 

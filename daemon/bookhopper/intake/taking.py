@@ -205,7 +205,7 @@ class Taker:
         return Filed(filed, before)
 
     def _changed(self, private: str) -> Again:
-        _log.info("%s changed while it was read; waiting for it to settle", _shown(private))
+        _log.debug("%s changed while it was read; waiting for it to settle", _shown(private))
         return Again(private)
 
     def _refuse(self, at: str, name: str, reason: str) -> None:

@@ -271,7 +271,7 @@ class Watcher:
         if self._settling.only_by_rescan(name):
             self.rescan_found += 1
             with working_on(request=names.display(name)):
-                _log.info("%s was found by the rescan only", names.display(name))
+                _log.debug("%s was found by the rescan only", names.display(name))
         ending = self._take(name)
         if ending is None and self._signature(name) is not None:
             self._settling.handled(name)

@@ -72,7 +72,7 @@ def unanswered(faults: Sequence[Fault]) -> HeldError | TransientError:
         return UnansweredError(reasons, tuple(fault.source for fault in faults))
     seconds = min((error.seconds for error in held), default=_AGAIN_SECONDS)
     whole = all(error.scope != "job" and not isinstance(error, BusyError) for error in held)
-    return HeldError(reasons, scope="queue" if whole else "job", seconds=seconds)
+    return HeldError(reasons, scope="queue" if whole else "job", seconds=seconds, said=True)
 
 
 def refuse_busy(faults: Sequence[Fault]) -> None:
@@ -148,6 +148,7 @@ class Line:
         self._lateness = _Lateness(clock)
         self._pool = ThreadPoolExecutor(_AT_ONCE, f"ask-{name}")
         self._running: set[Ticket] = set()
+        self._broken: set[type[Exception]] = set()
 
     @property
     def hangs(self) -> bool:
@@ -172,7 +173,13 @@ class Line:
         """Note an answer that did not come in time."""
         if seconds := self._lateness.late():
             with working_on(source=self.name):
-                _LOG.warning("source %s takes too long: it is left out for %.0f s", self.name, seconds)
+                _LOG.info("source %s takes too long: it is left out for %.0f s", self.name, seconds)
+
+    def broke_down(self, error: Exception) -> None:
+        """Say that the source met a fault of its own code, each kind of fault once: many wants ask alike."""
+        known = type(error) in self._broken
+        self._broken.add(type(error))
+        _LOG.log(logging.DEBUG if known else logging.ERROR, "source %s broke down", self.name, exc_info=error)
 
     def put(self, question: Callable[[], None], slip: Ticket) -> Future[None]:
         """Have a question asked, which `slip` interrupts."""
@@ -224,7 +231,7 @@ class _Question(Generic[Value]):
         except Interrupted:
             self.fault = HeldError("it was interrupted")
         except Exception as error:  # noqa: BLE001 - a broken source must not spoil what the others answer
-            _LOG.exception("source %s broke down", self.line.name)
+            self.line.broke_down(error)
             self.fault = TransientError(f"it broke down ({type(error).__name__}: {error})")
         self._ended.put(self)
 

@@ -40,7 +40,7 @@ def routes(view: View) -> list[Route]:
         try:
             candidates = offers.search(request.query_params)
         except BookhopperError as error:
-            log.info("a search over HTTP found nothing: %s", error)
+            log.debug("a search over HTTP found nothing: %s", error)
             candidates = []
         except Exception:
             log.exception("a search over HTTP failed: a fault in bookhopper")
@@ -83,7 +83,7 @@ def _book(view: View, offers: Offers, text: str) -> Book | None:
         try:
             found = offers.look_up(want)
         except BookhopperError as error:
-            log.info("%s cannot be looked up over HTTP: %s", text, error)
+            log.debug("%s cannot be looked up over HTTP: %s", text, error)
             found = ()
         if found:
             return offered(found[0])

@@ -22,7 +22,7 @@ from urllib.parse import quote
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from bookhopper.errors import HeldError, TransientError
+from bookhopper.errors import HeldError, NotReadyError, TransientError
 from bookhopper.search.sources.gutenberg_catalogue import Record
 from bookhopper.search.words import name_words, title_words
 
@@ -195,7 +195,7 @@ class GutenbergIndex:
         try:
             status = self.path.stat()
         except FileNotFoundError:
-            raise HeldError(
+            raise NotReadyError(
                 "the Gutenberg catalogue is still being indexed: the search waits for it", scope="host"
             ) from None
         identity = (status.st_ino, status.st_mtime_ns)

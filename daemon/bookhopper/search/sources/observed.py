@@ -7,7 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from bookhopper.errors import BookhopperError, BusyError, HeldError, PermanentError, TransientError
+from bookhopper.errors import (
+    BookhopperError,
+    BusyError,
+    HeldError,
+    NotReadyError,
+    PermanentError,
+    TransientError,
+)
 from bookhopper.model import Candidate, Collection, Reading
 from bookhopper.search.sources.base import Collections, Health, Identifier, Parser, Query, Source
 from bookhopper.ticket import Interrupted, Reason, Ticket
@@ -18,7 +25,7 @@ class SourceCall:
     """One call to a source: its `outcome` is found, nothing, unavailable, invalid or refused.
 
     `dropped` counts the entries of its answers that could not be understood; `reason` is one line about a
-    call that was not answered.
+    call that was not answered, which was `expected` where the source is still being made ready.
     """
 
     source: str
@@ -28,6 +35,7 @@ class SourceCall:
     results: int = 0
     dropped: int = 0
     reason: str = ""
+    expected: bool = False
 
 
 Observer = Callable[[SourceCall], None]
@@ -156,6 +164,7 @@ class _Call:
                     results=self.results,
                     dropped=self._dropped(),
                     reason="it took too long" if isinstance(error, Interrupted) else str(error or ""),
+                    expected=isinstance(error, NotReadyError),
                 )
             )
 
