@@ -10,6 +10,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -22,8 +23,9 @@ from bookhopper.model import UNSETTLED, Candidate, Change, Job, Resume, State
 from bookhopper.net.addresses import safe_url
 from bookhopper.owned import CalibreLibrary
 from bookhopper.place import Book
+from bookhopper.prepare import LaterError, Preparation
 from bookhopper.search.sources.base import Locator
-from bookhopper.store.base import DuplicateError, Move, Store
+from bookhopper.store.base import DuplicateError, Move, StaleError, Store
 from bookhopper.ticket import Ticket
 from bookhopper.transfer import Order
 from bookhopper.verify import Check, Verdict, verify
@@ -69,11 +71,13 @@ class Acquire:
         formats: Sequence[str],
         locators: Mapping[str, Locator] | None = None,
         library: CalibreLibrary | None = None,
+        preparation: Preparation | None = None,
         verifications: Verifications | None = None,
     ) -> None:
         """Take the parts; `locators` are the sources, by name, that tell late where a book's file is.
 
-        What has come into the `library` since a job was queued is not fetched.  With `verifications` of
+        What has come into the `library` since a job was queued is not fetched.  Where there is a
+        `preparation`, each verified book goes through it before it is delivered.  With `verifications` of
         another one, both count together.
         """
         self._store = store
@@ -83,6 +87,7 @@ class Acquire:
         self._formats = tuple(formats)
         self._locators = locators or {}
         self._library = library
+        self._preparation = preparation
         self._verifications = verifications or Verifications()
 
     def verifications(self) -> Mapping[tuple[str, str], int]:
@@ -121,7 +126,7 @@ class Acquire:
                 part.unlink(missing_ok=True)
                 ticket.resume = None
             except (TransientError, HeldError) as error:
-                if isinstance(error, HeldError) and error.scope == "queue":
+                if isinstance(error, LaterError) or (isinstance(error, HeldError) and error.scope == "queue"):
                     raise
                 passing.append(error)
                 wanted = candidate.format
@@ -188,10 +193,28 @@ class Acquire:
             candidate = locator.locate(candidate, ticket)
         order = Order(candidate, ticket, remember)
         got, verdict = self._fetch(order, part)
-        self._refuse_format(job, verdict)
-        ticket.stage = "deliver"
-        self._deliverer.deliver(job, Book(part, verdict.format, got.sha256, got.size, candidate), ticket)
+        self._refuse_format(job, verdict.format)
+        book = Book(part, verdict.format, got.sha256, got.size, candidate)
+        with self._prepared(job, book, ticket) as book:
+            self._refuse_format(job, book.format)
+            ticket.stage = "deliver"
+            if self._preparation:
+                self._preparation.delivers(job)
+            self._deliverer.deliver(job, book, ticket)
+        part.unlink(missing_ok=True)  # it is still there when another file was delivered
         ticket.resume = None
+        if book.note:
+            self._note(job.id, book.note)
+
+    def _prepared(self, job: Job, book: Book, ticket: Ticket) -> AbstractContextManager[Book]:
+        return self._preparation.prepared(job, book, ticket) if self._preparation else nullcontext(book)
+
+    def _note(self, job: int, note: str) -> None:
+        """Say of a delivered book, or of one that waits for its name, what was odd about it."""
+        for state in (State.DONE, State.PLACED):
+            with suppress(StaleError):
+                self._store.move(Move(job, state, state, note))
+                return
 
     def _fetch(self, order: Order, part: Path) -> tuple[Downloaded, Verdict]:
         """Download until a file is good; raises PermanentError or TransientError when none can be.
@@ -229,11 +252,11 @@ class Acquire:
         self._verifications.add(verdict)
         return verdict
 
-    def _refuse_format(self, job: Job, verdict: Verdict) -> None:
+    def _refuse_format(self, job: Job, found: str) -> None:
         wanted = job.want.formats or self._formats
-        names = (verdict.format, *_ALSO_CALLED.get(verdict.format, ()))
+        names = (found, *_ALSO_CALLED.get(found, ()))
         if not any(name in wanted for name in names):
-            raise PermanentError(f"its format is {verdict.format}, and wanted is {', '.join(wanted)}")
+            raise PermanentError(f"its format is {found}, and wanted is {', '.join(wanted)}")
 
 
 def _first_good(job: Job) -> Candidate | None:

@@ -24,6 +24,8 @@ from bookhopper.net.addresses import safe_url
 from bookhopper.net.hosts import Hosts
 from bookhopper.net.web import Web
 from bookhopper.owned import CalibreLibrary
+from bookhopper.script import STAGES
+from bookhopper.script_check import fault_of
 from bookhopper.search.sources import registry
 from bookhopper.settings import Settings
 from bookhopper.source_settings import GutenbergSettings
@@ -53,6 +55,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield _watching(folders.requests, settings.intake.polling)
     if settings.intake.polling != "always":
         yield from _inotify()
+    yield from _scripts(settings)
     yield from _sources(settings)
     yield from _lists(settings)
     if settings.calibre_library is not None:
@@ -167,6 +170,13 @@ def _inotify() -> Iterator[Finding]:
             continue
         remedy = "" if number >= few else f": raise it, sysctl fs.inotify.{name}={few * 8}"
         yield Finding(what, ok=number >= few, detail=f"{number:,}{remedy}")
+
+
+def _scripts(settings: Settings) -> Iterator[Finding]:
+    for stage in STAGES:
+        if command := getattr(settings.script, stage):
+            fault = fault_of(Path(command[0]), os.environ)
+            yield Finding(f"script {stage}", ok=not fault, detail=fault or f"{command[0]} can be run")
 
 
 def _sources(settings: Settings) -> Iterator[Finding]:

@@ -99,7 +99,7 @@ class Copies:
             return
         temporary = self._folder / f"{job}{_TEMPORARY_SUFFIX}"
         try:
-            _copy(path, temporary)
+            copy_file(path, temporary)
             temporary.rename(self.path(job))
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -132,8 +132,8 @@ class Copies:
             log.warning("%s: %s: %s", self._folder, what, cause)
 
 
-def _copy(path: Path, target: Path) -> None:
-    """Make a file of the same content that shares at most blocks with the first."""
+def copy_file(path: Path, target: Path) -> None:
+    """Make a file of the same content that shares at most blocks with the first; raises OSError."""
     with path.open("rb") as source, target.open("wb") as goal:
         try:
             fcntl.ioctl(goal.fileno(), _FICLONE, source.fileno())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from bookhopper.after_delivery import AfterDelivery
 from bookhopper.chores import Placing, read_identity
 from bookhopper.copies import Copies
 from bookhopper.core import Core
@@ -11,11 +12,17 @@ from bookhopper.deliver import Deliverer
 from bookhopper.errors import HeldError
 from bookhopper.ingest import IngestFolder
 from bookhopper.nudge import Nudges
+from bookhopper.observe.metrics import Metrics
+from bookhopper.prepare import Hooks
+from bookhopper.scratch import Scratch
+from bookhopper.scripting import script_of
 from bookhopper.settings import DownloadSettings, Settings
 
 log = logging.getLogger("bookhopper")
 
 _COPIES = "copies"
+_SCRATCH = "scratch"
+_DEBTS = "scripts-owed"
 _INGEST = "ingest-folder"  # this machine's, and so in its state folder and not in the store
 
 
@@ -39,11 +46,26 @@ class Delivering:
         self.deliverer = Deliverer(core.store, self._ingest, core.parts_folder, self.copies, settings.naming)
         self.placing = Placing(self.deliverer, self._ingest, identity, core.power)
         self.nudges = Nudges(core.store, self._ingest, settings.deliver.nudge_after)
+        self.scratch = Scratch(settings.folders.state / _SCRATCH)
+        self.after = AfterDelivery(
+            core.store,
+            self.copies,
+            self.scratch,
+            ingest=settings.folders.ingest,
+            debts=settings.folders.state / _DEBTS,
+        )
+        self.after.use(script_of("after_delivery", settings))
+
+    def hooks(self, metrics: Metrics) -> Hooks:
+        """Give what preparing books needs of the daemon; all that scripts come to is counted."""
+        self.after.ran = metrics.script_ran
+        return Hooks(self.scratch, metrics.script_ran, metrics.metadata_filled, self.after.owe)
 
     def heed(self, settings: Settings) -> None:
         """Heed other settings from now on."""
         self.copies.keep_free = _kept_free(settings.download)
         self.deliverer.name_by(settings.naming)
+        self.after.use(script_of("after_delivery", settings))
 
     def start(self) -> None:
         """Look whether books can be placed now; it is said where they will have to wait."""
@@ -54,10 +76,12 @@ class Delivering:
 
     def take_up(self) -> None:
         """Go on with what the last run left between placing and its end; raises BookhopperError, OSError."""
+        self.scratch.clear()
         if cleared := self.deliverer.clear_strays():
             log.info("%d half-placed books of the last run removed; they are fetched again", cleared)
         if finished := self.placing.finish():
             log.info("%d placed books of the last run taken up", finished)
+        self.after.take_up()
 
 
 def _kept_free(download: DownloadSettings) -> int:

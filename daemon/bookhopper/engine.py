@@ -22,6 +22,8 @@ from bookhopper.model import Candidate, Job, Pick, Want
 from bookhopper.observe.collector import Sources
 from bookhopper.owned import CalibreLibrary
 from bookhopper.part import Limits
+from bookhopper.prepare import Hooks, Preparation
+from bookhopper.scripting import script_of
 from bookhopper.search.collections import Collector
 from bookhopper.search.resolve import Resolver
 from bookhopper.search.sources import registry
@@ -106,6 +108,7 @@ class Making:
     parts: Path
     traffic: Traffic
     verifications: Verifications
+    hooks: Hooks
 
 
 class Engine:
@@ -151,6 +154,7 @@ class Engine:
             formats=settings.formats,
             locators=sources.locators,
             library=library,
+            preparation=_preparation(settings, making.hooks),
             verifications=making.verifications,
         )
 
@@ -187,6 +191,15 @@ def _library(settings: Settings) -> CalibreLibrary | None:
         accept=settings.match.accept,
         margin=settings.match.margin,
         languages=settings.languages,
+    )
+
+
+def _preparation(settings: Settings, hooks: Hooks) -> Preparation:
+    return Preparation(
+        hooks,
+        script_of("after_verify", settings),
+        fill_metadata=settings.deliver.fill_metadata,
+        max_size=settings.download.max_size,
     )
 
 

@@ -219,7 +219,8 @@ class Delivery:
     """A line of the ledger: which book went into ingest under which name.
 
     `staged` is the name it was placed under, `folder` the very ingest folder that it was placed in;
-    `seconds` is how long its job was DOWNLOADING before, which the store fills in.
+    `seconds` is how long its job was DOWNLOADING before, which the store fills in; `fetched` is the sha256 of
+    the bytes as they came, where others were delivered (else empty).
     """
 
     job: int
@@ -234,6 +235,7 @@ class Delivery:
     placed_at: float
     done_at: float | None = None
     seconds: float | None = None
+    fetched: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,12 @@ class Parts:
         self._engines = Engines()
         self._traffic = Traffic()
         self._making = Making(
-            core.store, self._delivering.deliverer, core.parts_folder, self._traffic, Verifications()
+            core.store,
+            self._delivering.deliverer,
+            core.parts_folder,
+            self._traffic,
+            Verifications(),
+            self._delivering.hooks(self._metrics),
         )
         self._searchers = Pool(
             core.store,
@@ -234,6 +239,7 @@ class Parts:
             self._acquire.changed,
             self._control.changed,
             self._live.changed,
+            self._delivering.after.changed,
         )
         self._core.on_completed = self._metrics.request_completed
         self._core.on_taken = self._live.renew
@@ -280,8 +286,10 @@ class Parts:
         pools = (self._searchers, self._fetchers)
         for pool in pools:
             pool.stop()
+        self._delivering.after.stop()
         last = deadline - min(_LAST_SECONDS, self._core.settings.grace / 4)
         ended = [pool.join(last) for pool in pools]
+        self._delivering.after.join(last)
         if not all(ended):
             log.warning("a worker did not end in time; what it had claimed is taken up at the next start")
         self._core.watcher.join(deadline)

@@ -21,13 +21,19 @@ from bookhopper.strays import Strays
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """A verified file: where it lies, what it is, and the candidate that it came from."""
+    """A verified file: where it lies, what it is, and the candidate that it came from.
+
+    `fetched` is the sha256 of the bytes that came, where these were changed since; `note` is what whoever
+    wants the book should know of that.
+    """
 
     path: Path
     format: str
     sha256: str
     size: int
     candidate: Candidate
+    fetched: str = ""
+    note: str = ""
 
 
 class Placer:
@@ -106,6 +112,7 @@ class Placer:
                 sha256=book.sha256,
                 size=book.size,
                 format=book.format,
+                fetched=book.fetched,
                 placed_at=time.time(),
             )
         raise PermanentError(f"every name for it is taken in {self._folder.path}: clear the folder")

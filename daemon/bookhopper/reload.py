@@ -19,7 +19,10 @@ log = logging.getLogger("bookhopper")
 _KEPT = (
     "folders",
     "server",
-    "deliver",
+    "deliver.mode",
+    "deliver.require_mount",
+    "deliver.keep_copies",
+    "deliver.nudge_after",
     "queue",
     "lists",
     "intake.settle",

@@ -22,6 +22,7 @@ from pydantic import (
 
 from bookhopper.model import UNNOTICED_FORMATS
 from bookhopper.naming_settings import NamingSettings
+from bookhopper.script_settings import ScriptSettings
 from bookhopper.search.language import language_tag
 from bookhopper.setting_types import (
     Duration,
@@ -139,13 +140,15 @@ class DownloadSettings(Section):
 class DeliverSettings(Section):
     """How a book appears in the ingest folder, and how long a copy of it is kept (0: none is).
 
-    A book that lies there for `nudge_after` gets one more event (0: none does).
+    A book that lies there for `nudge_after` gets one more event (0: none does).  With `fill_metadata`, an
+    EPUB that has no title or no author gets what is known.
     """
 
     mode: Mode = "0664"
     require_mount: bool = True
     keep_copies: Duration = 7 * 86400.0
     nudge_after: Duration = 6 * 3600.0
+    fill_metadata: bool = False
 
     @field_validator("nudge_after")
     @classmethod
@@ -244,6 +247,7 @@ class Settings(Section):
     download: DownloadSettings = DownloadSettings()
     deliver: DeliverSettings = DeliverSettings()
     naming: NamingSettings = NamingSettings()
+    script: ScriptSettings = ScriptSettings()
     queue: QueueSettings = QueueSettings()
     server: ServerSettings = ServerSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from bookhopper.settings import Settings
 from tests.books import epub
 from tests.fakes.faulty import faulty, status, whole
 from tests.fakes.server import free_port
+from tests.scripts import shell
 
 FOLDERS = ("requests", "ingest", "state")
 
@@ -200,3 +201,41 @@ def test_addresses_are_asked(base: Path) -> None:
         assert answers[0].detail == f"{server.url}/good answers"
         assert "the server failed (500)" in answers[2].detail
         assert "the connection was refused" in answers[3].detail
+
+
+@pytest.mark.parametrize(
+    ("make", "fault"),
+    [
+        (lambda path: path.unlink(), "{path}: No such file or directory: put it there, or correct the path"),
+        (lambda path: path.write_text("echo x"), "{path} has no first line such as #!/bin/sh: write one"),
+        (lambda path: path.write_text("#!\n"), "{path} has no first line such as #!/bin/sh: write one"),
+        (lambda path: path.write_bytes(b"#!/bin/sh\r\n"), "{path} has Windows line ends"),
+        (
+            lambda path: path.write_text("#!/usr/bin/env nopython\n"),
+            "{path}: its interpreter nopython is not",
+        ),
+        (lambda path: path.write_text("#! /nowhere/sh -e\n"), "{path}: its interpreter /nowhere/sh is not"),
+        (lambda path: path.chmod(0o757), "{path} may be changed by anybody: chmod o-w"),
+        (lambda path: path.parent.chmod(0o777), "{folder} may be changed by anybody: chmod o-w"),
+        (lambda path: path.chmod(0o644), "{path} cannot be run by this user: chmod +x"),
+        (lambda path: (path.unlink(), path.mkdir()), "{path} is no file: name the program itself"),
+    ],
+)
+def test_a_script_that_cannot_be_run_safely_is_named(
+    base: Path, make: Callable[[Path], object], fault: str
+) -> None:
+    (base / "bin").mkdir()
+    path = shell(base / "bin", "exit 0")
+    make(path)
+    finding = found(base, script={"after_delivery": [str(path), "-q"]})["script after_delivery"]
+    assert finding.ok is False
+    assert finding.detail.startswith(fault.format(path=path, folder=path.parent))
+
+
+@pytest.mark.parametrize("line", ["#!/bin/sh -e", "#!/usr/bin/env sh", "#!/usr/bin/env -S sh -e", "\x7fELF"])
+def test_a_script_that_can_be_run_is_well(base: Path, line: str) -> None:
+    (base / "bin").mkdir()
+    path = shell(base / "bin", "exit 0")
+    path.write_text(f"{line}\n")
+    finding = found(base, script={"after_verify": str(path)})["script after_verify"]
+    assert (finding.ok, finding.detail) == (True, f"{path} can be run")

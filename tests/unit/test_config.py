@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from bookhopper import config, settings
 from bookhopper.config import load
 from bookhopper.errors import ConfigError
-from bookhopper.settings import Settings, split_listen
+from bookhopper.settings import DeliverSettings, Settings, split_listen
 from bookhopper.source_settings import FolderSettings, GutenbergSettings, OpdsSettings, Pace
 
 A_KIND = (
@@ -59,7 +59,7 @@ BAD: list[tuple[str, list[str]]] = [
     ("intake:\n  settle: 1s\n  settel: 2s", ["3:3: unknown key `settel`: did you mean `settle`?"]),
     (
         "deliver: {xyzzy: 1}",
-        ["1:11: unknown key `xyzzy`: known here: keep_copies, mode, nudge_after, require_mount"],
+        [f"1:11: unknown key `xyzzy`: known here: {', '.join(sorted(DeliverSettings.model_fields))}"],
     ),
     (OPDS + ", pasword: y}", ["2:42: unknown key `pasword`: did you mean `password`?"]),
     (OPDS + ", path: /x}", ["2:42: unknown key `path`: did you mean `pace`?"]),
@@ -270,6 +270,14 @@ BAD: list[tuple[str, list[str]]] = [
             "5:3: unknown key `atempts`: did you mean `attempts`?",
         ],
     ),
+    (
+        "script:\n  after_verify: [a, 5]\n  after_delivery: ''\n  timeout: 0s\n",
+        [
+            "2:3: script.after_verify: write the path of a program, or a list of texts: it and its arguments",
+            "3:3: script.after_delivery: write the path of a folder or file",
+            "4:3: script.timeout: it must be greater than 0",
+        ],
+    ),
 ]
 
 
@@ -327,6 +335,15 @@ def test_an_alias_bomb_is_refused_in_no_time(tmp_path: Path) -> None:
     path.write_text("\n".join([*lines, "formats: *a29"]))
     with pytest.raises(ConfigError, match="unknown key"):
         load(path)
+
+
+def test_a_script_is_a_path_or_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    path = tmp_path / "b.yaml"
+    path.write_text("script: {after_verify: ~/my scripts/x.sh, after_delivery: [/bin/tell, '~', a b]}")
+    script = load(path).script
+    assert script.after_verify == ("/home/ann/my scripts/x.sh",)
+    assert script.after_delivery == ("/bin/tell", "~", "a b")
 
 
 # without a file

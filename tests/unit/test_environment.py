@@ -33,6 +33,8 @@ OTHER: Mapping[str, str] = {
     "NAMING_FOLDER": "{author}/{series/}",
     "NAMING_FORMATS": "{cbz: {folder: Comics}}",
     "NAMING_TAGS": "{kids: {folder: Kids}}",
+    "SCRIPT_AFTER_VERIFY": "/other/look at it",
+    "SCRIPT_AFTER_DELIVERY": "[/other/tell, --quietly]",
     "QUEUE_ORDER": "arrival",
     "INTAKE_POLLING": "always",
     "LOG_LEVEL": "debug",

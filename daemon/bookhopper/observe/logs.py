@@ -166,7 +166,7 @@ def _told(change: Change) -> tuple[int, str, str]:
         if job.paused:
             level, told = logging.INFO, "paused"
     elif change.before is change.after:
-        level = logging.INFO if reason else logging.DEBUG
+        level = logging.INFO if reason and change.after is not State.DONE else logging.DEBUG
         if reason != job.error:  # what somebody did to it; a fault of its own stays with the job
             told, reason = reason or told, ""
     return level, told, reason

@@ -6,6 +6,7 @@ No label carries a title, an author, an address or free text, and every set of l
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,6 +18,10 @@ from prometheus_client import (
 )
 
 from bookhopper.model import RUNNING_OF, WAITING_OF, Change, State
+from bookhopper.prepare import Filled
+from bookhopper.script import OUTCOMES as SCRIPT_OUTCOMES
+from bookhopper.script import STAGES as SCRIPT_STAGES
+from bookhopper.script import Ended
 from bookhopper.search.sources.observed import OPERATIONS, OUTCOMES, SourceCall
 from bookhopper.store.base import OPERATIONS as STORE_OPERATIONS
 
@@ -90,6 +95,13 @@ class Metrics:
             "operation",
         )
         self._missed_runs = self._counter("scheduler_missed_runs", "Scheduled runs that were missed.", "job")
+        self._scripts = self._counter("scripts", "Runs of one's own scripts.", "stage", "outcome")
+        self._script_seconds = self._histogram(
+            "script_duration_seconds", "How long such a run took.", _SECONDS, "stage"
+        )
+        self._filled = self._counter(
+            "metadata_fills", "EPUBs into which a title or author was to be written.", "outcome"
+        )
         self._attempts: dict[int, int] = {}  # of the running jobs, as they were claimed
         self._begin_at_zero()
 
@@ -126,6 +138,12 @@ class Metrics:
                 self._retries.labels(stage, reason)
         for operation in STORE_OPERATIONS:
             self._store_seconds.labels(operation)
+        for script in SCRIPT_STAGES:
+            self._script_seconds.labels(script)
+            for ending in SCRIPT_OUTCOMES:
+                self._scripts.labels(script, ending)
+        for filled in get_args(Filled):
+            self._filled.labels(filled)
 
     # listeners
 
@@ -187,6 +205,15 @@ class Metrics:
     def store_operation(self, operation: str, seconds: float) -> None:
         """Count a change to the store."""
         self._store_seconds.labels(operation).observe(seconds)
+
+    def script_ran(self, ended: Ended) -> None:
+        """Count a run of a script."""
+        self._scripts.labels(ended.stage, ended.outcome).inc()
+        self._script_seconds.labels(ended.stage).observe(ended.seconds)
+
+    def metadata_filled(self, outcome: Filled) -> None:
+        """Count an EPUB that lacked a title or author."""
+        self._filled.labels(outcome).inc()
 
     def expect_runs(self, jobs: Iterable[str]) -> None:
         """Begin at zero for what is scheduled."""

@@ -167,6 +167,9 @@ def _named(settings: Settings, service: Service) -> Iterator[Path]:
         yield settings.calibre_library
     if settings.server.app_db is not None:
         yield settings.server.app_db.parent
+    for command in (settings.script.after_verify, settings.script.after_delivery):
+        if command:
+            yield Path(command[0]).parent
     for source in settings.sources:
         if isinstance(source, FolderSettings):
             yield source.path

@@ -21,7 +21,9 @@ JOB = (
     "not_before, candidates, resume, error, asked, created, changed"
 )
 REQUEST = "id, name, digest, owner, report, wants, created"
-DELIVERY = "job, source, key, name, staged, folder, sha256, size, format, placed_at, done_at, seconds"
+DELIVERY = (
+    "job, source, key, name, staged, folder, sha256, size, format, placed_at, done_at, seconds, fetched"
+)
 LINE = 'ordinal, number, "column", raw, note, job, reason'
 """An entry that made no job; one that did is read from its job."""
 

@@ -142,9 +142,12 @@ def place(transaction: Transaction, delivery: Delivery, *, force: bool) -> Job:
 
 
 def _refuse_double(transaction: Transaction, delivery: Delivery) -> None:
+    """Raise DuplicateError where the ledger has the book, its bytes, or the bytes that it was made of."""
+    both = (delivery.sha256, delivery.fetched or delivery.sha256)
     row = transaction.execute(
-        "SELECT job, name FROM ledger WHERE (source = ? AND key = ? AND format = ?) OR sha256 = ? LIMIT 1",
-        (delivery.source, delivery.key, delivery.format, delivery.sha256),
+        "SELECT job, name FROM ledger WHERE (source = ? AND key = ? AND format = ?) "
+        "OR sha256 IN (?, ?) OR fetched IN (?, ?) LIMIT 1",
+        (delivery.source, delivery.key, delivery.format, *both, *both),
     ).fetchone()
     if row:
         raise DuplicateError(f"the same book as job {row[0]} brought ({row[1]})", job=row[0])

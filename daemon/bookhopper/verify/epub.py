@@ -36,7 +36,8 @@ _FONT_OBFUSCATION = {"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/
 _FONT_TYPES = ("font", "opentype", "truetype")
 _FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".woff", ".woff2", ".pfb")
 _SMALL_XML = 1 << 20
-_PACKAGE = 8 << 20
+PACKAGE_MAX = 8 << 20
+"""The largest package document that is read, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,12 @@ def check(archive: Archive) -> str:
     locked = list(_locked_files(archive))
     if any(file.algorithm not in _FONT_OBFUSCATION for file in locked):
         raise RefusedError("protection", "an EPUB whose content is encrypted (META-INF/encryption.xml)")
-    package_member = _package_member(archive)
-    package = parse_member(archive.read(package_member, _PACKAGE), quoted(package_member.filename), _PACKAGE)
-    manifest = _manifest(archive, package, posixpath.dirname(package_member.filename))
+    found = package_member(archive)
+    package = parse_member(archive.read(found, PACKAGE_MAX), quoted(found.filename), PACKAGE_MAX)
+    manifest = _manifest(archive, package, posixpath.dirname(found.filename))
     _check_fonts(archive, locked, manifest)
     _check_spine(package, manifest)
-    archive.test(member for member in archive.members.values() if member is not package_member)
+    archive.test(member for member in archive.members.values() if member is not found)
     return "epub"
 
 
@@ -88,8 +89,11 @@ def _locked_files(archive: Archive) -> Iterator[_Locked]:
             yield _Locked(algorithm, unquote(reference.get("URI", "")))
 
 
-def _package_member(archive: Archive) -> ZipInfo:
-    """Follow container.xml to the package document: the first rootfile that is one."""
+def package_member(archive: Archive) -> ZipInfo:
+    """Follow container.xml to the package document: the first rootfile that is one.
+
+    Raises RefusedError: there is none.
+    """
     member = archive.find(CONTAINER)
     if member is None:
         raise RefusedError("structure", f"an EPUB without {CONTAINER}")

@@ -7,6 +7,7 @@ const STAGES = {
   locate: "looking for its file",
   download: "downloading",
   verify: "checking",
+  script: "with your script",
   deliver: "delivering",
 };
 const OUTCOMES = {

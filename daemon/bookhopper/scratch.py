@@ -1,0 +1,43 @@
+"""Folders for a moment, below the state folder, where a book is worked on before or after its delivery."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bookhopper.errors import HeldError
+
+
+class Scratch:
+    """Gives each piece of work a folder of its own; one for all who work."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder, which is made when it is needed."""
+        self._folder = folder
+
+    @contextmanager
+    def folder(self, job: int) -> Iterator[Path]:
+        """Make a folder for the block; raises HeldError when none can be made."""
+        try:
+            self._folder.mkdir(exist_ok=True)
+            made = Path(tempfile.mkdtemp(prefix=f"{job}-", dir=self._folder))
+        except OSError as error:
+            raise cannot_write(self._folder, error) from error
+        try:
+            yield made
+        finally:
+            shutil.rmtree(made, ignore_errors=True)  # what a program leaves locked goes at the next start
+
+    def clear(self) -> None:
+        """Remove what a crash has left."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def cannot_write(folder: Path, error: OSError) -> HeldError:
+    """Make the error that holds the queue while our own folder cannot be used."""
+    return HeldError(
+        f"{folder} cannot be written: {error.strerror or error}: make room or mend its rights", scope="queue"
+    )
