@@ -109,6 +109,31 @@ def test_it_delivers_from_within_its_bounds(service: Booted) -> None:
     assert service.run(*inside, "ls", "/home", check=False).stdout == ""
 
 
+def test_the_journal_holds_what_each_line_belongs_to(service: Booted) -> None:
+    """`journalctl` selects by request, job and source, and by what a line means."""
+    drop(service, "of mine.txt", "A Book That Is Not There — Nobody\nSense and Sensibility — Jane Austen\n")
+    until(lambda: status(service)["counts"]["missing"] >= 2, lambda: service.log("bookhopper"))
+    told = entries(service, "BOOKHOPPER_REQUEST=of mine.txt")
+    assert any(entry["MESSAGE"].startswith("of mine.txt taken: 2 new") for entry in told)
+    assert {entry["PRIORITY"] for entry in told} == {"6"}
+    assert {entry["SYSLOG_IDENTIFIER"] for entry in told} == {"bookhopper"}
+    assert {entry["_SYSTEMD_UNIT"] for entry in told} == {"bookhopper.service"}
+    jobs = {entry["BOOKHOPPER_JOB"] for entry in told if "BOOKHOPPER_JOB" in entry}
+    assert len(jobs) == 2
+    for job in jobs:
+        (line,) = entries(service, f"BOOKHOPPER_JOB={job}")
+        assert line["MESSAGE"].startswith(f"job {job} missing: ")
+        assert line["LOGGER"] == "bookhopper.jobs"
+    assert entries(service, "BOOKHOPPER_SOURCE=shelf")
+
+
+def entries(machine: Booted, *matches: str) -> list[dict[str, str]]:
+    """Read from the journal what matches."""
+    machine.run("journalctl", "--sync")
+    found = machine.run("journalctl", "--output=json", "--unit=bookhopper", *matches).stdout
+    return [json.loads(line) for line in found.splitlines()]
+
+
 def test_reload_applies_and_a_broken_file_is_told(service: Booted) -> None:
     before = state(service)["MainPID"]
     configure(service, download={"workers": 7})
@@ -132,7 +157,7 @@ def test_stop_is_in_order_and_keeps_everything(service: Booted) -> None:
     service.run("systemctl", "stop", "bookhopper")
     now = state(service)
     assert (now["ActiveState"], now["Result"], now["ExecMainStatus"]) == ("inactive", "success", "0")
-    assert "bookhopper: stopped" in service.log("bookhopper")
+    assert "]: stopped" in service.log("bookhopper")
     service.run("systemctl", "start", "bookhopper")
     assert status(service)["counts"]["done"] >= 1
 
