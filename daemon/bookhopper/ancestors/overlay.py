@@ -91,6 +91,7 @@ def fill(draft: Draft, variables: Mapping[str, str]) -> None:
     _download(filling)
     _queue(filling)
     _naming(filling)
+    filling.fill(("script", "after_verify"), "CUSTOM_SCRIPT", reading.program)
     _server(filling)
     _log_level(filling)
     fill_sources(filling)

@@ -16,6 +16,11 @@ def path(text: str) -> Path:
     return Path(text).absolute()
 
 
+def program(text: str) -> str:
+    """Give the path of a program, in which a variable is put in its place as in a file."""
+    return str(path(text))
+
+
 def words(text: str) -> list[str]:
     """Give the words between commas, in lower case."""
     found = [word.strip().lower() for word in text.split(",") if word.strip()]

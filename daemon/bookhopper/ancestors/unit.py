@@ -15,9 +15,7 @@ from bookhopper.errors import BookhopperError
 
 MAX_BYTES = 1024 * 1024
 _WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')+""", re.DOTALL)
-_PIECE = re.compile(
-    r"""\\(?P<escape>x[0-9a-fA-F]{2}|[0-7]{3}|.)|(?P<quote>["'])|(?P<plain>[^\\"'])""", re.DOTALL
-)
+_PIECE = re.compile(r"""\\(?P<escape>x[0-9a-fA-F]{2}|[0-7]{3}|.)|(?P<quote>["'])|[^\\"']""", re.DOTALL)
 _ESCAPES = {
     "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "s": " ",
 }  # fmt: skip
@@ -104,9 +102,7 @@ def _of_files(name: str) -> dict[str, str]:
     found: dict[str, str] = {}
     paths = sorted(glob(name.removeprefix("-")))  # noqa: PTH207 - the pattern is absolute
     if not paths and not name.startswith("-"):
-        raise BookhopperError(
-            f"{name}: the unit's EnvironmentFile is not there: check its path and its rights"
-        )
+        raise BookhopperError(f"{name}, the unit's EnvironmentFile, is not there: check its path and rights")
     for path in paths:
         text = located.read(Path(path), MAX_BYTES, "file of variables").decode("utf-8", "replace")
         lines = re.sub(r"\\\n", "", text).splitlines()
