@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import SecretStr
@@ -71,11 +70,11 @@ def _shown(value: object) -> object:
     """Give a value for all eyes: addresses without what in them may be a secret."""
     if isinstance(value, SecretStr):
         return MASK if value.get_secret_value() else ""
-    if isinstance(value, str) and "://" in value:
-        return safe_url(value)
+    if isinstance(value, str):
+        return safe_url(value) if "://" in value else str(value)
     if isinstance(value, tuple | list | frozenset):
         return [_shown(each) for each in value]
-    return str(value) if isinstance(value, Path) else value
+    return value
 
 
 def _origin(draft: Draft, key: Key) -> Origin:

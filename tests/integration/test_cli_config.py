@@ -125,6 +125,19 @@ def test_each_value_has_its_origin(shell: Shell, monkeypatch: pytest.MonkeyPatch
     assert len(told["warnings"]) == 1
 
 
+def test_what_is_no_text_is_shown_all_the_same(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOOKHOPPER_CALIBRE_LIBRARY", "/b\udcff\x1b[2J")
+    monkeypatch.setenv("BOOKHOPPER_\udcff\n", "x")
+    for given in ((), ("--json",)):
+        ended = called("config", "show", "--config", str(shell.config), *given)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert "\x1b" not in ended.stdout
+    assert json.loads(ended.stdout)["idle"][0]["why"] == "bookhopper has no such variable"
+    migrated = called("config", "migrate", INGEST_DIR="/b\udcff", MAX_RETRY="1")
+    assert yaml.safe_load(migrated.stdout) == {"download": {"attempts": 2}}
+    assert "#   INGEST_DIR: what it says cannot be written in a file: keep the variable" in migrated.stdout
+
+
 def test_without_a_file_it_says_so(shell: Shell) -> None:
     output = shell("config", "show", config=False).output
     assert output.startswith(f"# {config.default_path()} is not there\n")

@@ -349,6 +349,13 @@ def test_what_cannot_stand_in_a_file_is_told() -> None:
     assert "s3same" not in text
 
 
+def test_what_one_variable_says_is_carried_over_whole_or_not_at_all(folder: Path) -> None:
+    variables = {"CWA_DB_PATH": "/auth/$x.db", "STATUS_TIMEOUT": "60"}
+    text = migration.configuration(Found("x.env", variables), config.validated)
+    assert yaml.safe_load(text) == {"server": {"status_timeout": "1m"}}
+    assert settings_of(text, folder).server.status_timeout == 60
+
+
 def test_an_environment_without_any_is_refused() -> None:
     with pytest.raises(BookhopperError, match=r"^x\.env sets no variable of the ancestors"):
         migration.configuration(Found("x.env", {"TZ": "UTC", "LOG_LEVEL": " "}), config.validated)

@@ -46,13 +46,10 @@ def draft_of(variables: Mapping[str, str]) -> Draft:
 def _left_behind(draft: Draft, variables: Mapping[str, str]) -> Mapping[str, str]:
     """Tell of what cannot stand in a file, and take it out of the draft."""
     left = dict(draft.idle)
+    unfit = {name for key, given in draft.given.items() if not _fits(draft.get(key)) for name in given.names}
     for key, given in list(draft.given.items()):
-        value = draft.get(key)
-        if isinstance(value, Path) and not (is_plain_path(value) and str(value).isprintable()):
-            why = (
-                f"its path cannot be written in a file, where `$` names a variable: keep it for {_named(key)}"
-            )
-            left |= dict.fromkeys(given.names, why)
+        if not unfit.isdisjoint(given.names):
+            left |= dict.fromkeys(given.names, "what it says cannot be written in a file: keep the variable")
             draft.drop(key)
     left |= {
         name: "it holds as it is, and goes before this file" for name in variables if name.startswith(_OWN)
@@ -105,5 +102,8 @@ def _written(value: Any) -> str:
     return text.removesuffix("\n...\n").rstrip("\n")
 
 
-def _named(key: Key) -> str:
-    return ".".join(map(str, key))
+def _fits(value: Any) -> bool:
+    """Whether a file can hold a value: a path with `$` would be another there."""
+    if isinstance(value, Path) and not is_plain_path(value):
+        return False
+    return not isinstance(value, str | Path) or str(value).isprintable()

@@ -57,7 +57,7 @@ def show(config_path: Path | None, as_json: bool) -> None:
             "idle": [{"variable": name, "why": why} for name, why in sorted(draft.idle.items())],
             "warnings": loaded.settings.warnings,
         }
-        click.echo(json.dumps(said, ensure_ascii=False))
+        click.echo(json.dumps(said))  # in ASCII, since paths may be no text in UTF-8
         return
     click.echo(f"# {draft.path}" if draft.path.exists() else f"# {draft.path} is not there")
     for row in rows(loaded):
