@@ -33,15 +33,6 @@ def journald() -> Iterator[Journald]:
         yield taking
 
 
-def into_the_journal(daemon: Daemon, journald: Journald) -> None:
-    """Have a daemon take its standard error for the journal's, and find the journal's socket."""
-    program = f"from bookhopper.observe import journal; journal.SOCKET = {journald.address!r}"
-    daemon.program = ("-c", f"{program}; from bookhopper.cli import main; main()")
-    place = daemon.config.with_suffix(".log")
-    place.touch()
-    daemon.environment["JOURNAL_STREAM"] = f"{place.stat().st_dev}:{place.stat().st_ino}"
-
-
 def to_the_end(daemon: Daemon, shelf: Mirror) -> None:
     """Let a list come to every end that there is: delivered, broken off, ambiguous, missing."""
     shelf.add_fault(path_of(84), Break(1000))
@@ -87,7 +78,7 @@ def test_every_line_is_an_object_and_tells_what_it_belongs_to(make_daemon: MakeD
 def test_the_journal_gets_the_same(make_daemon: MakeDaemon, shelf: Mirror, journald: Journald) -> None:
     """Its standard error is what $JOURNAL_STREAM says, and the socket is where systemd has it."""
     daemon = make_daemon(log_format="auto")
-    into_the_journal(daemon, journald)
+    journald.serve(daemon)
     to_the_end(daemon, shelf)
     assert daemon.log == ""
     names = {"MESSAGE": "message", "BOOKHOPPER_REQUEST": "request", "BOOKHOPPER_SOURCE": "source"}

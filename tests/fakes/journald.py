@@ -10,6 +10,8 @@ import struct
 import threading
 from typing import Self
 
+from tests.daemon import Daemon
+
 _numbers = itertools.count()
 _LARGEST = 32 << 20
 _SEALED = 0xF  # SEAL, SHRINK, GROW and WRITE (fcntl(2))
@@ -34,6 +36,14 @@ class Journald:
     def __exit__(self, *_: object) -> None:
         self._take_all()
         self._socket.close()
+
+    def serve(self, daemon: Daemon) -> None:
+        """Have a daemon take its standard error for the journal's, and find the journal's socket here."""
+        program = f"from bookhopper.observe import journal; journal.SOCKET = {self.address!r}"
+        daemon.program = ("-c", f"{program}; from bookhopper.cli import main; main()")
+        place = daemon.config.with_suffix(".log")
+        place.touch()
+        daemon.environment["JOURNAL_STREAM"] = f"{place.stat().st_dev}:{place.stat().st_ino}"
 
     def _take_all(self) -> None:
         """Have the thread end once it has taken what was sent before."""

@@ -22,6 +22,7 @@ from starlette.responses import RedirectResponse, Response
 from bookhopper.api.openapi import openapi_json
 from tests.books import epub
 from tests.daemon import ROOT, Daemon
+from tests.fakes.journald import Journald
 from tests.fakes.library_site import LOGIN, PASSWORD, LibrarySite, library_site
 from tests.fakes.opds_server import FakeCatalogue, fake_catalogue
 from tests.fakes.proxies import http_proxy
@@ -54,8 +55,10 @@ _opener = build_opener(ProxyHandler({}))
 class Home:
     """A daemon with a source of every kind of trouble, and what it was told to keep to itself."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, journald: Journald | None) -> None:
         self.folder = folder
+        self.journald = journald
+        self._entries: list[dict[str, str]] = []
         self.catalogue = stack.enter_context(fake_catalogue())
         self.site = stack.enter_context(library_site(("Moby Dick", "Herman Melville")))
         self.strict = stack.enter_context(fake_catalogue())
@@ -106,11 +109,23 @@ class Home:
             "lists": lists,
             "server": {"listen": "127.0.0.1:0", "sign_in": "token"},
             "download": {"keep_free": 0, "attempts": 1},
+            "log_format": "auto",
         }
         self.daemon = Daemon(folder / "home", settings)
+        if journald is not None:
+            journald.serve(self.daemon)
         self.told: dict[str, str] = {}
 
     # what comes out
+
+    @property
+    def log(self) -> str:
+        """What the daemon has logged: lines of JSON, or the fields of the journal's entries."""
+        if self.journald is None:
+            assert len(self.daemon.lines()) > 0
+            return self.daemon.log
+        self._entries += self.journald.entries()
+        return "\n".join(f"{name}={value}" for entry in self._entries for name, value in entry.items())
 
     def command(self, *arguments: str) -> str:
         """Call a command, and keep what it says."""
@@ -139,7 +154,8 @@ class Home:
         """Name every place where a secret is told, as it is or in another spelling."""
         secrets = {**SECRETS, **more, "path": PATH_TOKEN}
         texts = self.told | {
-            "the log": self.daemon.log,
+            "the log": self.log,
+            "standard error": self.daemon.log,
             "arguments": self.daemon.arguments,
             **{
                 str(path.relative_to(self.folder)): path.read_bytes().decode("latin-1")
@@ -192,10 +208,11 @@ def _misbehave(
     solver.answer["solution"]["cookies"][0]["value"] = SECRETS["clearance"]
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+@pytest.fixture(params=["json", "journal"])
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Home]:
     with ExitStack() as stack:
-        made = Home(tmp_path, stack)
+        journald = stack.enter_context(Journald()) if request.param == "journal" else None
+        made = Home(tmp_path, stack, journald)
         monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(made.credentials))
         monkeypatch.setenv("BOOKHOPPER_VARIED_PASSWORD", SECRETS["variable"])
         try:
@@ -248,7 +265,7 @@ def _described() -> list[str]:
 
 def _assert_trouble(home: Home) -> None:
     """See that there was something to tell: each way to fail was met and is in the log."""
-    told = "\n".join((home.daemon.log, *home.told.values()))
+    told = "\n".join((home.log, *home.told.values()))
     for words in (
         "sign-in refused (401)", "the proxy asks for a sign-in (407)", "the proxy cannot be reached",
         "no trusted connection", "Wrong password", "not there (404)",

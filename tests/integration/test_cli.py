@@ -150,9 +150,16 @@ def test_every_fault_of_a_configuration_is_a_line_and_2(shell: Shell) -> None:
 
 def test_as_a_process_an_error_is_no_traceback(shell: Shell) -> None:
     (shell.base / "state").write_text("in the way")
+    said = f"{shell.base}/state cannot be made: "
     ended = called("run", "--config", str(shell.config))
     assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1].startswith(f"bookhopper: {shell.base}/state cannot be made: ")
+    last = [json.loads(line) for line in ended.stderr.splitlines()][-1]
+    assert (last["level"], last["message"].startswith(said), "exception" in last) == ("error", True, False)
+    with shell.config.open("a", encoding="utf-8") as file:
+        file.write("log_format: human\n")
+    ended = called("run", "--config", str(shell.config))
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith(f"bookhopper: {said}")
     assert "Traceback" not in ended.stderr
 
 

@@ -92,16 +92,10 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except ConfigError as error:
-            for fault in error.faults:
-                click.echo(f"bookhopper: {fault}", err=True)
-            ctx.exit(EXIT_USAGE)
-        except DamagedError as error:
-            click.echo(f"bookhopper: {error}", err=True)
-            ctx.exit(EXIT_DAMAGED)
         except BookhopperError as error:
-            click.echo(f"bookhopper: {error}", err=True)
-            ctx.exit(EXIT_FAULT)
+            for fault in error.faults if isinstance(error, ConfigError) else [error]:
+                click.echo(f"bookhopper: {fault}", err=True)
+            ctx.exit(exit_status(error))
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise  # whoever read the output has gone: click ends that without a word
@@ -109,6 +103,13 @@ class _Commands(click.Group):
             reason = error.strerror or error
             click.echo(f"bookhopper: {where}: {reason}" if where else f"bookhopper: {reason}", err=True)
             ctx.exit(EXIT_FAULT)
+
+
+def exit_status(error: BookhopperError) -> int:
+    """Give the exit status of a command that an error has ended."""
+    if isinstance(error, ConfigError):
+        return EXIT_USAGE
+    return EXIT_DAMAGED if isinstance(error, DamagedError) else EXIT_FAULT
 
 
 def _drop_output() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 from functools import partial
@@ -12,7 +13,11 @@ from pathlib import Path
 import click
 
 from bookhopper import app, config
-from bookhopper.cli import config_option
+from bookhopper.cli import config_option, exit_status
+from bookhopper.errors import BookhopperError
+from bookhopper.observe import logs
+
+log = logging.getLogger("bookhopper")
 
 _LAST_SECONDS = 1.0
 
@@ -31,7 +36,14 @@ Examples:
 @config_option
 def command(config_path: Path | None) -> None:
     """Run the daemon."""
-    app.run(config.load(config_path), partial(config.load, _path_again(config_path)))
+    settings = config.load(config_path)
+    try:
+        app.run(settings, partial(config.load, _path_again(config_path)))
+    except BookhopperError as error:
+        if logs.is_for_people():
+            raise
+        log.error("%s", error)  # noqa: TRY400 - one line, and no fault of ours
+        sys.exit(exit_status(error))
     _leave()
 
 

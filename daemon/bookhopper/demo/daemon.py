@@ -108,5 +108,6 @@ def _config(daemon: Daemon, catalogue: str) -> str:
         "intake": {"settle": "0.2 s"},
         "download": {"keep_free": "1 MiB"},
         "server": {"listen": "127.0.0.1:0"},
+        "log_format": "human",
     }
     return yaml.safe_dump(settings, sort_keys=False)
