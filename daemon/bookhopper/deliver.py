@@ -206,10 +206,15 @@ class Deliverer:
         return sum(self._take_up(delivery, folder) for delivery in waiting)
 
     def _take_up(self, delivery: Delivery, folder: str) -> bool:
-        job = self._store.job(delivery.job)
-        request = self._store.request_name(job.request) if job else ""
-        with working_on(request=request, job=delivery.job, source=delivery.source):
+        with working_on(request=self._request_of(delivery.job), job=delivery.job, source=delivery.source):
             return self._finish_or_abandon(delivery, folder)
+
+    def _request_of(self, job: int) -> str:
+        try:
+            found = self._store.job(job)
+        except BookhopperError:
+            return ""
+        return self._store.request_name(found.request) if found else ""
 
     def _finish_or_abandon(self, delivery: Delivery, folder: str) -> bool:
         try:

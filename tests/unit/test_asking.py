@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bookhopper.errors import HeldError, TransientError
+from bookhopper.log_context import Work, current, working_on
 from bookhopper.net.host import Pace
 from bookhopper.net.hosts import Hosts
 from bookhopper.search.asking import Line, ask_all
@@ -168,6 +169,35 @@ def test_who_breaks_down_spoils_nothing(line: MakeLine, caplog: pytest.LogCaptur
     assert "KeyError" in str(broke.error)
     assert str(held.error) == "down"
     assert "source broken broke down" in caplog.text
+
+
+def test_a_fault_of_a_source_s_own_code_is_told_whole_once(
+    line: MakeLine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A list of thousands meets it with every want."""
+
+    def broken(ticket: Ticket) -> str:
+        raise KeyError(str(ticket.job))
+
+    caplog.set_level("DEBUG")
+    asked = line("broken")
+    for job in (1, 2, 3):
+        ask_all({asked: broken}, Ticket(job))
+    told = [record.levelname for record in caplog.records if "broke down" in record.message]
+    assert told == ["ERROR", "DEBUG", "DEBUG"]
+
+
+def test_who_is_asked_works_on_what_the_asker_does(line: MakeLine) -> None:
+    seen: dict[str, Work] = {}
+
+    def note(ticket: Ticket) -> str:
+        seen[current().source] = current()
+        return "here"
+
+    with working_on(request="to-read.txt", job=7):
+        ask_all({line("near"): note, line("far"): note}, Ticket(7))
+        assert current() == Work("to-read.txt", 7)
+    assert seen == {name: Work("to-read.txt", 7, name) for name in ("near", "far")}
 
 
 def test_an_interruption_ends_the_round_with_what_has_come(line: MakeLine) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-from bookhopper.errors import BusyError, HeldError, PermanentError, TransientError
+from bookhopper.errors import BusyError, HeldError, NotReadyError, PermanentError, TransientError
 from bookhopper.model import Candidate, Collection, Reading
 from bookhopper.search.sources.base import Query
 from bookhopper.search.sources.folder import FolderSource
@@ -40,6 +40,22 @@ def test_a_call_that_was_given_up_found_its_source_away(
         source.search(Query(), ticket)
     assert interrupted.value.reason is reason
     assert [call.outcome for call in calls] == told
+    source.close()
+
+
+@pytest.mark.parametrize(("kind", "expected"), [(HeldError, False), (NotReadyError, True)])
+def test_a_source_that_is_being_made_ready_is_nobody_s_trouble(
+    tmp_path: Path, kind: type[HeldError], expected: bool
+) -> None:
+    class Indexing(FolderSource):
+        def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:  # noqa: ARG002 - not yet
+            raise kind("still being indexed")
+
+    calls: list[SourceCall] = []
+    source = ObservedSource(Indexing("shelf", tmp_path), calls.append)
+    with pytest.raises(kind):
+        source.search(Query(), Ticket(1))
+    assert [(call.outcome, call.expected) for call in calls] == [("unavailable", expected)]
     source.close()
 
 

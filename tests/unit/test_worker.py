@@ -196,9 +196,13 @@ def test_a_held_job_waits_a_second_at_least(bench: Bench) -> None:
     assert job.not_before >= before + 1
 
 
-def test_a_held_queue_claims_nothing_and_says_so_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("said", "level"), [(False, "WARNING"), (True, "INFO")])
+def test_a_held_queue_claims_nothing_and_says_so_once(
+    bench: Bench, caplog: pytest.LogCaptureFixture, said: bool, level: str
+) -> None:
+    """As a warning, unless whoever met the cause has warned of it."""
     jobs = [bench.queued(f"Tale {number}") for number in range(4)]
-    held = HeldError("the disk is full: make room", scope="queue", seconds=0.05)
+    held = HeldError("the disk is full: make room", scope="queue", seconds=0.05, said=said)
     ends: list[BaseException] = [held] * 3
     claimed: list[int] = []
 
@@ -212,7 +216,10 @@ def test_a_held_queue_claims_nothing_and_says_so_once(bench: Bench, caplog: pyte
     bench.pool(step).start()
     until(lambda: bench.queue.states() == {"done": 4})
     assert claimed == [jobs[0]] * 3 + jobs, "a job that holds the queue keeps its place"
-    assert caplog.text.count("downloading waits: the disk is full: make room") == 1
+    told = [record for record in caplog.records if record.message.startswith("downloading waits: ")]
+    assert [(record.levelname, record.message) for record in told] == [
+        (level, "downloading waits: the disk is full: make room")
+    ]
     assert caplog.text.count("going on: it is over that the disk is full: make room") == 1
     assert all(bench.queue.job(job).attempts == 0 for job in jobs)
 

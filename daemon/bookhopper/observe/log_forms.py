@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from bookhopper import log_context
 from bookhopper.errors import printable
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # made once, as dumps does with defaults only
 _BRACKETS = str.maketrans("[]", "()")
 
 
@@ -45,8 +46,7 @@ def traceback_of(record: logging.LogRecord) -> str:
 
 def time_of(record: logging.LogRecord) -> str:
     """Give the moment of a record as RFC 3339 has it, in UTC, to the millisecond."""
-    moment = datetime.fromtimestamp(record.created, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 class Human(logging.Formatter):
@@ -101,4 +101,4 @@ class Json(logging.Formatter):
         }
         if told := traceback_of(record):
             line["exception"] = told
-        return json.dumps(line, ensure_ascii=False)
+        return _encode(line)
