@@ -19,6 +19,7 @@ from pathlib import Path
 from bookhopper.copies import Copies
 from bookhopper.durable import sync_folder
 from bookhopper.errors import BookhopperError
+from bookhopper.log_context import working_on
 from bookhopper.model import UNSETTLED, Candidate, Change, Delivery, Job, State
 from bookhopper.scratch import Scratch, cannot_write
 from bookhopper.script import Ended, Script
@@ -169,12 +170,16 @@ class AfterDelivery:
         job, delivery = self._store.job(number), self._store.delivery(number)
         if script is None or ticket is None or job is None or delivery is None:
             return None
-        with self._scratch.folder(number) as folder:
+        request = self._store.request_name(job.request)
+        with (
+            working_on(request=request, job=number, source=delivery.source),
+            self._scratch.folder(number) as folder,
+        ):
             paths = self._paths(delivery, folder)
             told = facts(script.stage, job, _book(job, delivery), paths, repeated=self._was_begun(number))
             ended = script.run(paths["file"] or self._ingest / delivery.name, told, folder, ticket)
+            ended.say(number)
         self.ran(ended)
-        ended.say(number)
         return ended
 
     def _paths(self, delivery: Delivery, folder: Path) -> dict[str, Path | None]:

@@ -54,6 +54,9 @@ _FOLDER = "bookhopper.intake.folder:RequestFolder"
 _STORE = "bookhopper.store.sqlite:SqliteStore"
 _INGEST = "bookhopper.ingest:IngestFolder"
 
+_SCRIPT = "bookhopper.script:Script"
+_AFTER = "bookhopper.after_delivery:AfterDelivery"
+
 INTAKE = (
     Step("list seen, not taken", "before", f"{_FOLDER}.rename"),
     Step("list taken, not read", "after", f"{_FOLDER}.rename"),
@@ -98,6 +101,18 @@ COPYING = (
     Step("copying begun", "before", "shutil:copyfileobj", lambda args, _, __: _into_ingest(args[1])),
     Step("copied, not synced", "after", "shutil:copyfileobj", lambda args, _, __: _into_ingest(args[1])),
 )
+SCRIPTS = (
+    Step("script at work", "before", f"{_SCRIPT}._attend", lambda args, _, __: _is_first(args[0])),
+    Step("script ended, not delivered", "after", f"{_SCRIPT}.run", lambda args, _, __: _is_first(args[0])),
+    Step("run owed, not delivered", "after", f"{_AFTER}.owe"),
+    Step(
+        "script at work on what is delivered",
+        "before",
+        f"{_SCRIPT}._attend",
+        lambda args, _, __: not _is_first(args[0]),
+    ),
+    Step("told of, still owed", "before", f"{_AFTER}._settle"),
+)
 STARTING = (
     Step("database opened", "after", "bookhopper.store.connection:migrate"),
     Step("sending back, not committed", "after", "bookhopper.store.steps:recover", first="mid-file"),
@@ -116,7 +131,11 @@ STARTING = (
     Step("placed one renamed, not DONE", "after", f"{_INGEST}.reveal", first="in the ledger, not renamed"),
     Step("renamed one found, not DONE", "before", f"{_STORE}.complete", first="renamed, not DONE"),
 )
-STEPS = {step.name: step for step in (*INTAKE, *FETCHING, *DELIVERY, *COPYING, *STARTING)}
+STEPS = {step.name: step for step in (*INTAKE, *FETCHING, *DELIVERY, *COPYING, *SCRIPTS, *STARTING)}
+
+
+def _is_first(script: Any) -> bool:
+    return bool(script.stage == "after_verify")
 
 
 def _crosses(named: dict[str, Any]) -> bool:

@@ -105,6 +105,10 @@ class Sweep:
             seconds=_SETTLING_SECONDS + self.kills,
         )
         self.took = time.monotonic() - began
+        owed = self.daemon.state / "scripts-owed"
+        until(
+            lambda: not any(owed.iterdir()), lambda: f"{sorted(owed.iterdir())}\n{self.daemon.log[-20000:]}"
+        )
         assert self.daemon.stop() == 0
 
     def unsettled(self) -> list[str]:

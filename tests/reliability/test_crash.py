@@ -15,12 +15,13 @@ import pytest
 from tests.conftest import Figures
 from tests.daemon import Daemon
 from tests.reliability.consumer import consuming
-from tests.reliability.crash_steps import COPYING, DELIVERY, FETCHING, INTAKE, STARTING, Step
+from tests.reliability.crash_steps import COPYING, DELIVERY, FETCHING, INTAKE, SCRIPTS, STARTING, Step
 from tests.reliability.crash_sweep import Sweep, plan
 from tests.reliability.crash_wants import Wants, shelves
+from tests.scripts import shell
 from tests.waiting import until
 
-EVERYWHERE = (*INTAKE, *FETCHING, *DELIVERY, *STARTING)
+EVERYWHERE = (*INTAKE, *FETCHING, *DELIVERY, *SCRIPTS, *STARTING)
 ELSEWHERE = (*COPYING, *DELIVERY)
 
 
@@ -32,6 +33,10 @@ def sweeping(folder: Path, ingest: Path | None, kills: int) -> Iterator[Sweep]:
             "sources": wants.sources(served, catalogue),
             "formats": ["epub", "pdf"],
             "download": {"workers": 3, "keep_free": 0},
+            "script": {
+                "after_verify": str(shell(folder, 'exec test -s "$1"', "look.sh")),
+                "after_delivery": str(shell(folder, f'echo "${{1##*/}}" >> {folder}/told', "tell.sh")),
+            },
         }
         daemon = Daemon(folder / "home", settings, ingest=ingest)
         try:
@@ -73,11 +78,15 @@ def test_kills_lose_nothing_and_double_nothing(
     assert sweep.consumer.foreign == []
     assert sweep.consumer.eaten == sweep.wants.expected
     assert sweep.unsettled() == []
+    told = (tmp_path / "told").read_text(encoding="utf-8").splitlines()
+    assert set(told) == set(sweep.consumer.names), "the script was told of each book that came, at least once"
     assert left_over(sweep.daemon) == []
 
 
 def left_over(daemon: Daemon) -> list[str]:
-    """List what a crash has left lying about: private lists, empty or half-made files, part files."""
+    """List what a crash has left lying about: private lists, half-made files, part files, runs owed."""
     requests = [path for path in daemon.requests.rglob("*") if path.is_file()]
     left = [path for path in requests if path.name.startswith(".") or not path.stat().st_size]
-    return sorted(str(path) for path in (*left, *(daemon.state / "parts").glob("*.part")))
+    for folder in ("parts/*.part", "scratch/*", "scripts-owed/*"):
+        left += daemon.state.glob(folder)
+    return sorted(map(str, left))
