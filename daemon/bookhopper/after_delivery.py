@@ -168,7 +168,8 @@ class AfterDelivery:
         """Run the script on a job's book; None where it is not to be run any more."""
         script, ticket = self._script, self._ticket
         job, delivery = self._store.job(number), self._store.delivery(number)
-        if script is None or ticket is None or job is None or delivery is None:
+        is_owed = (self._debts / str(number)).exists()  # else another turn of its has come first
+        if not is_owed or script is None or ticket is None or job is None or delivery is None:
             return None
         request = self._store.request_name(job.request)
         with (
@@ -195,7 +196,7 @@ class AfterDelivery:
     def _was_begun(self, job: int) -> bool:
         """Tell whether a run was begun before, and note that one is now; raises OSError."""
         debt = self._debts / str(job)
-        begun = debt.exists() and debt.read_text(encoding="utf-8") == _BEGUN
+        begun = debt.read_text(encoding="utf-8") == _BEGUN
         debt.write_text(_BEGUN, encoding="utf-8")
         return begun
 

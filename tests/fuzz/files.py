@@ -9,6 +9,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from bookhopper.epub_metadata import Known, UnfitError, fill
 from bookhopper.model import Candidate, Job, State, Want
 from bookhopper.naming import MAX_BYTES, MAX_CHARACTERS, STAGED_SUFFIX, Names, variants
 from bookhopper.naming_settings import NamingSettings
@@ -95,6 +96,23 @@ def _inside() -> Iterator[Case]:
         yield build
 
 
+@contextmanager
+def _filled() -> Iterator[Case]:
+    """A package in an archive that is whole: with what it lacks it is a book, and lacks nothing any more."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, target, again = (Path(folder, name) for name in ("book", "filled", "again"))
+
+        def fill_in(data: bytes) -> None:
+            path.write_bytes(books.epub(files={"OEBPS/content.opf": data}))
+            target.unlink(missing_ok=True)
+            if verify(path, "epub").ok and fill(path, target, _KNOWN, int):
+                check(verify(target, "epub").ok, "a book that is none any more")
+                check(not fill(target, again, _KNOWN, int), "a book that lacks what was written into it")
+
+        yield fill_in
+
+
+_KNOWN = Known("A Tale", ("Ann Author",))
 books_container = "META-INF/container.xml"
 
 
@@ -143,6 +161,13 @@ TARGETS = (
     ),
     Target(
         "inside an epub", _inside_seeds, _inside, refusals=(), words=(b"full-path=", b"<item ", b"idref=")
+    ),
+    Target(
+        "filled epub",
+        lambda: [books.package("", ""), books.package().replace(b"dc:", b"x:"), books.package("")[:400]],
+        _filled,
+        refusals=(UnfitError,),
+        words=(b"<metadata>", b"<dc:title/>", b"dc:creator>", b"&t;", b"xmlns:dc=", b"<!DOCTYPE package ["),
     ),
     Target(
         "delivered name",

@@ -254,6 +254,20 @@ def test_what_is_owed_outlives_a_crash_at_any_point(bench: Bench) -> None:
     assert len(bench.runs) == 1
 
 
+def test_a_book_that_is_told_of_twice_has_one_run(bench: Bench) -> None:
+    """As at a start, when it becomes DONE while what is owed is looked through."""
+    bench.use('until [ -e "$0.go" ]; do sleep 0.01; done')
+    job = bench.deliver()
+    until(lambda: (bench.base / "owed" / str(job.id)).read_text())
+    bench.after.take_up()
+    (bench.base / "script.sh.go").touch()
+    bench.wait()
+    other = bench.deliver("Another")
+    bench.wait()
+    assert len(bench.runs) == 2
+    assert bench.note_of(other) == ""
+
+
 def test_without_a_script_nothing_is_owed_and_what_was_is_forgotten(bench: Bench) -> None:
     bench.deliver("One")
     assert not (bench.base / "owed").exists()

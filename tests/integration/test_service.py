@@ -205,9 +205,13 @@ def test_folders_in_a_home_are_reached_though_homes_are_shut_off(root: Path, tmp
         "ingest": "/home/reader/ingest",
         "state": "/var/lib/bookhopper",
     }
-    path.write_text(yaml.safe_dump({"folders": home, "calibre_library": "/home/reader/calibre"}))
+    script = {"after_verify": "/home/reader/bin/look", "after_delivery": ["/home/reader/my bin/tell", "-q"]}
+    path.write_text(
+        yaml.safe_dump({"folders": home, "calibre_library": "/home/reader/calibre", "script": script})
+    )
     unit = installed(root, "--config", str(path))
     assert values(unit, "ProtectHome") == ["tmpfs"]
+    assert {"/home/reader/bin", '"/home/reader/my bin"'} <= set(values(unit, "BindReadOnlyPaths"))
     assert values(unit, "BindPaths") == ['"/home/reader/My Books/want"', "/home/reader/ingest"]
     assert "/home/reader/calibre" in values(unit, "BindReadOnlyPaths")
     assert not values(unit, "ReadWritePaths")
