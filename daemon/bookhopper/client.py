@@ -51,8 +51,10 @@ class Client:
     word, or BookhopperError when it is away.
     """
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, patience: float = _READ_SECONDS) -> None:
+        """`patience`: how many seconds an answer may take that changes nothing."""
         self._state = state
+        self._patience = patience
         self._opener = build_opener(ProxyHandler({}))
 
     def get(self, path: str) -> Any:
@@ -79,7 +81,7 @@ class Client:
             data = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
         request = Request(url + path, data, headers, method=method)  # noqa: S310 - the daemon's own address
-        timeout = _READ_SECONDS if method == "GET" else _CHANGE_SECONDS
+        timeout = self._patience if method == "GET" else _CHANGE_SECONDS
         try:
             with self._opener.open(request, timeout=timeout) as answer:
                 return json.load(answer)

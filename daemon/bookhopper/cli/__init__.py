@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from typing import Any, cast
 
 import click
 
@@ -37,6 +38,7 @@ _SECTIONS = {
         "service": "Make bookhopper a service of systemd.",
         "token": "Make and remove API tokens.",
         "files": "Get the files that come with it: example, dashboard, alerts, units.",
+        "completion": "Have a shell complete the commands.",
     },
 }
 COMMANDS = {name: said for section in _SECTIONS.values() for name, said in section.items()}
@@ -47,6 +49,7 @@ EXIT_USAGE = 2
 EXIT_DAMAGED = 3
 """No restart helps: a service manager is to leave it alone (`RestartPreventExitStatus=2 3`)."""
 
+_COMPLETE = "_BOOKHOPPER_COMPLETE"
 _WHOLE = 1_000  # characters, which is more than any sentence has
 
 _EPILOG = """\
@@ -74,12 +77,20 @@ class Group(click.Group):
 class _Commands(click.Group):
     """Loads `bookhopper.cli.NAME` for the command NAME, and ends every error in one line."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        if _COMPLETE in os.environ:
+            import_module("bookhopper.cli.completing")  # tells click how a shell is answered
+        return super().main(*args, **kwargs)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's form
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's form
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        if ctx.resilient_parsing:  # a shell completes, which is to be quick
+            completing = import_module("bookhopper.cli.completing")
+            return cast("click.Command | None", completing.known(cmd_name))
         command: click.Command = import_module(f"bookhopper.cli.{cmd_name}").command
         return command
 

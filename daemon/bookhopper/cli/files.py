@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import click
 
 from bookhopper import shipped
-from bookhopper.cli import Group, json_option
+from bookhopper.cli import Group, json_option, values
 from bookhopper.errors import BookhopperError
 
 
@@ -31,7 +32,7 @@ def command() -> None:
     """Get the files that come with bookhopper: example, dashboard, alerts, units."""
 
 
-names_argument = click.argument("names", metavar="NAME...", nargs=-1, required=True)
+names_argument = click.argument("names", metavar="NAME...", nargs=-1, required=True, type=values.SHIPPED)
 
 
 @command.command(
@@ -49,18 +50,16 @@ def list_(as_json: bool) -> None:
     files = shipped.named()
     if as_json:
         rows = [
-            {"name": name, "path": str(path), "size": path.stat().st_size, "purpose": _purpose(name)}
+            {"name": name, "path": str(path), "size": path.stat().st_size, "purpose": shipped.purpose(name)}
             for name, path in files.items()
         ]
         click.echo(json.dumps({"files": rows}, ensure_ascii=False))
         return
-    said = ""
-    for name in files:
-        if (purpose := _purpose(name)) != said:
-            click.echo(f"{name.partition('/')[0]}: {purpose}" if purpose else name.partition("/")[0])
-            said = purpose
-        if "/" in name:
-            click.echo(f"  {name}")
+    for top, names in groupby(files, lambda name: name.partition("/")[0]):
+        click.echo(f"{top}: {shipped.purpose(top)}")
+        for name in names:
+            if name != top:
+                click.echo(f"  {name}")
 
 
 @command.command(
@@ -72,7 +71,7 @@ Examples:
   bookhopper files show prometheus/bookhopper.rules.yml
 """,
 )
-@click.argument("name")
+@click.argument("name", type=values.SHIPPED_FILE)
 def show(name: str) -> None:
     """Print a file as it is."""
     files = shipped.named()
@@ -157,10 +156,6 @@ def _put(place: Path, path: Path) -> None:
     new = place.with_name(f".{place.name}.new")
     shutil.copy(path, new)
     new.replace(place)
-
-
-def _purpose(name: str) -> str:
-    return shipped.PURPOSES.get(name.partition("/")[0], "")
 
 
 def _unknown(name: str, files: Mapping[str, Path]) -> str:

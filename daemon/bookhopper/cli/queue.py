@@ -10,7 +10,7 @@ from urllib.parse import quote
 import click
 
 from bookhopper import config
-from bookhopper.cli import Group, config_option, json_option, listing
+from bookhopper.cli import Group, config_option, json_option, listing, values
 from bookhopper.cli.batch import all_in, change, end, first_besides
 from bookhopper.client import Client, RefusedError
 from bookhopper.model import State
@@ -38,8 +38,10 @@ def command() -> None:
 
 command.add_command(listing.command)
 
-jobs_argument = click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
-some_jobs_argument = click.argument("jobs", metavar="[JOB]...", nargs=-1)
+jobs_argument = click.argument("jobs", metavar="JOB...", nargs=-1, required=True, type=values.JOB)
+some_jobs_argument = click.argument("jobs", metavar="[JOB]...", nargs=-1, type=values.JOB)
+jobs_aside_argument = click.argument("jobs", metavar="[JOB]...", nargs=-1, type=values.JOB_ASIDE)
+paused_jobs_argument = click.argument("jobs", metavar="[JOB]...", nargs=-1, type=values.PAUSED_JOB)
 
 
 @command.command(
@@ -77,7 +79,7 @@ Examples:
 )
 @config_option
 @json_option
-@some_jobs_argument
+@paused_jobs_argument
 def resume(config_path: Path | None, as_json: bool, jobs: tuple[str, ...]) -> None:
     """Let paused jobs go on, or the whole queue."""
     if jobs:
@@ -116,7 +118,7 @@ Examples:
 @json_option
 @click.option("--failed", is_flag=True, help="All jobs that failed.")
 @click.option("--missing", is_flag=True, help="All jobs whose book was not found.")
-@some_jobs_argument
+@jobs_aside_argument
 def retry(
     config_path: Path | None, as_json: bool, failed: bool, missing: bool, jobs: tuple[str, ...]
 ) -> None:
@@ -167,7 +169,7 @@ Examples:
 )
 @config_option
 @json_option
-@click.option("--before", metavar="JOB", help="Put them right before this job.")
+@click.option("--before", metavar="JOB", type=values.JOB, help="Put them right before this job.")
 @click.option("--first", is_flag=True, help="Put them before all others.")
 @click.option("--last", is_flag=True, help="Put them behind all others of their priority.")
 @jobs_argument

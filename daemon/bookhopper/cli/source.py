@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from bookhopper import config
-from bookhopper.cli import EXIT_FAULT, EXIT_USAGE, Group, config_option, json_option, table_width
+from bookhopper.cli import EXIT_FAULT, EXIT_USAGE, Group, config_option, json_option, table_width, values
 from bookhopper.cli import show as tables
 from bookhopper.cli.asking import ask_site, ask_source, pages, section_of, show_found
 from bookhopper.errors import BookhopperError, ConfigError
@@ -79,7 +79,7 @@ def list_(config_path: Path | None, as_json: bool, offline: bool) -> None:
 @command.command("show")
 @config_option
 @json_option
-@click.argument("name")
+@click.argument("name", type=values.SOURCE)
 def show(config_path: Path | None, as_json: bool, name: str) -> None:
     """Show what a source does, and its settings; secrets are masked."""
     settings = config.load(config_path)
@@ -113,7 +113,7 @@ def show(config_path: Path | None, as_json: bool, name: str) -> None:
     multiple=True,
     help="A host of your own network that it may visit, as `hosts` of its source.  May be repeated.",
 )
-@click.argument("definition")
+@click.argument("definition", type=values.DEFINITION)
 @click.pass_context
 def test(
     ctx: click.Context,

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from bookhopper import config
 from bookhopper.api.sign_in.tokens import TokenFile
-from bookhopper.cli import Group, config_option, json_option, table_width
+from bookhopper.cli import Group, config_option, json_option, table_width, values
 
 
 @click.group(
@@ -79,7 +79,7 @@ def list_(config_path: Path | None, as_json: bool) -> None:
 
 @command.command("remove")
 @config_option
-@click.argument("name")
+@click.argument("name", type=values.TOKEN)
 def remove(config_path: Path | None, name: str) -> None:
     """Remove a token.
 

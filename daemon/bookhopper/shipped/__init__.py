@@ -15,7 +15,10 @@ CONFIG = Path(__file__).parent / "config"
 SYSTEMD = Path(__file__).parent / "systemd"
 """The unit, and the files that make its account and its folders."""
 
-PURPOSES = {
+COMPLETION = Path(__file__).parent / "completion"
+"""For each shell by its name the file that completes commands, called as that shell wants it."""
+
+_PURPOSES = {
     "bookhopper.example.yaml": "every key of the configuration, with its default",
     "container": "an image, and compose files to run it",
     "grafana": "the dashboard, and how Grafana finds it",
@@ -23,7 +26,6 @@ PURPOSES = {
     "sources.d": "definitions of catalogues",
     "systemd": "the unit of a service, with its account and folders",
 }
-"""What there is for a person, by the folder or the file; what else lies there is told without words."""
 
 
 def named() -> Mapping[str, Path]:
@@ -36,3 +38,8 @@ def named() -> Mapping[str, Path]:
         if path.is_file()
     }
     return dict(sorted(found.items()))
+
+
+def purpose(name: str) -> str:
+    """Say what the file of that name, or its folder, is for; nothing where that is not known."""
+    return _PURPOSES.get(name.partition("/")[0], "")

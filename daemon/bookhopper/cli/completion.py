@@ -1,0 +1,27 @@
+"""`bookhopper completion`."""
+
+from __future__ import annotations
+
+import click
+
+from bookhopper import shipped
+
+_FILES = {"bash": "bookhopper", "zsh": "_bookhopper", "fish": "bookhopper.fish"}
+
+
+@click.command(
+    epilog="""\
+Put it where your shell looks for it, once; the next shell has it.  zsh looks into the folders of its `fpath`:
+`fpath=(~/.local/share/zsh/site-functions $fpath)` belongs into ~/.zshrc, before `compinit`.
+
+\b
+Examples:
+  bookhopper completion bash > ~/.local/share/bash-completion/completions/bookhopper
+  bookhopper completion zsh > ~/.local/share/zsh/site-functions/_bookhopper
+  bookhopper completion fish > ~/.config/fish/completions/bookhopper.fish
+"""
+)
+@click.argument("shell", metavar="SHELL", type=click.Choice(list(_FILES)))
+def command(shell: str) -> None:
+    """Print the completion of commands for SHELL: bash, zsh or fish."""
+    click.echo((shipped.COMPLETION / shell / _FILES[shell]).read_bytes(), nl=False)
