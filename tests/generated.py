@@ -12,13 +12,18 @@ from pathlib import Path
 
 import click
 
+from bookhopper import shipped
 from bookhopper.cli import completing, main
+from tests import manual
 
 
 def contents() -> Mapping[Path, str]:
     """Give what each of these files has to hold."""
     commands = completing.table(main, click.Context(main, info_name="bookhopper"))
-    return {completing.TABLE: json.dumps(commands, indent=1, ensure_ascii=False) + "\n"}
+    return {
+        completing.TABLE: json.dumps(commands, indent=1, ensure_ascii=False) + "\n",
+        shipped.MANUAL: manual.page(),
+    }
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from bookhopper.cli import COMMANDS, main, run, status
 from bookhopper.client import Client
 from bookhopper.errors import BookhopperError
 from tests import books
+from tests.commands import calls, every_command, understood
 from tests.fakes.faulty import faulty, whole
 from tests.fakes.faulty import status as answer_status
 from tests.integration.test_parts import Running
@@ -109,16 +110,19 @@ def test_help_names_every_command_and_the_exit_codes(shell: Shell) -> None:
     assert "bookhopper demo" in shown
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_the_help_of_each_command_has_examples(shell: Shell, name: str) -> None:
-    shown = shell(name, "--help", config=False).output
-    assert "Examples:\n" in shown
-    assert re.search(rf"^ +bookhopper {name}\b", shown, re.MULTILINE)
-    command = main.get_command(click.Context(main), name)
-    assert isinstance(command, click.Command)
-    for option in command.params:
+@pytest.mark.parametrize("ctx", list(every_command()), ids=lambda ctx: ctx.command_path)
+def test_the_help_of_each_command(ctx: click.Context) -> None:
+    shown = ctx.get_help()
+    assert re.search(rf"Examples:\n(?:.*\n)*? +(sudo )?{ctx.command_path}\b", shown)
+    for words in calls(ctx.command.epilog or ""):
+        understood(words)
+    for option in ctx.command.params:
         if isinstance(option, click.Option):
             assert option.help, option.name
+            assert option.help.endswith((".", ")")), option.help
+            assert " TEXT " not in shown, "a metavar says what it is"
+    assert (ctx.command.get_short_help_str(1000)).endswith(".")
+    assert max(map(len, shown.splitlines())) <= 110
 
 
 @pytest.mark.parametrize(
@@ -228,6 +232,12 @@ def test_add_drops_a_list(shell: Shell) -> None:
     assert path.read_text(encoding="utf-8") == "Jane Eyre — Charlotte Brontë\n! 9780141441146 x\n"
     assert result.output == f"{path}: 2 wishes\n"
     assert path.suffix == ".txt"
+
+
+def test_add_tells_scripts_which_file_it_is(shell: Shell) -> None:
+    told = json.loads(shell("add", "--json", "Emma", "Dracula").stdout)
+    assert Path(told["file"]).read_text(encoding="utf-8") == "Emma\nDracula\n"
+    assert told["wishes"] == 2
 
 
 def test_one_wish_is_one_wish(shell: Shell) -> None:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import yaml
 
 from bookhopper.cli import COMMANDS
@@ -17,6 +16,7 @@ from bookhopper.intake.parse import parse
 from bookhopper.model import BadLine, Want
 from bookhopper.settings import Settings
 from tests.bench.__main__ import NAMES
+from tests.commands import calls, every_command, understood
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -119,11 +119,30 @@ def test_the_sign_in_s_settings_are_right(tmp_path: Path) -> None:
     assert load(config).server.sign_in == "token"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_examples(command: str, tmp_path: Path) -> None:
-    shown = run(command, "--help", home=tmp_path)
-    assert shown.returncode == 0
-    assert f"bookhopper {command}" in shown.stdout.split("Examples:")[1]
+def alternatives(call: str) -> list[str]:
+    """Write out `a|b`, one call for each."""
+    found = re.search(r"\w+(?:\|\w+)+", call)
+    return [call.replace(found[0], each) for each in found[0].split("|")] if found else [call]
+
+
+def test_every_call_in_it_is_understood() -> None:
+    written = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    for inline in re.findall(r"`((?:sudo )?bookhopper [a-z-][^`]*)`", README):
+        written += alternatives(re.sub(r"[\[\]\\]", "", inline))
+    found = [words for text in written for words in calls(text)]
+    assert len(found) > 30
+    for words in found:
+        understood(words)
+
+
+def test_every_option_it_names_is_there() -> None:
+    ours = {name for ctx in every_command() for param in ctx.command.params for name in param.opts}
+    tools = [ROOT / "tests" / "conftest.py", *ROOT.glob("tests/bench/*.py"), *ROOT.glob("tests/fuzz/*.py")]
+    text = "".join(path.read_text(encoding="utf-8") for path in tools)
+    theirs = set(re.findall(r'"(--[a-z-]+)"', text))
+    others = {"--dist", "--quiet", "--parallel", "--data-binary"}  # of pytest, pip and curl
+    named = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]*)", README))
+    assert named <= ours | theirs | others | {"--help", "--version"}
 
 
 def test_the_set_up_works(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import click
 from bookhopper import __version__
 from bookhopper.errors import BookhopperError, ConfigError, DamagedError
 
-_SECTIONS = {
+SECTIONS = {
     "Running": {
         "demo": "See it all work, without network or configuration.",
         "run": "Run the daemon.",
@@ -39,9 +39,10 @@ _SECTIONS = {
         "token": "Make and remove API tokens.",
         "files": "Get the files that come with it: example, dashboard, alerts, units.",
         "completion": "Have a shell complete the commands.",
+        "man": "Show the manual page.",
     },
 }
-COMMANDS = {name: said for section in _SECTIONS.values() for name, said in section.items()}
+COMMANDS = {name: said for section in SECTIONS.values() for name, said in section.items()}
 """Every command, with what `bookhopper --help` says of it, in that order."""
 
 EXIT_FAULT = 1
@@ -96,7 +97,7 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         width = max(map(len, COMMANDS))
-        for title, commands in _SECTIONS.items():
+        for title, commands in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(name.ljust(width), said) for name, said in commands.items()])
 

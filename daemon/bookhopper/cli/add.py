@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import click
 
 from bookhopper import config
-from bookhopper.cli import config_option
+from bookhopper.cli import config_option, json_option
 from bookhopper.errors import BookhopperError
 from bookhopper.intake.drop import drop
 
@@ -23,11 +24,13 @@ urgent.  The daemon need not run; it takes the file when it does.
 Examples:
   bookhopper add "Jane Eyre — Charlotte Brontë"
   bookhopper add "! 9780141441146" "Dracula by Bram Stoker"
+  bookhopper add --json "Emma — Jane Austen" | jq -r .file
 """
 )
 @config_option
+@json_option
 @click.argument("wishes", metavar="WISH...", nargs=-1, required=True)
-def command(config_path: Path | None, wishes: tuple[str, ...]) -> None:
+def command(config_path: Path | None, as_json: bool, wishes: tuple[str, ...]) -> None:
     """Wish for a book: drops a list with these lines into the requests folder."""
     folder = config.load(config_path).folders.requests
     lines = [" ".join(wish.splitlines()) for wish in wishes]
@@ -43,4 +46,7 @@ def command(config_path: Path | None, wishes: tuple[str, ...]) -> None:
         raise BookhopperError(
             f"{folder}: {error.strerror}: check folders.requests and your right to write there"
         ) from error
+    if as_json:
+        click.echo(json.dumps({"file": str(folder / name), "wishes": len(wishes)}, ensure_ascii=False))
+        return
     click.echo(f"{folder / name}: {len(wishes)} {'wish' if len(wishes) == 1 else 'wishes'}")

@@ -14,8 +14,9 @@ from bookhopper.client import daemon_of
 @click.command(
     epilog="""\
 What runs goes on as it began; folders, the server, lists and delivery change at a restart only.  A file that
-cannot be used leaves the daemon as it is.  Exit codes: 0 it is applied; 1 the daemon is not there; 2 the file
-is wrong.
+cannot be used leaves the daemon as it is.
+
+Exit codes: 0 it is applied; 1 the daemon is not there; 2 the file is wrong.
 
 \b
 Examples:

@@ -50,11 +50,22 @@ def _memory(ctx: click.Context, parameter: click.Parameter, value: str) -> int: 
         raise click.BadParameter(str(error)) from error
 
 
-@command.command("install")
+@command.command(
+    "install",
+    epilog="""\
+\b
+Examples:
+  bookhopper service install --dry-run
+  sudo bookhopper service install --config /etc/bookhopper/bookhopper.yaml
+  bookhopper service install --user
+""",
+)
 @config_option
 @user_option
 @root_option
-@click.option("--account", default=units.ACCOUNT, show_default=True, help="Whom the service runs as.")
+@click.option(
+    "--account", metavar="NAME", default=units.ACCOUNT, show_default=True, help="Whom the service runs as."
+)
 @click.option("--memory", metavar="SIZE", default="1 GiB", show_default=True, callback=_memory,
               help="The memory that it may use.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print the files and write nothing.")
@@ -92,7 +103,15 @@ def install(
         click.echo("Then: systemctl enable --now bookhopper")
 
 
-@command.command("uninstall")
+@command.command(
+    "uninstall",
+    epilog="""\
+\b
+Examples:
+  sudo bookhopper service uninstall --dry-run
+  bookhopper service uninstall --user
+""",
+)
 @user_option
 @root_option
 @click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")

@@ -38,7 +38,7 @@ _MASK = "••••"
     name="source",
     epilog="""\
 A definition describes a catalogue of web pages (kind `html`); it lies in sources.d beside the configuration,
-or anywhere.  Exit codes: 0 all is well; 1 something was found wrong; 2 a file or the command line is.
+or anywhere.
 
 \b
 Examples:
@@ -51,7 +51,15 @@ def command() -> None:
     """Look at the sources, and test definitions of catalogues."""
 
 
-@command.command("list")
+@command.command(
+    "list",
+    epilog="""\
+\b
+Examples:
+  bookhopper source list
+  bookhopper source list --offline --json | jq -r '.sources[].name'
+""",
+)
 @config_option
 @json_option
 @click.option("--offline", is_flag=True, help="Do not ask the sources whether they are well.")
@@ -76,7 +84,15 @@ def list_(config_path: Path | None, as_json: bool, offline: bool) -> None:
     Console(highlight=False, width=table_width()).print(table)
 
 
-@command.command("show")
+@command.command(
+    "show",
+    epilog="""\
+\b
+Examples:
+  bookhopper source show gutenberg
+  bookhopper source show oapen --json
+""",
+)
 @config_option
 @json_option
 @click.argument("name", type=values.SOURCE)
@@ -103,15 +119,27 @@ def show(config_path: Path | None, as_json: bool, name: str) -> None:
             click.echo(f"{key}: {_plain(value)}")
 
 
-@command.command("test")
+@command.command(
+    "test",
+    epilog="""\
+Exit codes: 0 all is well; 1 something was found wrong; 2 a file or the command line is.
+
+\b
+Examples:
+  bookhopper source test my-library.yaml
+  bookhopper source test my-library.yaml --live "Emma" --host books.home.arpa
+  bookhopper source test gutenberg --live "Emma"
+""",
+)
 @config_option
 @json_option
 @click.option("--live", metavar="WISH", help="Also ask the site itself for a title.")
 @click.option(
     "--host",
     "hosts",
+    metavar="HOST",
     multiple=True,
-    help="A host of your own network that it may visit, as `hosts` of its source.  May be repeated.",
+    help="A host of your own network that it may visit, as `hosts` of its source (may be repeated).",
 )
 @click.argument("definition", type=values.DEFINITION)
 @click.pass_context

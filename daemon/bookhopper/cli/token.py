@@ -34,7 +34,15 @@ def command() -> None:
     """Make and remove API tokens, for scripts, apps and the page."""
 
 
-@command.command("new")
+@command.command(
+    "new",
+    epilog="""\
+\b
+Examples:
+  bookhopper token new telephone
+  bookhopper token new script --json | jq -r .token
+""",
+)
 @config_option
 @json_option
 @click.argument("name")
@@ -55,7 +63,15 @@ def new(config_path: Path | None, as_json: bool, name: str) -> None:
         click.echo("It is not needed yet: `sign_in: none` lets everybody in (server.sign_in).", err=True)
 
 
-@command.command("list")
+@command.command(
+    "list",
+    epilog="""\
+\b
+Examples:
+  bookhopper token list
+  bookhopper token list --json
+""",
+)
 @config_option
 @json_option
 def list_(config_path: Path | None, as_json: bool) -> None:
@@ -77,7 +93,14 @@ def list_(config_path: Path | None, as_json: bool) -> None:
         click.echo("There are no tokens: `bookhopper token new NAME` makes one.")
 
 
-@command.command("remove")
+@command.command(
+    "remove",
+    epilog="""\
+\b
+Examples:
+  bookhopper token remove telephone
+""",
+)
 @config_option
 @click.argument("name", type=values.TOKEN)
 def remove(config_path: Path | None, name: str) -> None:

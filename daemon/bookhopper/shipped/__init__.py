@@ -18,6 +18,8 @@ SYSTEMD = Path(__file__).parent / "systemd"
 COMPLETION = Path(__file__).parent / "completion"
 """For each shell by its name the file that completes commands, called as that shell wants it."""
 
+MANUAL = Path(__file__).parent / "man" / "bookhopper.1"
+
 _PURPOSES = {
     "bookhopper.example.yaml": "every key of the configuration, with its default",
     "container": "an image, and compose files to run it",
