@@ -27,8 +27,9 @@ _WIDTH = 60
     cls=Group,
     epilog="""\
 A variable BOOKHOPPER_… goes before the file, the file before the variables of the ancestors
-(calibre-web-automated-book-downloader), and those before the defaults.  Exit codes: 0 all went well; 1 it
-cannot be read or written; 2 the configuration is wrong.
+(calibre-web-automated-book-downloader), and those before the defaults.
+
+Exit codes: 0 all went well; 1 it cannot be read or written; 2 the configuration is wrong.
 
 \b
 Examples:
@@ -40,7 +41,15 @@ def command() -> None:
     """Show the settings that hold, or make a file of an ancestor's environment."""
 
 
-@command.command("show")
+@command.command(
+    "show",
+    epilog="""\
+\b
+Examples:
+  bookhopper config show
+  bookhopper config show --json | jq -r '.settings[] | select(.origin.kind != "default") | .key'
+""",
+)
 @config_option
 @json_option
 def show(config_path: Path | None, as_json: bool) -> None:
@@ -68,7 +77,16 @@ def show(config_path: Path | None, as_json: bool) -> None:
         click.echo(printable(f"# Mind: {warning}"))
 
 
-@command.command("migrate")
+@command.command(
+    "migrate",
+    epilog="""\
+\b
+Examples:
+  bookhopper config migrate docker-compose.yml --output bookhopper.yaml
+  bookhopper config migrate docker-compose.yml --service downloader
+  bookhopper config migrate > bookhopper.yaml
+""",
+)
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--service", metavar="NAME", help="Which service of a compose file is meant.")
 @click.option(
