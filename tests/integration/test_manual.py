@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 from bookhopper import __version__, shipped
 from bookhopper.cli import main
 from tests.commands import every_command
+from tests.terminal import Terminal
 
 
 def needed(program: str) -> str:
@@ -84,3 +86,14 @@ def test_no_line_of_prose_is_cut(tmp_path: Path) -> None:
 
 def test_it_is_printed_into_a_pipe() -> None:
     assert CliRunner().invoke(main, ["man"]).stdout_bytes == shipped.MANUAL.read_bytes()
+
+
+def test_it_is_shown_on_a_terminal(tmp_path: Path) -> None:
+    needed("man")
+    environment = os.environ | {"MANPAGER": "cat", "LC_ALL": "C.UTF-8", "TERM": "dumb"}
+    terminal = Terminal([sys.executable, "-m", "bookhopper", "man"], environment, tmp_path)
+    try:
+        terminal.await_text("BOOKHOPPER(1)")
+        terminal.await_text("SEE ALSO")
+    finally:
+        terminal.close()

@@ -11,7 +11,10 @@ _FILES = {"bash": "bookhopper", "zsh": "_bookhopper", "fish": "bookhopper.fish"}
 
 @click.command(
     epilog="""\
-Put it where your shell looks for it, once; the next shell has it.  zsh looks into the folders of its `fpath`:
+An installation below /usr/local brings it along, and so does one by a recent pipx.  Otherwise put it into the
+folder where your shell looks for it (make that where it is not there); the next shell has it.
+
+zsh looks into the folders of its `fpath`:
 `fpath=(~/.local/share/zsh/site-functions $fpath)` belongs into ~/.zshrc, before `compinit`.
 
 \b

@@ -13,8 +13,8 @@ from bookhopper.cli import is_terminal
 
 @click.command(
     epilog="""\
-`man bookhopper` finds it where the folder that the program lies in is in your PATH itself, as that of a venv;
-pipx does its part from 1.3 on.
+`man bookhopper` finds it after an installation below /usr/local, by pipx 1.3 or newer, or in a venv whose bin
+is in your PATH.
 
 \b
 Examples:
