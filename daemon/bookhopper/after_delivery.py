@@ -141,17 +141,18 @@ class AfterDelivery:
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            try:
-                ended = self._run(job)
-            except Interrupted:
-                return
-            except (BookhopperError, OSError) as error:
-                self._put_off(job, str(error))
-            except Exception:
-                log.exception("job %d met a fault of bookhopper's own; please report it", job)
-                self._settle(job)
-            else:
-                self._heed(job, ended)
+            with working_on(request=self._store.request_name_of(job), job=job):
+                try:
+                    ended = self._run(job)
+                except Interrupted:
+                    return
+                except (BookhopperError, OSError) as error:
+                    self._put_off(job, str(error))
+                except Exception:
+                    log.exception("job %d met a fault of bookhopper's own; please report it", job)
+                    self._settle(job)
+                else:
+                    self._heed(job, ended)
 
     def _next(self) -> int | None:
         """Wait for a job and give it; None once it is to stop."""

@@ -184,7 +184,7 @@ class Control:
             with self._making_room:
                 while (overtaken := self._overtaken()) is not None:
                     ticket, job = overtaken
-                    with working_on(request=self._store.request_name(job.request), job=ticket.job):
+                    with working_on(request=self._store.request_name_of(ticket.job), job=ticket.job):
                         log.info("job %d makes room for job %d, which is more urgent", ticket.job, job.id)
                     ticket.interrupt(Reason.PREEMPT)
         except (HeldError, StoreError) as error:

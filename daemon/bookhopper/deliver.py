@@ -206,15 +206,9 @@ class Deliverer:
         return sum(self._take_up(delivery, folder) for delivery in waiting)
 
     def _take_up(self, delivery: Delivery, folder: str) -> bool:
-        with working_on(request=self._request_of(delivery.job), job=delivery.job, source=delivery.source):
+        request = self._store.request_name_of(delivery.job)
+        with working_on(request=request, job=delivery.job, source=delivery.source):
             return self._finish_or_abandon(delivery, folder)
-
-    def _request_of(self, job: int) -> str:
-        try:
-            found = self._store.job(job)
-        except BookhopperError:
-            return ""
-        return self._store.request_name(found.request) if found else ""
 
     def _finish_or_abandon(self, delivery: Delivery, folder: str) -> bool:
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bookhopper.errors import StoreError
+from bookhopper.log_context import working_on
 from bookhopper.model import BadLine, Pick, Resume, State, Want
 from bookhopper.store.base import (
     DuplicateError,
@@ -392,6 +393,34 @@ def test_a_closed_store_says_so(bench: Bench) -> None:
     with pytest.raises(StoreError):
         bench.store.job(1)
     bench.store.renew()
+
+
+def test_the_log_gets_the_names_of_requests_and_never_an_error(bench: Bench) -> None:
+    first, second = (
+        bench.store.add_request(NewRequest(str(number), f"{number}.txt", "d", "r"), []).request.id
+        for number in range(2)
+    )
+    (job,) = bench.drop(want("Emma"))
+    store = bench.reopen()
+    assert (store.request_name(first), store.request_name(second)) == ("0.txt", "1.txt")
+    found = store.job(job)
+    assert found is not None
+    assert store.request_name_of(job) == store.request_name(found.request) != ""
+    assert (store.request_name(42), store.request_name_of(42)) == ("", "")
+    store.close()
+    assert (store.request_name(second), store.request_name(43), store.request_name_of(job)) == (
+        "1.txt",
+        "",
+        "",
+    )
+
+
+def test_the_source_at_work_is_told_with_a_change(bench: Bench) -> None:
+    job = bench.downloading()
+    with working_on(source="shelf"):
+        bench.store.move(Move(job, State.DOWNLOADING, State.QUEUED, "it broke off"))
+    bench.settle()
+    assert [change.source for change in bench.changes[-2:]] == ["", "shelf"]
 
 
 def test_a_gone_job_is_stale(bench: Bench) -> None:

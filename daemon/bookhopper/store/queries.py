@@ -138,6 +138,10 @@ class Queries(Protocol):
         """Tell a request's name, for the log: never raises, and empty where it cannot be read."""
         ...
 
+    def request_name_of(self, job: int) -> str:
+        """Tell the name of the request that made a job, as `request_name` does."""
+        ...
+
     def requests_of(self, job: int) -> Sequence[int]:
         """Find the requests that have a line with this job."""
         ...

@@ -180,15 +180,29 @@ class Reader(Queries):
 
     def request_name(self, request: int) -> str:
         """Tell a request's name, from memory as a rule: names never change."""
-        if (name := self._names.get(request)) is None:
-            try:
-                found = self.request(request)
-            except BookhopperError:
-                return ""
-            if len(self._names) >= _NAMES_KEPT:
-                self._names.clear()
-            name = self._names[request] = found.name if found else ""
-        return name
+        if (name := self._names.get(request)) is not None:
+            return name
+        try:
+            found = self.request(request)
+        except BookhopperError:
+            return ""
+        if found is None:
+            return ""
+        self._keep_name(found)
+        return found.name
+
+    def _keep_name(self, request: Request) -> None:
+        if len(self._names) >= _NAMES_KEPT:
+            self._names.clear()
+        self._names[request.id] = request.name
+
+    def request_name_of(self, job: int) -> str:
+        """Tell the name of the request that made a job."""
+        try:
+            row = self._read.one("SELECT request FROM jobs WHERE id = ?", (job,))
+        except BookhopperError:
+            return ""
+        return self.request_name(row[0]) if row else ""
 
     def requests_of(self, job: int) -> list[int]:
         """Find the requests that have a line with this job."""

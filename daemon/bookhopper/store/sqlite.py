@@ -66,6 +66,7 @@ class SqliteStore(Reader, Store):
 
         def operation(transaction: Transaction) -> Intake:
             stored = intake.add_request(transaction, request, entries)
+            self._keep_name(stored.request)  # the number may have been that of one that was removed
             self._events[State.WANTED].set()
             return stored
 
