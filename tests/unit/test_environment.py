@@ -35,6 +35,7 @@ OTHER: Mapping[str, str] = {
     "SCRIPT_AFTER_VERIFY": "/other/look at it",
     "SCRIPT_AFTER_DELIVERY": "[/other/tell, --quietly]",
     "CALIBRE_LIBRARY": "/mnt/calibre",
+    "NOTIFY": "[{name: me, url: 'ntfy://127.0.0.1/books'}]",
     "INTAKE_SHELVES": "wishlist",
 }
 """What some variables may say, other than the default; for the rest one is found."""
