@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_DEEPEST = 16
+_DEEPEST = 32
 _AS_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 NO_FOLDER = frozenset((errno.ENOTDIR, errno.ELOOP))

@@ -27,7 +27,7 @@ _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 _AWAY_SECONDS = 15.0
 _LEAST_FREE = 1024 * 1024
-_MAKINGS = 5
+_MAKINGS = 20
 """How often a sub-folder is made, whose consumer removes it as long as it is empty."""
 
 _libc = ctypes.CDLL(None, use_errno=True)

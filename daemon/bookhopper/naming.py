@@ -16,7 +16,7 @@ from math import isfinite
 from pathvalidate import sanitize_filename
 
 from bookhopper.model import Candidate, Job, State, Want
-from bookhopper.name_template import parse
+from bookhopper.name_template import Template, parse
 from bookhopper.naming_settings import NamingSettings, tag_key
 from bookhopper.search.words import SUFFIXES
 
@@ -68,7 +68,7 @@ class Names:
         rules += [self._rules.formats[form]] if form in self._rules.formats else []
         file = next((rule.file for rule in rules if rule.file is not None), self._rules.file)
         folder = next((rule.folder for rule in rules if rule.folder is not None), self._rules.folder)
-        template = parse(f"{folder}/{file}" if folder else file)
+        template = Template((*parse(folder).pieces, "/", *parse(file).pieces))
         facts = _facts(job, candidate, form)
         facts["tag"] = next(iter((*ruling, *job.want.tags)), "")
         if "subtitle" in template.fields:
@@ -129,11 +129,11 @@ def _by_surname(author: str) -> str:
 def _folders(parts: Iterable[str]) -> list[str]:
     """Cut folders' names, the longest first, to what leaves a file in them enough room."""
     kept = [part for part in parts if part]
-    longest = _FOLDER_CHARACTERS
+    longest = _FOLDER_CHARACTERS + 1
     while len("/".join(kept)) > _FOLDER_CHARACTERS:
         longest -= 1
         kept = [part[:longest] for part in kept]
-    return [_usable(cut) for part in kept if (cut := _cut(part, MAX_BYTES))]
+    return [_usable(cut) for part in kept if (cut := _cut(part, MAX_BYTES - _ROOM_FOR_NUMBER))]
 
 
 def _file(stem: str, form: str) -> str:

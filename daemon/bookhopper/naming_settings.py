@@ -50,13 +50,13 @@ class NamingSettings(Section):
     formats: Mapping[FormatName, NameRule] = {}
     tags: Mapping[Tag, NameRule] = {}
 
-    @field_validator("tags", mode="before")
+    @field_validator("formats", "tags", mode="before")
     @classmethod
-    def _tags_once(cls, tags: object) -> object:
-        """Refuse tags that differ in case only, of which one would go unheeded."""
+    def _keys_once(cls, rules: object) -> object:
+        """Refuse keys that differ in case only, of which one would go unheeded."""
         seen: set[str] = set()
-        for tag in tags if isinstance(tags, Mapping) else ():
-            if isinstance(tag, str) and tag_key(tag) in seen:
-                raise ValueError(f"`{tag}` stands here twice, case apart")
-            seen.add(tag_key(str(tag)))
-        return tags
+        for key in map(str, rules if isinstance(rules, Mapping) else ()):
+            if tag_key(key) in seen:
+                raise ValueError(f"`{key}` stands here twice, case apart")
+            seen.add(tag_key(key))
+        return rules
