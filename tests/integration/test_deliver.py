@@ -27,6 +27,7 @@ from bookhopper.durable import PowerCut
 from bookhopper.errors import HeldError, PermanentError
 from bookhopper.ingest import IngestFolder
 from bookhopper.model import Candidate, Delivery, Job, State
+from bookhopper.naming_settings import NamingSettings
 from bookhopper.place import Book
 from bookhopper.staging import StagingLog
 from bookhopper.store.base import DuplicateError, Move, StaleError
@@ -44,14 +45,28 @@ STAGED = f"{NAME}.uploading"
 class Bench:
     """A queue, an ingest folder, and a deliverer between them that can be started anew."""
 
-    def __init__(self, base: Path, folder: Path) -> None:
+    def __init__(self, base: Path, folder: Path, sub_folder: str = "") -> None:
         self.base = base
         self.parts = base / "parts"
         self.parts.mkdir()
-        self.ingest = folder
+        self.root = folder
+        self.sub_folder = sub_folder
         self.queue = Queue(self.parts)
         self.opened = ExitStack()
         self.restart()
+
+    @property
+    def ingest(self) -> Path:
+        """Where books come to lie."""
+        return self.root / self.sub_folder
+
+    @ingest.setter
+    def ingest(self, folder: Path) -> None:
+        self.root = folder
+
+    def name(self, file: str) -> str:
+        """Give a file's name as the ledger has it."""
+        return f"{self.sub_folder}/{file}" if self.sub_folder else file
 
     def close(self) -> None:
         self.opened.close()
@@ -60,14 +75,15 @@ class Bench:
     def begin(self, folder: IngestFolder) -> None:
         """Deliver to this folder from now on."""
         self.folder = folder
-        self.deliverer = Deliverer(self.queue.store, folder, self.parts)
+        naming = NamingSettings(folder=self.sub_folder)
+        self.deliverer = Deliverer(self.queue.store, folder, self.parts, naming=naming)
         self.opened.callback(self.deliverer.close)
 
     def restart(self) -> None:
         """Begin as the daemon does after its end."""
         self.queue.reopen()
         self.queue.store.recover()
-        self.begin(IngestFolder(self.ingest, mode=0o664, require_mount=True))
+        self.begin(IngestFolder(self.root, mode=0o664, require_mount=True))
 
     def book(self, job: Job, content: bytes = EPUB, of: Candidate | None = None) -> Book:
         part = self.parts / f"{job.id}.part"
@@ -100,7 +116,13 @@ class Bench:
         setattr(owner, name, step)
 
     def listed(self) -> list[str]:
-        return sorted(path.name for path in self.ingest.iterdir())
+        """List what lies where books come to lie; nothing else is in ingest, and no folder without a book."""
+        found = [path for path in self.root.rglob("*") if path.parent != self.ingest]
+        holding = {path for path in self.ingest.parents if path.is_relative_to(self.root)}
+        assert {path for path in found if path not in {self.ingest, *holding}} == set()
+        names = sorted(path.name for path in self.ingest.iterdir()) if self.ingest.exists() else []
+        assert names or not found
+        return names
 
     def left(self) -> list[str]:
         """What lies beside the database."""
@@ -135,15 +157,22 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture(params=["rename", "copy"])
+@pytest.fixture(autouse=True)
+def _watched_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let sub-folders be watched as soon as they are there."""
+    monkeypatch.setattr(deliver, "WATCH_SECONDS", 0.0)
+
+
+@pytest.fixture(params=["rename", "copy", "rename, sub-folder", "copy, sub-folder"])
 def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    """Ingest on the same device, then on another one."""
-    if request.param == "copy":
+    """Ingest on the same device or on another one, books in it or in a folder inside it."""
+    way, _, sub_folder = request.param.partition(", ")
+    if way == "copy":
         folder = request.getfixturevalue("elsewhere")
     else:
         folder = tmp_path / "ingest"
         folder.mkdir()
-    bench = Bench(tmp_path, folder)
+    bench = Bench(tmp_path, folder, sub_folder and "Ann Author/Tales")
     yield bench
     bench.close()
 
@@ -160,7 +189,8 @@ def test_a_book_appears_whole_under_its_name(either: Bench) -> None:
     assert either.queue.job(job.id).state is State.DONE
     line = either.queue.store.delivery(job.id)
     assert line is not None
-    assert (line.source, line.key, line.name, line.staged) == ("shelf", "1", NAME, STAGED)
+    assert (line.source, line.key) == ("shelf", "1")
+    assert (line.name, line.staged) == (either.name(NAME), either.name(STAGED))
     assert (line.sha256, line.size, line.format) == (hashlib.sha256(EPUB).hexdigest(), len(EPUB), "epub")
     assert line.done_at is not None
     assert [change.after for change in either.queue.changes[-2:]] == [State.PLACED, State.DONE]
@@ -199,7 +229,7 @@ def test_it_is_seen_as_uploading_only_before(either: Bench) -> None:
 def test_the_mode_is_what_is_set_less_the_umask(either: Bench, mode: int, umask: int, expected: int) -> None:
     before = os.umask(umask)
     try:
-        either.begin(IngestFolder(either.ingest, mode=mode, require_mount=True))
+        either.begin(IngestFolder(either.root, mode=mode, require_mount=True))
         job = either.queue.downloading(want())
         book = either.book(job)
         book.path.chmod(0o600)
@@ -238,6 +268,7 @@ def test_nothing_interrupts_between_placed_and_done(bench: Bench) -> None:
 STEPS = [
     "before-note",
     "after-note",
+    "after-make",
     "after-stage",
     "before-place",
     "after-place",
@@ -254,8 +285,9 @@ def crash(bench: Bench, step: str) -> int:
     """Let another process deliver a job and die at a step."""
     job = bench.queue.queued(want(), candidate())
     bench.queue.close()
-    command = [sys.executable, "-m", "tests.fakes.crashing", str(bench.parts), str(bench.ingest), step]
+    command = [sys.executable, "-m", "tests.fakes.crashing", str(bench.parts), str(bench.root)]
     path = os.pathsep.join([str(ROOT / "daemon"), str(ROOT)])
+    command += [bench.sub_folder, step]
     ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False, timeout=60)
     assert ended.returncode == crashing.STATUS
     return job
@@ -282,24 +314,28 @@ def test_a_crash_neither_loses_nor_doubles(either: Bench, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", sorted(SEEN))
-def test_a_book_that_was_eaten_meanwhile_does_not_come_again(bench: Bench, step: str) -> None:
-    crash(bench, step)
-    (bench.ingest / NAME).unlink()
-    take_up(bench)
-    assert bench.listed() == []
-    assert bench.queue.states() == {"done": 1}
+def test_a_book_that_was_eaten_meanwhile_does_not_come_again(either: Bench, step: str) -> None:
+    crash(either, step)
+    (either.ingest / NAME).unlink()
+    if either.sub_folder:
+        (either.root / either.sub_folder).rmdir()
+        (either.root / either.sub_folder).parent.rmdir()
+    take_up(either)
+    assert either.listed() == []
+    assert either.queue.states() == {"done": 1}
 
 
 @pytest.mark.parametrize("step", sorted(set(STEPS) - SETTLED))
-def test_a_crash_before_the_ledger_costs_no_attempt(bench: Bench, step: str) -> None:
-    job = crash(bench, step)
-    bench.restart()
-    again = bench.queue.job(job)
+def test_a_crash_before_the_ledger_costs_no_attempt(either: Bench, step: str) -> None:
+    job = crash(either, step)
+    either.restart()
+    again = either.queue.job(job)
     assert (again.state, again.attempts) == (State.QUEUED, 0)
     staged = step in {"after-stage", "before-place"}
-    assert bench.deliverer.clear_strays() == staged
-    assert bench.listed() == []
-    assert bench.left() == ([] if staged else [f"{job}.part"])
+    assert either.deliverer.clear_strays() == staged
+    assert either.listed() == []
+    by_copy = either.root.stat().st_dev != either.base.stat().st_dev
+    assert either.left() == ([] if staged and not by_copy else [f"{job}.part"])
 
 
 def test_a_crash_in_the_middle_of_a_copy(elsewhere: Path, tmp_path: Path) -> None:
@@ -364,7 +400,27 @@ def test_the_note_of_a_closed_delivery_touches_nothing(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["../outside.uploading", "book.epub", "", "\n\n", "/etc/x.uploading", "a.upl"]
+    "content",
+    [
+        *(
+            "../outside.uploading",
+            "book.epub",
+            "",
+            "\n\n",
+            "/etc/x.uploading",
+            "a.upl",
+            "a/../../x.uploading",
+        ),
+        *(
+            "/outside.uploading",
+            "..//",
+            "/",
+            "./",
+            "a/\tKids/",
+            "a\0/b.uploading",
+            "a" * 300 + "/b.uploading",
+        ),
+    ],
 )
 def test_a_damaged_note_removes_nothing_else(bench: Bench, content: str) -> None:
     outside = bench.base / "outside.uploading"
@@ -717,6 +773,7 @@ def test_a_filesystem_without_renameat2_looks_first(bench: Bench, monkeypatch: p
 
 
 def test_an_existing_file_is_never_replaced(either: Bench) -> None:
+    either.ingest.mkdir(parents=True, exist_ok=True)
     (either.ingest / NAME).write_bytes(b"another's")
     (either.ingest / "A Tale - Ann Author_1.epub").symlink_to("nowhere")
     either.deliver(either.queue.downloading(want()))
@@ -733,7 +790,8 @@ def test_a_name_in_the_ledger_is_not_given_again(either: Bench) -> None:
     assert either.listed() == ["A Tale - Ann Author_1.epub"]
     line = either.queue.store.delivery(second.id)
     assert line is not None
-    assert (line.name, line.staged) == ("A Tale - Ann Author_1.epub", "A Tale - Ann Author_1.epub.uploading")
+    assert line.name == either.name("A Tale - Ann Author_1.epub")
+    assert line.staged == f"{line.name}.uploading"
     assert either.left() == []
 
 
