@@ -53,9 +53,9 @@ class Queue:
         assert claimed.id == job
         return claimed
 
-    def place(self, job: Job, of: Candidate) -> None:
-        """Enter a job's book into the ledger, as if it lay in ingest."""
-        name = f"{job.id}.{of.format}"
+    def place(self, job: Job, of: Candidate, folder: str = "") -> None:
+        """Enter a job's book into the ledger, as if it lay in ingest or a folder there."""
+        name = f"{folder}{job.id}.{of.format}"
         line = Delivery(
             job=job.id,
             source=of.source,

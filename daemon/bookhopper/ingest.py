@@ -146,12 +146,19 @@ class IngestFolder:
         except OSError as error:
             return error.errno not in NO_FOLDER
 
-    def missing(self, name: str) -> list[str]:
-        """List the folders, the outermost first, that a name is to lie in and that are not there."""
-        return [folder for folder in above(name) if not self.exists(folder)]
+    def removable(self, name: str) -> list[str]:
+        """List the folders that a name is to lie in, but those that somebody keeps there empty."""
+        return [folder for folder in above(name) if not self._is_empty(folder)]
+
+    def _is_empty(self, folder: str) -> bool:
+        try:
+            with inside(self.path, folder) as path, os.scandir(path) as entries:
+                return next(entries, None) is None
+        except OSError:
+            return False
 
     def _make_folders(self, name: str) -> None:
-        """Make the folders that a name is to lie in, durably, with the ingest folder's own mode.
+        """Make the folders that a name is to lie in, with the ingest folder's own mode.
 
         So whoever may take books from there may take them from here as well.
         """
@@ -163,7 +170,6 @@ class IngestFolder:
                     continue
                 with inside(self.path, folder) as made, suppress(PermissionError):
                     made.chmod(stat.S_IMODE(self.path.stat().st_mode))
-                sync_folder(path.parent)
 
     def prune(self, folders: Iterable[str]) -> None:
         """Remove those of these folders that are empty."""
@@ -196,6 +202,7 @@ class IngestFolder:
                 self._make_folders(staged)
                 with self._at(staged) as target:
                     self._put(book, target)
+                    self._sync_or_remove(staged, target)
             except FileNotFoundError:  # its folder was empty, and removed again
                 if not more:
                     raise
@@ -210,12 +217,16 @@ class IngestFolder:
             if error.errno != errno.EXDEV:
                 raise
             self._copy(book, target)
-        self._sync_or_remove(target)
 
-    def _sync_or_remove(self, target: Path) -> None:
-        """Make a new entry durable; what is not must not lie about under a name that nobody remembers."""
+    def _sync_or_remove(self, name: str, target: Path) -> None:
+        """Make a new entry durable, with the folders that it lies in, which others may have made just now.
+
+        What is not durable must not lie about under a name that nobody remembers.
+        """
         try:
-            sync_folder(target.parent)
+            for folder in ("", *above(name)):
+                with inside(self.path, folder) as path:
+                    sync_folder(path)
         except OSError:
             target.unlink()
             raise
@@ -244,7 +255,7 @@ class IngestFolder:
         with self._at(staged) as waiting:
             target = waiting.with_name(_last(other))
             rename_without_replacing(waiting, target)
-            self._sync_or_remove(target)
+            self._sync_or_remove(other, target)
         return other
 
     def lying(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
@@ -270,6 +281,7 @@ class IngestFolder:
             finally:
                 other.unlink(missing_ok=True)
             sync_folder(there.parent)
+        self.prune(above(name))  # while the old file was there, whoever has eaten the new one could not
         return True
 
     def discard(self, staged: str) -> None:

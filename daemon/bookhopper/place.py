@@ -44,13 +44,13 @@ class Placer:
         self._store = store
         self._folder = folder
         self._strays = strays
-        self._made: set[str] = set()
-        """The sub-folders that were made since `tidy`, and are removed again if what they are for fails."""
+        self._removable: set[str] = set()
+        """The sub-folders, since `tidy`, that nobody keeps empty: a delivery that fails leaves none so."""
 
     def tidy(self) -> None:
         """Forget what was noted of earlier books, since none is on its way."""
         self._strays.tidy()
-        self._made.clear()
+        self._removable.clear()
 
     def place(self, job: Job, book: Book, folder: str) -> Delivery:
         """Take a downloaded job to PLACED; `folder` names the very ingest folder.
@@ -60,10 +60,10 @@ class Placer:
         name = self.names.path(job, book.candidate, book.format, self._list_of)
         try:
             name = self._folder.place_for(name)
-            self._made.update(self._folder.missing(name))
+            self._removable.update(self._folder.removable(name))
             delivery = self._enter(job, book, folder, variants(name))
         except BaseException as error:
-            self._folder.prune(self._made_for(name))
+            self._folder.prune(self._removable_for(name))
             self._strays.note(job.id)
             if isinstance(error, OSError):
                 raise _cannot_write(self._folder.path / name, error) from error
@@ -75,8 +75,8 @@ class Placer:
         found = self._store.request(request)
         return Path(found.name).stem if found else ""
 
-    def _made_for(self, name: str) -> list[str]:
-        return [folder for folder in above(name) if folder in self._made]
+    def _removable_for(self, name: str) -> list[str]:
+        return [folder for folder in above(name) if folder in self._removable]
 
     def _enter(self, job: Job, book: Book, folder: str, names: Iterator[str]) -> Delivery:
         """Place a book under the first of these names that is free in ingest and in the ledger."""
@@ -97,7 +97,7 @@ class Placer:
         for name in names:
             if self._taken(name):
                 continue
-            self._strays.note(job.id, name + STAGED_SUFFIX, folders=self._made_for(name))
+            self._strays.note(job.id, name + STAGED_SUFFIX, folders=self._removable_for(name))
             try:
                 staged = self._folder.stage(book.path, name)
             except FileExistsError:
@@ -122,7 +122,7 @@ class Placer:
         for name in names:
             if self._taken(name):
                 continue
-            folders = self._made_for(name)
+            folders = self._removable_for(name)
             self._strays.note(delivery.job, delivery.staged, name + STAGED_SUFFIX, folders=folders)
             try:
                 staged = self._folder.restage(delivery.staged, name)

@@ -1,6 +1,7 @@
 """What a crash leaves in ingest between the placing of a book and its line in the ledger, and its end.
 
-Each delivery notes beforehand under which names its book may lie there, and which folders are made for it.
+Each delivery notes beforehand under which names its book may lie there, and which folders are not to be left
+empty.
 """
 
 from __future__ import annotations

@@ -100,10 +100,10 @@ def settled(site: Site, state: State, reason: str = "", key: str = "1") -> int:
     return job
 
 
-def delivered(site: Site, key: str = "1") -> int:
+def delivered(site: Site, key: str = "1", folder: str = "") -> int:
     """Bring a new job to DONE, its file being wherever the test puts it."""
     job = site.queue.downloading(want(f"Tale {key}"), candidate(key, f"Tale {key}"))
-    site.queue.place(job, candidate(key))
+    site.queue.place(job, candidate(key), folder)
     site.store.complete(job.id)
     return job.id
 
@@ -512,6 +512,33 @@ def test_localdownload_of_nothing(api: Api) -> None:
 def test_localdownload_follows_no_link(api: Api) -> None:
     job = delivered(api.site)
     (api.site.ingest / f"{job}.epub").symlink_to("/etc/passwd")
+    assert api.get("/api/localdownload", id=job).status == 404
+
+
+def test_a_book_in_a_sub_folder_of_ingest_is_available(api: Api) -> None:
+    job = delivered(api.site, folder="Kids/Ann/")
+    assert str(job) in api.group("done")
+    folder = api.site.ingest / "Kids" / "Ann"
+    folder.mkdir(parents=True)
+    (folder / f"{job}.epub").write_bytes(EPUB)
+    (api.site.ingest / "Other").mkdir()
+    assert api.group("available")[str(job)]["download_path"] == f"Kids/Ann/{job}.epub"
+    answer = api.get("/api/localdownload", id=job)
+    assert (answer.status, answer.body) == (200, EPUB)
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="Tale 1.epub"')
+
+
+@pytest.mark.parametrize("level", ["Kids", "Kids/Ann"])
+def test_a_link_to_a_folder_is_not_looked_behind(api: Api, level: str) -> None:
+    job = delivered(api.site, folder="Kids/Ann/")
+    elsewhere = api.site.folder / "elsewhere"
+    (elsewhere / "Ann").mkdir(parents=True)
+    for folder in (elsewhere, elsewhere / "Ann"):
+        (folder / f"{job}.epub").write_bytes(EPUB)
+    link = api.site.ingest / level
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(elsewhere)
+    assert str(job) in api.group("done")
     assert api.get("/api/localdownload", id=job).status == 404
 
 

@@ -105,6 +105,22 @@ def test_formats_matching_and_limits_hold_for_what_begins_next(
     assert reload(daemon).stdout == "Nothing that could be applied has changed.\n"
 
 
+def test_names_hold_from_the_next_book_on(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon()
+    daemon.start()
+    daemon.drop("list.txt", "Dracula — Bram Stoker")
+    daemon.await_counts(done=1)
+    daemon.configure({"sources": daemon_sources(daemon), "naming": {"file": "{author_sort} - {title}"}})
+    assert reload(daemon).stdout == "naming.file\n"
+    daemon.drop("more.txt", "Electra — Sophocles\nJane Eyre — Charlotte Brontë")
+    daemon.await_counts(done=3)
+    assert daemon.delivered() == [
+        "Brontë, Charlotte - Jane Eyre_ An Autobiography.epub",
+        "Dracula - Bram Stoker.epub",
+        "Sophocles - Electra.epub",
+    ]
+
+
 def daemon_sources(daemon: Daemon) -> list[dict[str, Any]]:
 
     sources: list[dict[str, Any]] = yaml.safe_load(daemon.config.read_text())["sources"]

@@ -73,6 +73,8 @@ class IngestConsumer:
     """What it removed without ever importing it: unsupported, or a temporary file that was left."""
     _seen: dict[tuple[Path, int, int], float] = field(default_factory=dict)
     _sighted: set[Path] = field(default_factory=set)
+    watches: Callable[[Path], bool] = lambda _: False
+    """Whether it would hear of what happens in a folder."""
 
     @property
     def names(self) -> list[str]:
@@ -187,6 +189,7 @@ def consuming(consumer: IngestConsumer) -> Iterator[IngestConsumer]:
     What lies there already makes no event, and so is never taken.
     """
     inotify = Inotify(consumer.folder, CLOSE_WRITE | MOVED_TO, recursive=True)
+    consumer.watches = inotify.watches
 
     def eat() -> None:
         for event in inotify.events():

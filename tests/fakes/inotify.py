@@ -60,6 +60,10 @@ class Inotify:
         self._stop, self._stopper = os.pipe()
         self._watch(folder)
 
+    def watches(self, folder: Path) -> bool:
+        """Whether what happens in a folder from now on is told."""
+        return folder in tuple(self._folders.values())
+
     def close(self) -> None:
         """Let go of the kernel's queue; whoever reads `events` must have ended."""
         for handle in (self._queue, self._stop, self._stopper):

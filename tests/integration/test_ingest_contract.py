@@ -16,6 +16,10 @@ The points of `reference/calibre-ingest.md`, and what holds each:
    6 integration/test_ingest_contract.py test_a_book_that_is_eaten_during_its_nudge_does_not_come_back
    7 integration/test_ingest_contract.py test_a_book_whose_import_failed_is_in_the_ledger_and_in_the_copies
    8 integration/test_ingest_contract.py test_books_lie_in_the_root_whatever_they_are_called
+   8 integration/test_ingest_contract.py test_a_book_in_a_new_folder_is_named_once_its_consumer_watches_that
+   8 integration/test_ingest_contract.py test_a_consumer_that_removes_empty_folders_gets_every_book
+   8 integration/test_ingest_contract.py test_a_book_that_was_missed_in_its_folder_is_eaten_after_a_nudge
+   8 reliability/test_crash.py           test_kills_lose_nothing_and_double_nothing_in_sub_folders
    9 integration/test_ingest_contract.py test_whoever_consumes_may_read_it
    9 integration/test_deliver.py         test_the_mode_is_what_is_set_less_the_umask
   10 integration/test_ingest_contract.py test_a_consumer_that_polls_at_every_step_gets_it_whole
@@ -44,11 +48,12 @@ from typing import Any
 
 import pytest
 
-from bookhopper import ingest, nudge
+from bookhopper import deliver, ingest, nudge
 from bookhopper.copies import Copies
 from bookhopper.deliver import Deliverer
 from bookhopper.ingest import IngestFolder
 from bookhopper.model import FORMATS, UNNOTICED_FORMATS, Delivery
+from bookhopper.naming_settings import NamingSettings
 from bookhopper.nudge import Nudges
 from bookhopper.place import Book
 from bookhopper.store.base import DuplicateError
@@ -286,6 +291,69 @@ def test_books_lie_in_the_root_whatever_they_are_called(bench: Bench) -> None:
     assert {event.path.parent for event in events} == {bench.path}
     assert {each.path.parent for each in bench.consumer.eaten} == {bench.path}
     assert len(bench.consumer.eaten) == 5
+
+
+def in_folders(bench: Bench) -> None:
+    """Let each book lie in a folder of its own from now on."""
+    bench.deliverer.name_by(NamingSettings(folder="{title}"))
+
+
+def test_a_book_in_a_new_folder_is_named_once_its_consumer_watches_that(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_folders(bench)
+    with witnessed(bench.path) as events, consuming(bench.consumer) as consumer:
+        line = bench.deliver("Tale")
+        assert line.done_at is None
+        assert bench.deliverer.finish_placed() == 0
+        until(lambda: consumer.watches(bench.path / "Tale"))
+        monkeypatch.setattr(deliver, "WATCH_SECONDS", 0.0)
+        assert bench.deliverer.finish_placed() == 1
+    (eaten,) = bench.consumer.eaten
+    assert (eaten.how, str(eaten.path.relative_to(bench.path)), eaten.content) == (
+        "moved_to",
+        line.name,
+        EPUB,
+    )
+    assert line.name == "Tale/Tale - Ann Author.epub"
+    assert bench.listed() == []
+    folders = [event.path for event in events if event.of_folder]
+    assert set(folders) == {bench.path / "Tale"}
+    assert bench.queue.states() == {"done": 1}
+
+
+def test_a_consumer_that_removes_empty_folders_gets_every_book(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever the folder is removed, it is made again; its consumer sees that before the next book."""
+    monkeypatch.setattr(deliver, "WATCH_SECONDS", 0.0)
+    bench.deliverer.name_by(NamingSettings(folder="{author}", file="{title}"))
+    with consuming(bench.consumer) as consumer:
+        for number in range(24):
+            (bench.path / "Ann Author").mkdir(exist_ok=True)
+            until(lambda: consumer.watches(bench.path / "Ann Author"))
+            bench.deliver(f"Tale {number}")
+            until(lambda number=number: len(bench.consumer.eaten) == number + 1)  # type: ignore[misc]
+    assert bench.queue.states() == {"done": 24}
+    assert len(set(bench.consumer.names)) == 24
+    assert {each.content for each in bench.consumer.eaten} == {EPUB}
+    assert bench.consumer.repeats == bench.consumer.overwritten == []
+
+
+def test_a_book_that_was_missed_in_its_folder_is_eaten_after_a_nudge(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "WATCH_SECONDS", 0.0)
+    in_folders(bench)
+    line = bench.deliver("Tale")
+    (bench.path / "Link").symlink_to(bench.base)
+    with consuming(bench.consumer):
+        later(monkeypatch)
+        nudges = bench.nudges()
+        assert [nudges.run(), nudges.run()] == [1, 0]
+    assert bench.consumer.names == ["Tale - Ann Author.epub"]
+    assert bench.consumer.eaten[0].path == bench.path / line.name
+    assert bench.listed() == ["Link"]
 
 
 def test_whoever_consumes_may_read_it(bench: Bench) -> None:

@@ -320,6 +320,21 @@ def test_a_folder_that_was_there_stays(bench: Bench) -> None:
     assert bench.listed() == ["Ann Author"]
 
 
+def test_a_folder_whose_other_book_was_eaten_meanwhile_is_removed(bench: Bench, at_once: None) -> None:
+    """Its consumer could not remove it, since a book waited in it."""
+    bench.deliver(bench.queue.downloading(want()))
+    job = bench.queue.downloading(want("Two"))
+
+    def eaten(*_: object, **__: object) -> None:
+        (bench.ingest / NAME).unlink()
+        raise HeldError("the disk is full", scope="queue")
+
+    bench.queue.store.place = eaten  # type: ignore[assignment, method-assign]
+    with pytest.raises(HeldError):
+        bench.deliver(job, books.epub("Two"), candidate("2", "Two"))
+    assert bench.listed() == []
+
+
 def test_two_that_fail_in_one_new_folder_leave_none(bench: Bench) -> None:
     """The second finds the folder that the first has made, and both have to go."""
     both = threading.Barrier(2, timeout=30)

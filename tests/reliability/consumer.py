@@ -56,7 +56,8 @@ class Consumer:
             return  # a repeat, by its rules, which then lies there
         eaten = self._rules.eaten.pop()  # a long sweep is not to keep every book
         digest = hashlib.sha256(eaten.content).hexdigest()
-        if not self._is_whole(digest) or eaten.name != name or eaten.cut_to != name:
+        called = Path(name).name
+        if not self._is_whole(digest) or eaten.name != called or eaten.cut_to != called:
             self.partial.append(f"{name} was no whole book, or not as it was named")
         self.eaten[digest] += 1
         self.names.append(name)

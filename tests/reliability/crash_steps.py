@@ -2,7 +2,8 @@
 
     python -m tests.reliability.crash_steps STEP MARK run --config FILE
 
-runs the real command line; the process ends at STEP, having written the step's name to the file MARK.
+runs the real command line; the process ends at STEP, having written the step's name to the file MARK.  With
+`--impatient` before STEP it waits as little by the clock as `faults_impatient`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from typing import Any, Literal
 from bookhopper import cli
 from bookhopper.model import State
 from bookhopper.naming import STAGED_SUFFIX
+from tests.reliability.faults_impatient import hurry
 
 Counts = Callable[[tuple[Any, ...], dict[str, Any], Any], bool]
 """Whether a call is meant, by its arguments and (after it) its result."""
 
+IMPATIENT = "--impatient"
 _MID_FILE = 300_000
 _dying = threading.Lock()
 
@@ -113,6 +116,15 @@ SCRIPTS = (
     ),
     Step("told of, still owed", "before", f"{_AFTER}._settle"),
 )
+SUB_FOLDERS = (Step("sub-folder made, nothing in it", "after", f"{_INGEST}._make_folders"),)
+TAKING_UP = (
+    Step("stray removed, log not cleared", "after", f"{_INGEST}.discard", first="placed, not in the ledger"),
+    Step(
+        "placed one taken up, not renamed", "before", f"{_INGEST}.reveal", first="in the ledger, not renamed"
+    ),
+    Step("placed one renamed, not DONE", "after", f"{_INGEST}.reveal", first="in the ledger, not renamed"),
+    Step("renamed one found, not DONE", "before", f"{_STORE}.complete", first="renamed, not DONE"),
+)
 STARTING = (
     Step("database opened", "after", "bookhopper.store.connection:migrate"),
     Step("sending back, not committed", "after", "bookhopper.store.steps:recover", first="mid-file"),
@@ -124,14 +136,11 @@ STARTING = (
         first="committed and reported, not moved",
     ),
     Step("leftover list taken up", "before", f"{_FOLDER}.read", first="list taken, not read"),
-    Step("stray removed, log not cleared", "after", f"{_INGEST}.discard", first="placed, not in the ledger"),
-    Step(
-        "placed one taken up, not renamed", "before", f"{_INGEST}.reveal", first="in the ledger, not renamed"
-    ),
-    Step("placed one renamed, not DONE", "after", f"{_INGEST}.reveal", first="in the ledger, not renamed"),
-    Step("renamed one found, not DONE", "before", f"{_STORE}.complete", first="renamed, not DONE"),
+    *TAKING_UP,
 )
-STEPS = {step.name: step for step in (*INTAKE, *FETCHING, *DELIVERY, *COPYING, *SCRIPTS, *STARTING)}
+STEPS = {
+    step.name: step for step in (*INTAKE, *FETCHING, *DELIVERY, *COPYING, *SUB_FOLDERS, *SCRIPTS, *STARTING)
+}
 
 
 def _is_first(script: Any) -> bool:
@@ -176,6 +185,15 @@ def _die(step: Step, mark: Path) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def main(arguments: list[str]) -> None:
+    """Run the command line until the step is come to."""
+    if arguments[0] == IMPATIENT:
+        hurry()
+        del arguments[0]
+    step, mark, *command = arguments
+    die_at(STEPS[step], Path(mark))
+    cli.main(command, prog_name="bookhopper")
+
+
 if __name__ == "__main__":
-    die_at(STEPS[sys.argv[1]], Path(sys.argv[2]))
-    cli.main(sys.argv[3:], prog_name="bookhopper")
+    main(sys.argv[1:])

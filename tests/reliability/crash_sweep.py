@@ -15,8 +15,9 @@ from signal import SIGKILL
 from tests.daemon import Daemon
 from tests.fakes.opds_server import FakeCatalogue
 from tests.reliability.consumer import Consumer
-from tests.reliability.crash_steps import STEPS, Step
+from tests.reliability.crash_steps import IMPATIENT, STEPS, Step
 from tests.reliability.crash_wants import List, Wants
+from tests.reliability.faults_impatient import MODULE
 from tests.waiting import until
 
 _LINE = re.compile(r"^ *(\d+)  ([a-z]+)\*? ", re.MULTILINE)
@@ -25,9 +26,20 @@ SEED = int(os.environ.get("BOOKHOPPER_SEED", str(time.time_ns() % 1_000_000)))
 
 
 class Sweep:
-    """A daemon, its catalogues and its consumer; counts what is done to it."""
+    """A daemon, its catalogues and its consumer; counts what is done to it.
 
-    def __init__(self, daemon: Daemon, wants: Wants, catalogue: FakeCatalogue, consumer: Consumer) -> None:
+    An impatient daemon waits for little by the clock.
+    """
+
+    def __init__(
+        self,
+        daemon: Daemon,
+        wants: Wants,
+        catalogue: FakeCatalogue,
+        consumer: Consumer,
+        *,
+        impatient: bool = False,
+    ) -> None:
         self.daemon = daemon
         self.wants = wants
         self.consumer = consumer
@@ -37,6 +49,9 @@ class Sweep:
         self._catalogue = catalogue
         self._mark = daemon.state.parent / "reached"
         self._random = random.Random(SEED)
+        self._options = (IMPATIENT,) if impatient else ()
+        self._plain = ("-m", MODULE if impatient else "bookhopper")
+        daemon.program = self._plain
 
     def feed(self) -> None:
         """Drop a list of new wants, at times of the other kind."""
@@ -67,13 +82,14 @@ class Sweep:
             self.kill_at(STEPS[step.first])
         self.feed()
         self._mark.unlink(missing_ok=True)
-        self.daemon.program = ("-m", "tests.reliability.crash_steps", step.name, str(self._mark))
+        launcher = ("-m", "tests.reliability.crash_steps", *self._options)
+        self.daemon.program = (*launcher, step.name, str(self._mark))
         process = self.daemon.spawn()
         try:
             until(lambda: process.poll() is not None, f"{step.name}: never reached")
             assert self.daemon.wait() == -SIGKILL, f"{step.name}: it ended by itself:\n{self.daemon.log}"
         finally:
-            self.daemon.program = ("-m", "bookhopper")
+            self.daemon.program = self._plain
         assert self._mark.read_text(encoding="utf-8") == step.name
         self.steps[step.name] += 1
         self.killed()
@@ -94,6 +110,17 @@ class Sweep:
         assert self.daemon.wait() == -SIGKILL, self.daemon.log
         self.consumer.trigger = lambda _: None
         self.killed()
+
+    def run(self, steps: Sequence[Step], kills: int) -> None:
+        """Kill at every step and at least so often, and let all come to its end."""
+        self.index()
+        for step in plan(steps, kills):
+            if step is None:
+                self.kill_at_random()
+            else:
+                self.kill_at(step)
+        self.settle()
+        until(lambda: not self.daemon.delivered(), lambda: f"ingest is empty: {self.daemon.delivered()}")
 
     def settle(self) -> None:
         """Let it work without another kill until every line of every report has come to its end."""

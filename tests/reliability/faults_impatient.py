@@ -7,7 +7,7 @@ Nothing else is changed, so that a test of a fault and of its end takes seconds.
 
 from __future__ import annotations
 
-from bookhopper import app, chores, gate, transfer
+from bookhopper import app, chores, deliver, gate, transfer
 from bookhopper.cli import main
 from bookhopper.intake import reporter, taking
 from bookhopper.net import host
@@ -28,6 +28,7 @@ def hurry() -> None:
     host.BREAKER_SECONDS = 1.0
     connection.BUSY_SECONDS = 1.0
     chores.PLACED_SECONDS = 1.0
+    deliver.WATCH_SECONDS = 1.0
 
 
 if __name__ == "__main__":

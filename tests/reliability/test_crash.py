@@ -15,18 +15,28 @@ import pytest
 from tests.conftest import Figures
 from tests.daemon import Daemon
 from tests.reliability.consumer import consuming
-from tests.reliability.crash_steps import COPYING, DELIVERY, FETCHING, INTAKE, SCRIPTS, STARTING, Step
-from tests.reliability.crash_sweep import Sweep, plan
+from tests.reliability.crash_steps import (
+    COPYING,
+    DELIVERY,
+    FETCHING,
+    INTAKE,
+    SCRIPTS,
+    STARTING,
+    SUB_FOLDERS,
+    TAKING_UP,
+    Step,
+)
+from tests.reliability.crash_sweep import Sweep
 from tests.reliability.crash_wants import Wants, shelves
 from tests.scripts import shell
-from tests.waiting import until
 
 EVERYWHERE = (*INTAKE, *FETCHING, *DELIVERY, *SCRIPTS, *STARTING)
 ELSEWHERE = (*COPYING, *DELIVERY)
+INSIDE = (*SUB_FOLDERS, *DELIVERY, *TAKING_UP)
 
 
 @contextmanager
-def sweeping(folder: Path, ingest: Path | None, kills: int) -> Iterator[Sweep]:
+def sweeping(folder: Path, ingest: Path | None, kills: int, sub_folder: str = "") -> Iterator[Sweep]:
     wants = Wants(folder, most=8 * (kills + 60))
     with shelves(wants) as (served, catalogue):
         settings = {
@@ -37,11 +47,12 @@ def sweeping(folder: Path, ingest: Path | None, kills: int) -> Iterator[Sweep]:
                 "after_verify": str(shell(folder, 'exec test -s "$1"', "look.sh")),
                 "after_delivery": str(shell(folder, f'echo "${{1##*/}}" >> {folder}/told', "tell.sh")),
             },
+            "naming": {"folder": sub_folder},
         }
         daemon = Daemon(folder / "home", settings, ingest=ingest)
         try:
             with consuming(daemon.ingest, wants.is_whole) as consumer:
-                yield Sweep(daemon, wants, catalogue, consumer)
+                yield Sweep(daemon, wants, catalogue, consumer, impatient=bool(sub_folder))
         finally:
             daemon.close()
 
@@ -64,23 +75,38 @@ def test_kills_lose_nothing_and_double_nothing(
     name, ingest, steps = place
     kills = pytestconfig.getoption("--kills") // 2
     with sweeping(tmp_path, ingest, kills) as sweep:
-        sweep.index()
-        for step in plan(steps, kills):
-            if step is None:
-                sweep.kill_at_random()
-            else:
-                sweep.kill_at(step)
-        sweep.settle()
-        until(lambda: not sweep.daemon.delivered(), lambda: f"ingest is empty: {sweep.daemon.delivered()}")
+        sweep.run(steps, kills)
+    judge(sweep, name, steps, figures)
+    judge_told(sweep, tmp_path)
+
+
+@pytest.mark.timeout(24 * 3600)
+def test_kills_lose_nothing_and_double_nothing_in_sub_folders(
+    tmp_path: Path, pytestconfig: pytest.Config, figures: Figures
+) -> None:
+    """Each author has a folder, which the consumer removes as soon as it is empty."""
+    kills = pytestconfig.getoption("--kills") // 40
+    with sweeping(tmp_path, None, kills, "{author}") as sweep:
+        sweep.run(INSIDE, kills)
+    judge(sweep, "books in sub-folders", INSIDE, figures)
+    judge_told(sweep, tmp_path)
+
+
+def judge(sweep: Sweep, name: str, steps: Sequence[Step], figures: Figures) -> None:
+    """See what has come of it."""
     figures(f"crash sweep, {name}", sweep.figures())
     assert set(sweep.steps) >= {step.name for step in steps}
     assert sweep.consumer.partial == []
     assert sweep.consumer.foreign == []
     assert sweep.consumer.eaten == sweep.wants.expected
     assert sweep.unsettled() == []
-    told = (tmp_path / "told").read_text(encoding="utf-8").splitlines()
-    assert set(told) == set(sweep.consumer.names), "the script was told of each book that came, at least once"
     assert left_over(sweep.daemon) == []
+
+
+def judge_told(sweep: Sweep, folder: Path) -> None:
+    """See that the script was told of each book that came, at least once."""
+    told = (folder / "told").read_text(encoding="utf-8").splitlines()
+    assert set(told) == {Path(name).name for name in sweep.consumer.names}
 
 
 def left_over(daemon: Daemon) -> list[str]:

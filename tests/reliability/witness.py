@@ -1,4 +1,4 @@
-"""Every event of one folder, in the order in which the kernel tells it: what a consumer would have seen."""
+"""Every event of a folder and those in it, as the kernel tells it: what a consumer would have seen."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KINDS = {
 
 
 class Seen(NamedTuple):
-    """An event: what happened (a word of inotify's own), and to which name."""
+    """An event: what happened (a word of inotify's own), and to which file, by its path in the folder."""
 
     kind: str
     name: str
@@ -31,14 +31,18 @@ class Seen(NamedTuple):
 
 @contextmanager
 def witness(folder: Path, saw: Callable[[Seen], None]) -> Iterator[None]:
-    """Tell `saw` of every event in a folder, on one thread, for the block; the last ones before its end."""
-    events = Inotify(folder, sum(_KINDS) & ~inotify.OVERFLOW)
+    """Tell `saw` of every event of a folder's files, on one thread, for the block; the last before its end.
+
+    What happens in a new sub-folder before it is watched is not told.
+    """
+    events = Inotify(folder, sum(_KINDS) & ~inotify.OVERFLOW, recursive=True)
 
     def watch() -> None:
         for event in events.events():
             for bit, kind in _KINDS.items():
-                if event.mask & bit:
-                    saw(Seen(kind, event.path.name))
+                if event.mask & bit and not event.of_folder:
+                    name = "" if bit == inotify.OVERFLOW else str(event.path.relative_to(folder))
+                    saw(Seen(kind, name))
 
     thread = threading.Thread(target=watch, name="witness")
     thread.start()

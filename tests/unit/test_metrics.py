@@ -182,5 +182,13 @@ def test_what_lies_in_ingest(tmp_path: Path) -> None:
     (tmp_path / "link.epub").symlink_to(tmp_path / "a.epub")
     number, oldest = collector._pending(tmp_path)
     assert (number, oldest) == (1, (tmp_path / "a.epub").stat().st_ctime)
+    (tmp_path / "folder" / "inner").mkdir()
+    (tmp_path / "folder" / "c.epub.uploading").write_bytes(b"x")
+    (tmp_path / "folder" / "inner" / "d.epub").write_bytes(b"x")
+    (tmp_path / "linked").symlink_to(tmp_path / "folder")
+    assert collector._pending(tmp_path) == (2, oldest)
+    (tmp_path / "a.epub").unlink()
+    inner = (tmp_path / "folder" / "inner" / "d.epub").stat().st_ctime
+    assert collector._pending(tmp_path) == (1, inner)
     assert collector._pending(tmp_path / "nope") == (0, None)
     assert collector._free(tmp_path / "nope") is None
