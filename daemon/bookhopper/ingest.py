@@ -270,18 +270,24 @@ class IngestFolder:
         """
         staged = name + STAGED_SUFFIX
         self.discard(staged)  # of a try that was cut short, for a delivered book has no other
-        with self._at(name) as there:
-            other = there.with_name(_last(staged))
-            before = _content(there)
-            self._copy(there, other)
-            try:
-                if _content(there) != before:
-                    return False
-                _rename(other, there, _RENAME_EXCHANGE)
-            finally:
-                other.unlink(missing_ok=True)
-            sync_folder(there.parent)
-        self.prune(above(name))  # while the old file was there, whoever has eaten the new one could not
+        try:
+            with self._at(name) as there:
+                return self._exchange(there, there.with_name(_last(staged)))
+        finally:
+            self.prune(
+                above(name)
+            )  # whoever has eaten the book meanwhile could not, for the other one's sake
+
+    def _exchange(self, there: Path, other: Path) -> bool:
+        before = _content(there)
+        self._copy(there, other)
+        try:
+            if _content(there) != before:
+                return False
+            _rename(other, there, _RENAME_EXCHANGE)
+        finally:
+            other.unlink(missing_ok=True)
+        sync_folder(there.parent)
         return True
 
     def discard(self, staged: str) -> None:

@@ -218,9 +218,10 @@ class Job:
 class Delivery:
     """A line of the ledger: which book went into ingest under which name.
 
-    `staged` is the name it was placed under, `folder` the very ingest folder that it was placed in;
-    `seconds` is how long its job was DOWNLOADING before, which the store fills in; `fetched` is the sha256 of
-    the bytes as they came, where others were delivered (else empty).
+    `name`, and `staged`, under which it was placed, tell the sub-folders as well (`Kids/A Tale.epub`);
+    `folder` is the very ingest folder that it was placed in; `seconds` is how long its job was DOWNLOADING
+    before, which the store fills in; `fetched` is the sha256 of the bytes as they came, where others were
+    delivered (else empty).
     """
 
     job: int

@@ -15,6 +15,7 @@ import pytest
 from tests.daemon import Daemon
 from tests.e2e.conftest import LARGE, TITLES, MakeDaemon, digest, number_in, path_of
 from tests.fakes.mirror import Break, Mirror, Refuse
+from tests.reliability.faults_impatient import MODULE
 from tests.waiting import until
 
 MOBY_DICK = "Moby Dick — Herman Melville"
@@ -193,6 +194,27 @@ def test_two_wants_that_come_to_one_book_deliver_one(daemon: Daemon, shelf: Mirr
     )
     daemon.await_counts(done=1, duplicate=2)
     assert len(daemon.delivered()) == 1
+    assert daemon.stop() == 0
+
+
+def test_books_in_sub_folders_outlive_a_kill_while_they_wait_for_their_names(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon(naming={"folder": "{author}/{request}", "file": "{title} {(year)}"})
+    daemon.start()
+    daemon.drop("to-read.txt", "Dracula — Bram Stoker\nElectra — Sophocles")
+    until(lambda: daemon.counts() == {"placed": 2}, lambda: f"both wait: {daemon.counts()}")
+    daemon.kill()
+    waiting = {path.name for path in daemon.ingest.rglob("*") if path.is_file()}
+    assert waiting == {"Dracula.epub.uploading", "Electra.epub.uploading"}
+    daemon.program = ("-m", MODULE)
+    daemon.start()
+    daemon.await_counts(done=2)
+    names = {"Bram Stoker/to-read/Dracula.epub", "Sophocles/to-read/Electra.epub"}
+    found = {str(path.relative_to(daemon.ingest)) for path in daemon.ingest.rglob("*") if path.is_file()}
+    assert found == names
+    assert daemon.metric("ingest_pending_files") == 2
+    assert {item["delivery"]["name"] for item in daemon.get("/api/history")["items"]} == names
+    available = daemon.get("/api/status")["available"].values()
+    assert {book["download_path"] for book in available} == names
     assert daemon.stop() == 0
 
 

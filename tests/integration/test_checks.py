@@ -55,6 +55,20 @@ def elsewhere(base: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
+def test_the_names_that_books_would_get(base: Path) -> None:
+    plain = found(base)
+    assert plain["names"].detail == "Guards! Guards!_ A Discworld Novel - Terry Pratchett.epub"
+    naming = {"file": "{title}", "formats": {"cbz": {"folder": "Comics/{series}"}}, "tags": {"kids": {}}}
+    all_ = found(base, naming=naming)
+    assert {what: all_[what].detail for what in ("names", "names of cbz", "names of tag kids")} == {
+        "names": "Guards! Guards!_ A Discworld Novel.epub",
+        "names of cbz": "Comics/Discworld/Guards! Guards!_ A Discworld Novel.cbz",
+        "names of tag kids": "Guards! Guards!_ A Discworld Novel.epub",
+    }
+    assert all_["sub-folders"].ok is None
+    assert "for one of its users" in all_["sub-folders"].detail
+
+
 def test_all_is_well_and_nothing_is_left_behind(base: Path) -> None:
     all_ = found(base)
     assert [what for what, finding in all_.items() if finding.ok is not True] == []

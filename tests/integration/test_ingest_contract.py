@@ -451,10 +451,13 @@ def test_a_nudge_comes_once_and_never_soon(bench: Bench, monkeypatch: pytest.Mon
     assert bench.listed() == sorted((line.name, changed.name, "another.epub"))
 
 
+@pytest.mark.parametrize("folder", ["", "Kids/Tales"])
 @pytest.mark.parametrize("moment", ["before", "copied"])
 def test_a_book_that_is_eaten_during_its_nudge_does_not_come_back(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, moment: str
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, moment: str, folder: str
 ) -> None:
+    monkeypatch.setattr(deliver, "WATCH_SECONDS", 0.0)
+    bench.deliverer.name_by(NamingSettings(folder=folder))
     line = bench.deliver("Tale")
     later(monkeypatch)
     copy = bench.folder._copy
