@@ -258,7 +258,7 @@ def test_a_book_that_is_told_of_twice_has_one_run(bench: Bench) -> None:
     """As at a start, when it becomes DONE while what is owed is looked through."""
     bench.use('until [ -e "$0.go" ]; do sleep 0.01; done')
     job = bench.deliver()
-    until(lambda: (bench.base / "owed" / str(job.id)).read_text())
+    until((bench.base / "owed" / str(job.id)).read_text)
     bench.after.take_up()
     (bench.base / "script.sh.go").touch()
     bench.wait()
