@@ -23,6 +23,7 @@ from bookhopper.naming_settings import NamingSettings
 from bookhopper.net.addresses import safe_url
 from bookhopper.net.hosts import Hosts
 from bookhopper.net.web import Web
+from bookhopper.notify.sender import Sender
 from bookhopper.owned import CalibreLibrary
 from bookhopper.script import STAGES
 from bookhopper.script_check import fault_of
@@ -58,6 +59,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _scripts(settings)
     yield from _sources(settings)
     yield from _lists(settings)
+    yield from _targets(settings)
     if settings.calibre_library is not None:
         match = settings.match
         library = CalibreLibrary(
@@ -206,6 +208,19 @@ def _lists(settings: Settings) -> Iterator[Finding]:
                 yield Finding(what, ok=True, detail=preview(each, web, Ticket(0), limits))
             except BookhopperError as error:
                 yield Finding(what, ok=False, detail=str(error))
+
+
+def _targets(settings: Settings) -> Iterator[Finding]:
+    """Look whether those who are told have addresses that apprise takes; nothing is sent."""
+    for each in settings.notify:
+        what = f"notify {each.name}"
+        try:
+            service = Sender(each.address()).service
+        except (BookhopperError, OSError, ValueError) as error:
+            yield Finding(what, ok=False, detail=str(error))
+            continue
+        told = f"{service}, of {', '.join(each.events)}: `bookhopper notify test {each.name}` sends a message"
+        yield Finding(what, ok=True, detail=told)
 
 
 def _reachable(url: str, web: Web, settings: Settings) -> Finding:

@@ -50,6 +50,7 @@ class Parts:
     refresh: Callable[[], object]
     end_silence: Callable[[], object]
     lists: Lists
+    digest: Callable[[], object]
 
 
 def chores(parts: Parts) -> list[Chore]:
@@ -66,6 +67,7 @@ def chores(parts: Parts) -> list[Chore]:
         Chore("copies", 3600.0, parts.copies.clear, delay=60.0),
         Chore("room", 5.0, parts.control.make_room),
         Chore("lists", parts.lists.look_seconds, parts.lists.run, delay=0.0),
+        Chore("digest", 60.0, parts.digest, delay=5.0),
     ]
 
 

@@ -13,6 +13,7 @@ from bookhopper import credentials, environment, located
 from bookhopper.ancestors import overlay as ancestors
 from bookhopper.draft import Draft
 from bookhopper.errors import ConfigError
+from bookhopper.notify_settings import NotifySettings
 from bookhopper.settings import DEFAULT_SOURCES, Folders, Settings
 from bookhopper.source_settings import HtmlSettings, OpdsSettings, Origin, SourceSettings
 
@@ -101,6 +102,11 @@ def validated(draft: Draft) -> Settings:
         for key, fault in _secret_faults(source)
     ]
     faults += [
+        f"{draft.place(('notify', number, 'url_file'))}: url_file {each.url_file}: {fault}"
+        for number, each in enumerate(settings.notify)
+        for fault in _address_faults(each)
+    ]
+    faults += [
         fault
         for number, source in enumerate(settings.sources)
         if isinstance(source, HtmlSettings)
@@ -120,6 +126,16 @@ def _definition_faults(source: HtmlSettings, number: int, draft: Draft) -> Itera
             yield fault  # with its place in the definition's own file
         else:
             yield f"{draft.place(('sources', number, *key.split('.')))}: {key}: {fault}"
+
+
+def _address_faults(target: NotifySettings) -> Iterator[str]:
+    """Tell why a file with an address is of no use; never what is in it."""
+    try:
+        target.address()
+    except OSError as error:
+        yield f"it cannot be read: {error.strerror}"
+    except ValueError as error:
+        yield str(error)
 
 
 def _secret_faults(source: SourceSettings) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ Where a source's section does not say `KEY`, its secret KEY is the file `NAME.KE
 says `KEY_file` too, since that file may be root's alone.  Without both, it is the variable
 `BOOKHOPPER_NAME_KEY` (in capitals, `-` as `_`), unless that is the name of a setting.  NAME is the source's;
 KEY is `password` or `proxy`, and of a source of web pages every credential of its is one of its `settings`.
-Facts: systemd.exec(5), "Credentials".
+The same holds for the `url` of those of `notify:`.  Facts: systemd.exec(5), "Credentials".
 """
 
 from __future__ import annotations
@@ -21,32 +21,45 @@ _WITH_PASSWORD = frozenset(("opds", "html"))
 
 
 def complete(draft: Draft, variables: Mapping[str, str], settings: Collection[str]) -> frozenset[str]:
-    """Add the secrets of the sources; returns the names of the variables that may hold one.
+    """Add the secrets of the sources and of `notify:`; returns the names of the variables that may hold one.
 
-    `settings` are the variables of the settings, which no source gets.
+    `settings` are the variables of the settings, which nobody else gets.
     """
-    sources = draft.data.get("sources")
-    if not isinstance(sources, list):
-        return frozenset()
     files = dict(_files(variables.get(DIRECTORY, "")))
     known: set[str] = set()
     names: set[str] = set()
-    for number, source in enumerate(sources):
-        if isinstance(source, dict):
-            names.add(name := _name(source))
-            for key in _keys(source.get("kind"), name, files):
-                secret = f"BOOKHOPPER_{name}_{key}".upper().replace("-", "_")
-                told = "" if secret in settings else variables.get(secret, "")
-                known.add(secret)
-                is_setting = source.get("kind") == "html" and key != "proxy"
-                above: Key = ("sources", number, *(["settings"] if is_setting else []))
-                _complete(draft, (*above, key), files.get(f"{name}.{key}"), told, variable(secret))
+    for name, above, key in _secrets(draft, files):
+        secret = f"BOOKHOPPER_{name}_{key}".upper().replace("-", "_")
+        told = "" if secret in settings else variables.get(secret, "")
+        names.add(name)
+        known.add(secret)
+        _complete(draft, (*above, key), files.get(f"{name}.{key}"), told, variable(secret))
     draft.warnings += [
-        f"the credential {name} is no source's: its name is that of a source, a dot, and password or proxy"
+        f"the credential {name} is nobody's: its name is that of a source, a dot, and password or proxy, "
+        "or that of one of notify, a dot, and url"
         for name in files
-        if name.partition(".")[0] not in names
+        if name.partition(".")[0] not in names | {_name(source) for _, source in _sections(draft, "sources")}
     ]
     return frozenset(known)
+
+
+def _secrets(draft: Draft, files: Mapping[str, Path]) -> Iterator[tuple[str, Key, str]]:
+    """List what may be secret: whose it is, the section that holds it, and its key there."""
+    for number, source in _sections(draft, "sources"):
+        kind, name = source.get("kind"), _name(source)
+        for key in _keys(kind, name, files):
+            is_setting = kind == "html" and key != "proxy"
+            yield name, ("sources", number, *(["settings"] if is_setting else [])), key
+    for number, target in _sections(draft, "notify"):
+        yield _name(target), ("notify", number), "url"
+
+
+def _sections(draft: Draft, key: str) -> Iterator[tuple[int, Mapping[Any, Any]]]:
+    """List the sections of a list, leaving out what is none, of which it is told elsewhere."""
+    sections = draft.data.get(key)
+    for number, section in enumerate(sections if isinstance(sections, list) else ()):
+        if isinstance(section, dict):
+            yield number, section
 
 
 def _complete(draft: Draft, key: Key, file: Path | None, secret: str, given: Given) -> None:

@@ -24,6 +24,9 @@ from bookhopper.engine import Engine, Engines, Making, Watched, watched_as
 from bookhopper.errors import BookhopperError
 from bookhopper.intake.lists import Lists
 from bookhopper.model import State
+from bookhopper.notify.digest import Sight
+from bookhopper.notify.notifications import Notifications
+from bookhopper.notify.target import OUTCOMES
 from bookhopper.observe.collector import DaemonCollector
 from bookhopper.observe.collector import Parts as Observed
 from bookhopper.observe.logs import ChangeLog
@@ -40,6 +43,7 @@ from bookhopper.worker import Pool
 log = logging.getLogger("bookhopper")
 
 _LISTS = "lists"
+_NOTIFY = "notify"
 _SEARCH_ATTEMPTS = 5
 _PATIENCE_SECONDS = 300.0  # in which a slow disk has answered
 _STEP_SECONDS = 1800.0  # more than any step of a job takes without a sign of life
@@ -91,6 +95,7 @@ class Parts:
         self._control = Control(core.store, self._searchers, self._fetchers, preempt=settings.queue.preempt)
         self._metrics.registry.register(DaemonCollector(self._observed()))
         self._lists = self._make_lists()
+        self._notifications = self._make_notifications()
         self._schedule = self._make_schedule()
         view = self._view()
         self._live = Live(view)
@@ -132,6 +137,8 @@ class Parts:
             self._fetchers.resize(download.workers)
         if before.match.searchers != settings.match.searchers:
             self._searchers.resize(settings.match.searchers)
+        self._metrics.expect_targets((each.name for each in settings.notify), OUTCOMES)
+        self._notifications.configure(settings.notify)
         if fresh:
             self._schedule.soon("catalogues")
             self._go_on()
@@ -146,6 +153,18 @@ class Parts:
             folder=core.settings.folders.state / _LISTS,
             limits=core.limits,
         )
+
+    def _make_notifications(self) -> Notifications:
+        settings = self._core.settings
+        sight = Sight(
+            store=self._core.store,
+            available=lambda: self._engines.answers().available,
+            folders={"ingest": settings.folders.ingest, "state": settings.folders.state},
+            keep_free=lambda: self._configuration.settings.download.keep_free,
+            page=settings.server.url,
+        )
+        self._metrics.expect_targets((each.name for each in settings.notify), OUTCOMES)
+        return Notifications(settings.folders.state / _NOTIFY, sight, self._metrics.notification)
 
     def _make_schedule(self) -> Schedule:
         core = self._core
@@ -163,6 +182,7 @@ class Parts:
                 refresh=self._engines.refresh,
                 end_silence=self._engines.end_silence,
                 lists=self._lists,
+                digest=self._notifications.look,
             )
         )
         self._metrics.expect_runs(chore.name for chore in scheduled)
@@ -240,8 +260,10 @@ class Parts:
             self._control.changed,
             self._live.changed,
             self._delivering.after.changed,
+            self._notifications.changed,
         )
-        self._core.on_completed = self._metrics.request_completed
+        self._core.on_completed = self._completed
+        self._notifications.start(self._core.settings.notify)
         self._core.on_taken = self._live.renew
         reporter.start()
         self._take_up()
@@ -249,6 +271,10 @@ class Parts:
         self._searchers.start()
         self._schedule.start()
         self._server.start()
+
+    def _completed(self, request: int, seconds: float) -> None:
+        self._metrics.request_completed(request, seconds)
+        self._notifications.completed(request, seconds)
 
     def _take_up(self) -> None:
         """Go on with what the last run left between placing and its end."""
@@ -296,6 +322,7 @@ class Parts:
         self._core.events.stop()
         self._core.reporter.stop()
         self._core.reporter.join(deadline)
+        self._notifications.stop(deadline)
         self._delivering.deliverer.close()
         try:
             self._core.power.ended()

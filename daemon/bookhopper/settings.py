@@ -22,6 +22,7 @@ from pydantic import (
 
 from bookhopper.model import UNNOTICED_FORMATS
 from bookhopper.naming_settings import NamingSettings
+from bookhopper.notify_settings import NotifySettings
 from bookhopper.script_settings import ScriptSettings
 from bookhopper.search.language import language_tag
 from bookhopper.setting_types import (
@@ -181,8 +182,12 @@ SignIn = Literal["none", "token", "calibre-web"]
 
 
 class ServerSettings(Section):
-    """Where the HTTP server listens, by which names it is reached, and who may use it."""
+    """Where the HTTP server listens, by which names it is reached, and who may use it.
 
+    `url` is the address of its page that people use, for links to it.
+    """
+
+    url: str = ""
     app_db: Folder | None = None
     open: bool = False
     hosts: HostNames = ()
@@ -190,6 +195,11 @@ class ServerSettings(Section):
     # below what they are judged by: pydantic goes by the order in which the fields stand here
     sign_in: SignIn = "none"
     listen: str = "127.0.0.1:8084"
+
+    @field_validator("url")
+    @classmethod
+    def _web_address(cls, url: str) -> str:
+        return web_address(url) if url else url
 
     @field_validator("sign_in")
     @classmethod
@@ -250,6 +260,7 @@ class Settings(Section):
     script: ScriptSettings = ScriptSettings()
     queue: QueueSettings = QueueSettings()
     server: ServerSettings = ServerSettings()
+    notify: tuple[NotifySettings, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "human", "json", "journal"] = "auto"
     grace: Annotated[Duration, Field(ge=1)] = 20.0
@@ -295,3 +306,12 @@ class Settings(Section):
             if names.count(name) > 1:
                 raise ValueError(f"two lists are named {name}: give each a name of its own")
         return lists
+
+    @field_validator("notify")
+    @classmethod
+    def _targets_once(cls, targets: tuple[NotifySettings, ...]) -> tuple[NotifySettings, ...]:
+        names = [each.name for each in targets]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two that are told are named {name}: give each a name of its own")
+        return targets

@@ -76,6 +76,7 @@ NAMES = {
     "filesystem_avail_bytes": ("gauge", {"folder"}),
     "memory_limit_bytes": ("gauge", set()),
     "threads": ("gauge", set()),
+    "notifications": ("counter", {"target", "outcome"}),
     "scheduler_missed_runs": ("counter", {"job"}),
 }
 """The names that dashboards and alerts are built on, as the parser gives them: counters without `_total`."""
@@ -214,8 +215,9 @@ def test_the_metrics_tell_what_happened(delivered: Running) -> None:
 def test_label_sets_begin_at_zero(running: Running) -> None:
     found = running.metrics()
     absent = {name for name in NAMES if not found[f"bookhopper_{name}"].samples}
-    assert absent == {"queue_oldest_item_timestamp_seconds", "ingest_oldest_file_timestamp_seconds"}, (
-        "where nothing waits there is no moment since which it does"
+    moments = {"queue_oldest_item_timestamp_seconds", "ingest_oldest_file_timestamp_seconds"}
+    assert absent == moments | {"notifications"}, (
+        "where nothing waits there is no moment since which it does, and here nobody is told of anything"
     )
     for name in ("delivery_last_success_timestamp_seconds", "source_last_success_timestamp_seconds"):
         (sample,) = found[f"bookhopper_{name}"].samples

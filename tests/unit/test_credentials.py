@@ -101,7 +101,7 @@ def test_settings_of_a_definition_may_be_credentials(
 def test_a_credential_that_is_nobody_s_is_told_of(tmp_path: Path, credentials: Path) -> None:
     (credentials / "hom.password").write_text("s3cret")
     (warning,) = loaded(tmp_path, OPEN).warnings
-    assert warning.startswith("the credential hom.password is no source's")
+    assert warning.startswith("the credential hom.password is nobody's")
     assert "s3cret" not in warning
 
 

@@ -35,6 +35,7 @@ SECTIONS = {
     "Setting up": {
         "check": "Look at configuration, folders, rights, space and sources.",
         "config": "Show the settings that hold, or make a file of an ancestor's environment.",
+        "notify": "Send a test message to those who are told.",
         "service": "Make bookhopper a service of systemd.",
         "token": "Make and remove API tokens.",
         "files": "Get the files that come with it: example, dashboard, alerts, units.",

@@ -6,6 +6,7 @@ No label carries a title, an author, an address or free text, and every set of l
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 from typing import get_args
 
 from prometheus_client import (
@@ -93,6 +94,9 @@ class Metrics:
             "How long a change to the store took.",
             _STORE_SECONDS,
             "operation",
+        )
+        self._notifications = self._counter(
+            "notifications", "Tries to send a notification.", "target", "outcome"
         )
         self._missed_runs = self._counter("scheduler_missed_runs", "Scheduled runs that were missed.", "job")
         self._scripts = self._counter("scripts", "Runs of one's own scripts.", "stage", "outcome")
@@ -214,6 +218,15 @@ class Metrics:
     def metadata_filled(self, outcome: Filled) -> None:
         """Count an EPUB that lacked a title or author."""
         self._filled.labels(outcome).inc()
+
+    def expect_targets(self, targets: Iterable[str], outcomes: Iterable[str]) -> None:
+        """Begin at zero for those who are told."""
+        for target, outcome in product(targets, outcomes):
+            self._notifications.labels(target, outcome)
+
+    def notification(self, target: str, outcome: str) -> None:
+        """Count a try to send a notification."""
+        self._notifications.labels(target, outcome).inc()
 
     def expect_runs(self, jobs: Iterable[str]) -> None:
         """Begin at zero for what is scheduled."""

@@ -197,6 +197,9 @@ def _credentials(settings: Settings) -> Iterator[str]:
         for key, path in kept.items():
             if path is not None:
                 yield f"{source.name}.{key}:{escaped(str(path))}"
+    for target in settings.notify:
+        if target.url_file is not None:
+            yield f"{target.name}.url:{escaped(str(target.url_file))}"
 
 
 def _bound(path: Path) -> str:

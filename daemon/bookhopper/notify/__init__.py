@@ -1,0 +1,1 @@
+"""Word to people outside: what happened, bundled, through apprise."""
