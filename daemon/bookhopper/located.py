@@ -28,6 +28,7 @@ _WORDS = {
     "int_from_float": "a whole number is expected here",
     "int_parsing": "a whole number is expected here",
     "int_type": "a whole number is expected here",
+    "invalid_key": "a key here is no text: to YAML a number is none, nor are on, off, yes and no",
     "is_instance_of": "a text is expected here",
     "model_attributes_type": "a mapping is expected here",
     "model_type": "a mapping is expected here",

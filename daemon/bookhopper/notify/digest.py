@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import humanize
@@ -40,15 +41,14 @@ class Sight:
 def last_slot(now: float, minute: int) -> float:
     """Give the latest moment (epoch seconds) at which the local clock showed this minute of the day.
 
-    On the day when the clock leaps over it, that is the moment of the leap, or an hour after it; where it
-    shows it twice, one of the two.
+    On a day when the clock leaps over it, that is as long after the leap; where it shows it twice, the first.
     """
-    local = time.localtime(now)
-    for day in (local.tm_mday, local.tm_mday - 1):
-        slot = time.mktime((local.tm_year, local.tm_mon, day, minute // 60, minute % 60, 0, 0, 0, -1))
-        if slot <= now:
-            return slot
-    return slot - _DAY_SECONDS
+    today = datetime.fromtimestamp(now).astimezone()
+    slots = (
+        datetime(day.year, day.month, day.day, minute // 60, minute % 60).astimezone().timestamp()
+        for day in (today - timedelta(days=before) for before in range(3))
+    )
+    return next(slot for slot in slots if slot <= now)
 
 
 def due_slot(told: float, now: float, minute: int) -> float | None:

@@ -25,6 +25,9 @@ A server that answers byte by byte, or a message in many parts, takes longer tha
 
 NOT_INSTALLED = "apprise, which sends messages, is not installed: pip install 'bookhopper[notify]'"
 
+THREADS = "notify-"
+"""What the names of all threads begin with that send."""
+
 _STATUS = re.compile(r"\berror=([1-5][0-9]{2})\b")
 _loading = threading.Lock()
 
@@ -66,16 +69,19 @@ def _phrase(status: int) -> str:
 def _apprise() -> ModuleType:
     """Import apprise, its log kept to ourselves; raises BookhopperError where it is not installed."""
     with _loading:
-        try:
-            apprise = import_module("apprise")  # 0.2 s and 17 MiB with its plugins, for who wants messages
-        except ImportError:
-            raise PermanentError(NOT_INSTALLED) from None
         log = logging.getLogger("apprise")
         log.propagate = False
         log.setLevel(logging.WARNING)  # below that it writes addresses out
-        if _faults not in log.handlers:
-            log.addHandler(_faults)
-    return apprise
+        log.addHandler(_faults)
+        try:
+            return import_module("apprise")  # 0.2 s and 17 MiB with its plugins, for who wants messages
+        except ImportError:
+            raise PermanentError(NOT_INSTALLED) from None
+
+
+def _ours(record: logging.LogRecord) -> bool:
+    """Whether a log line is ours, or of a thread that sends nothing: what apprise calls may tell secrets."""
+    return record.name.startswith("bookhopper") or not (record.threadName or "").startswith(THREADS)
 
 
 class Sender:
@@ -110,7 +116,7 @@ class Sender:
         faults: SimpleQueue[str] = SimpleQueue()
         # a thread that hangs cannot be ended: it is left behind, and must not keep the daemon from its end
         self._hanging = threading.Thread(
-            target=lambda: faults.put(self._attempt(message)), name="notify-send", daemon=True
+            target=lambda: faults.put(self._attempt(message)), name=f"{THREADS}send", daemon=True
         )
         self._hanging.start()
         try:
@@ -122,6 +128,8 @@ class Sender:
 
     def _attempt(self, message: Message) -> str:
         """Send it, and tell in safe words what went wrong; nothing where it went well."""
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(_ours)
         _faults.begin()
         service = self._service
         chosen = None if service.overflow_mode is not self._upstream else self._truncate

@@ -20,7 +20,7 @@ from bookhopper.errors import BookhopperError
 from bookhopper.notify.digest import due_slot, last_slot
 from bookhopper.notify.left import Left, read_left
 from bookhopper.notify.messages import Bundle, Message
-from bookhopper.notify.sender import Sender
+from bookhopper.notify.sender import THREADS, Sender
 from bookhopper.notify_settings import Event, NotifySettings
 from bookhopper.units import counted
 
@@ -84,7 +84,7 @@ class Target:
         self._complaint = ""
         self._stopping = False
         self._retired = False
-        self._thread = threading.Thread(target=self._run, name=f"notify-{settings.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"{THREADS}{settings.name}", daemon=True)
 
     def start(self) -> None:
         """Begin to tell."""
