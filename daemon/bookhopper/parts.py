@@ -24,9 +24,6 @@ from bookhopper.engine import Engine, Engines, Making, Watched, watched_as
 from bookhopper.errors import BookhopperError
 from bookhopper.intake.lists import Lists
 from bookhopper.model import State
-from bookhopper.notify.digest import Sight
-from bookhopper.notify.notifications import Notifications
-from bookhopper.notify.target import OUTCOMES
 from bookhopper.observe.collector import DaemonCollector
 from bookhopper.observe.collector import Parts as Observed
 from bookhopper.observe.logs import ChangeLog
@@ -36,6 +33,7 @@ from bookhopper.schedule import Schedule
 from bookhopper.search.sources.registry import SourceSet
 from bookhopper.settings import Settings
 from bookhopper.silence import Silence
+from bookhopper.telling import notifications
 from bookhopper.transfer import Traffic
 from bookhopper.watchdog import Beat
 from bookhopper.worker import Pool
@@ -43,7 +41,6 @@ from bookhopper.worker import Pool
 log = logging.getLogger("bookhopper")
 
 _LISTS = "lists"
-_NOTIFY = "notify"
 _SEARCH_ATTEMPTS = 5
 _PATIENCE_SECONDS = 300.0  # in which a slow disk has answered
 _STEP_SECONDS = 1800.0  # more than any step of a job takes without a sign of life
@@ -95,7 +92,7 @@ class Parts:
         self._control = Control(core.store, self._searchers, self._fetchers, preempt=settings.queue.preempt)
         self._metrics.registry.register(DaemonCollector(self._observed()))
         self._lists = self._make_lists()
-        self._notifications = self._make_notifications()
+        self._notifications = notifications(core, configuration, self._metrics, self._engines.answers)
         self._schedule = self._make_schedule()
         view = self._view()
         self._live = Live(view)
@@ -137,7 +134,6 @@ class Parts:
             self._fetchers.resize(download.workers)
         if before.match.searchers != settings.match.searchers:
             self._searchers.resize(settings.match.searchers)
-        self._metrics.expect_targets((each.name for each in settings.notify), OUTCOMES)
         self._notifications.configure(settings.notify)
         if fresh:
             self._schedule.soon("catalogues")
@@ -153,18 +149,6 @@ class Parts:
             folder=core.settings.folders.state / _LISTS,
             limits=core.limits,
         )
-
-    def _make_notifications(self) -> Notifications:
-        settings = self._core.settings
-        sight = Sight(
-            store=self._core.store,
-            available=lambda: self._engines.answers().available,
-            folders={"ingest": settings.folders.ingest, "state": settings.folders.state},
-            keep_free=lambda: self._configuration.settings.download.keep_free,
-            page=settings.server.url,
-        )
-        self._metrics.expect_targets((each.name for each in settings.notify), OUTCOMES)
-        return Notifications(settings.folders.state / _NOTIFY, sight, self._metrics.notification)
 
     def _make_schedule(self) -> Schedule:
         core = self._core

@@ -37,6 +37,8 @@ OTHER: Mapping[str, str] = {
     "CALIBRE_LIBRARY": "/mnt/calibre",
     "NOTIFY": "[{name: me, url: 'ntfy://127.0.0.1/books'}]",
     "INTAKE_SHELVES": "wishlist",
+    "SERVER_URL": "https://books.example.org/",
+    "NOTIFY": "[{name: phone, url: 'ntfy://ntfy.sh/a-topic'}]",
 }
 """What some variables may say, other than the default; for the rest one is found."""
 

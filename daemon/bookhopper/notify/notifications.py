@@ -12,8 +12,9 @@ from bookhopper.errors import BookhopperError
 from bookhopper.model import Change, State
 from bookhopper.notify.digest import Sight, digest
 from bookhopper.notify.messages import Settled, line_of
-from bookhopper.notify.target import PAUSES, Target, Told
+from bookhopper.notify.target import OUTCOMES, Target
 from bookhopper.notify_settings import Event, NotifySettings
+from bookhopper.observe.metrics import Metrics
 from bookhopper.store.base import Store
 from bookhopper.store.queries import JobFilter
 
@@ -50,12 +51,11 @@ def event_of(change: Change) -> Event | None:
 class Notifications:
     """Built of the settings; with none of `notify:` it does nothing, and no thread of it runs."""
 
-    def __init__(self, folder: Path, sight: Sight, told: Told, *, pauses: Sequence[float] = PAUSES) -> None:
-        """Take the folder for what waits to be told, what digests look at, and whom to tell of each try."""
+    def __init__(self, folder: Path, sight: Sight, metrics: Metrics) -> None:
+        """Take the folder for what waits to be told, what digests look at, and what counts the tries."""
         self._folder = folder
         self._sight = sight
-        self._told = told
-        self._pauses = pauses
+        self._metrics = metrics
         self._lock = threading.Lock()
         self._targets: Mapping[str, Target] = {}
         self._retired: list[Target] = []
@@ -73,6 +73,7 @@ class Notifications:
 
     def configure(self, settings: Sequence[NotifySettings]) -> None:
         """Tell these from now on; who stays goes on, and who goes is sent what waited for him."""
+        self._metrics.expect_targets((each.name for each in settings), OUTCOMES)
         with self._lock:
             before, after = self._targets, {}
             for each in settings:
@@ -94,7 +95,7 @@ class Notifications:
             target.change(settings, url)
             return target
         kept = self._folder / f"{settings.name}.json"
-        target = Target(settings, url, kept, self._told, page=self._sight.page, pauses=self._pauses)
+        target = Target(settings, url, kept, self._metrics.notification, page=self._sight.page)
         target.start()
         return target
 
