@@ -26,14 +26,14 @@ class Event(StrEnum):
     DIGEST = "digest"
 
 
-def _known(names: tuple[str, ...]) -> tuple[Event, ...]:
+def _known(names: tuple[str, ...]) -> tuple[str, ...]:
     known = ", ".join(Event)
     if not names:
         raise ValueError(f"name at least one of {known}")
     for name in names:
         if name not in set(Event):
             raise ValueError(f"nothing is called `{name}` here: known are {known}")
-    return tuple(Event(name) for name in names)
+    return names
 
 
 def _clock(value: object) -> object:
@@ -71,7 +71,7 @@ class NotifySettings(Section):
     name: Name
     url: Annotated[SecretStr, AfterValidator(_secret_address)] = SecretStr("")
     url_file: Folder | None = None
-    events: Annotated[Words, AfterValidator(_known)] = (Event.LIST, Event.AMBIGUOUS, Event.FAILED)
+    events: Annotated[Words, AfterValidator(_known)] = ("list", "ambiguous", "failed")
     every: Annotated[Duration, Field(le=86400)] = 300.0
     digest_at: Annotated[str, BeforeValidator(_clock), AfterValidator(_time_of_day)] = "08:00"
 

@@ -22,6 +22,7 @@ from starlette.responses import RedirectResponse, Response
 from bookhopper.api.openapi import openapi_json
 from tests.books import epub
 from tests.daemon import ROOT, Daemon
+from tests.fakes.inbox import inbox
 from tests.fakes.journald import Journald
 from tests.fakes.library_site import LOGIN, PASSWORD, LibrarySite, library_site
 from tests.fakes.opds_server import FakeCatalogue, fake_catalogue
@@ -37,7 +38,7 @@ SECRETS = {
         (
             "password", "wrong", "credential", "variable", "setting", "proxy", "far-proxy", "its-proxy",
             "solver-proxy", "query", "redirect", "list", "cookie", "clearance", "bearer", "basic", "session",
-            "api-query",
+            "api-query", "notify", "notify-file", "notify-credential", "notify-variable", "notify-password",
         ),
         start=0xA000,
     )
@@ -104,7 +105,23 @@ class Home:
             {"url": f"{loose.url}/list?key={SECRETS['list']}", "name": "mine"},
             {"url": f"{loose.url}/none?key={SECRETS['list']}", "name": "gone"},
         ]
+        events = ["list", "missed", "failed", "ambiguous", "delivered", "digest"]
+        (folder / "notify").write_text(f"json://127.0.0.1:{free_port()}/{SECRETS['notify-file']}\n")
+        (self.credentials / "handed.url").write_text(f"nosuch://{SECRETS['notify-credential']}\n")
+        box = stack.enter_context(inbox())
+        box.status = 403
+        targets = [
+            {"name": "plain", "url": f"{box.url}/{SECRETS['notify']}?-key={SECRETS['notify']}"},
+            {"name": "in-file", "url_file": str(folder / "notify")},
+            {"name": "handed"},
+            {"name": "varied-one"},
+            {
+                "name": "signed",
+                "url": f"ntfy://bob:{SECRETS['notify-password']}@127.0.0.1:{free_port()}/topic",
+            },
+        ]
         settings = {
+            "notify": [{**each, "events": events, "every": "0.1s"} for each in targets],
             "sources": [{**each, "deadline": 8} for each in sources],
             "lists": lists,
             "server": {"listen": "127.0.0.1:0", "sign_in": "token"},
@@ -215,6 +232,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
         made = Home(tmp_path, stack, journald)
         monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(made.credentials))
         monkeypatch.setenv("BOOKHOPPER_VARIED_PASSWORD", SECRETS["variable"])
+        monkeypatch.setenv("BOOKHOPPER_VARIED_ONE_URL", f"tgram://{SECRETS['notify-variable']}/")
         try:
             yield made
         finally:
@@ -241,7 +259,8 @@ def test_nothing_that_comes_out_names_a_secret(home: Home) -> None:
         ("status", "--json"), ("history", "--json"), ("queue", "list", "--json"),
         ("queue", "show", "1", "--json"), ("check", "--json"), ("source", "list", "--json"),
         ("token", "list", "--json"),
-        ("search", "Emma", "--json"),
+        ("search", "Emma", "--json"), ("notify", "test"), ("notify", "test", "--json"),
+        ("config", "show"), ("config", "show", "--json"),
         *(("source", "show", name) for name in ("query", "kavita", "refused", "library")),
     ):  # fmt: skip
         home.command(*arguments)
@@ -269,6 +288,8 @@ def _assert_trouble(home: Home) -> None:
     for words in (
         "sign-in refused (401)", "the proxy asks for a sign-in (407)", "the proxy cannot be reached",
         "no trusted connection", "Wrong password", "not there (404)",
+        "the server answered 403", "apprise knows no service at `nosuch://`",
+        "apprise cannot use this tgram:// address", "the server cannot be reached",
     ):  # fmt: skip
         assert words in told, f"{words!r} was not met:\n{told}"
     assert home.daemon.delivered() == ["Emma - Jane Austen.epub"]
