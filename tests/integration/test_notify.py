@@ -14,7 +14,9 @@ from email import message_from_string, policy
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from bookhopper.cli import main
 from bookhopper.errors import PermanentError, TransientError
 from bookhopper.notify.digest import last_slot
 from bookhopper.notify.messages import Message
@@ -443,3 +445,67 @@ def take_mail(listener: socket.socket, mails: list[str]) -> None:
                     return
                 case _:
                     say("250 well")
+
+
+# as a person meets it
+
+
+def command(folder: Path, *words: str, targets: list[dict[str, str]] | None = None) -> tuple[int, str]:
+    """Call a command of a configuration with these targets; gives its exit code and what it says."""
+    for name in ("ingest", "books"):
+        (folder / name).mkdir(exist_ok=True)
+    config = folder / "bookhopper.yaml"
+    settings = {
+        "folders": {name: str(folder / name) for name in ("requests", "ingest", "state")},
+        "sources": [{"kind": "folder", "path": str(folder / "books")}],
+        "notify": targets or [],
+    }
+    config.write_text(json.dumps(settings), encoding="utf-8")
+    result = CliRunner().invoke(main, [*words, "--config", str(config)])
+    return result.exit_code, result.output
+
+
+def test_a_test_message_and_how_it_went(tmp_path: Path, box: Inbox) -> None:
+    good, bad = {"name": "phone", "url": box.url}, {"name": "odd", "url": f"nosuch://{TOKEN}"}
+    assert command(tmp_path, "notify", "test", targets=[good]) == (0, "phone: the message was taken\n")
+    assert box.titles == ["a test"]
+    status, said = command(tmp_path, "notify", "test", "--json", targets=[good, bad])
+    assert status == 1
+    first, second = map(json.loads, said.splitlines())
+    assert first == {"name": "phone", "ok": True, "fault": None}
+    assert second["fault"].startswith("apprise knows no service at `nosuch://`")
+    assert TOKEN not in said
+    box.status = 401
+    status, said = command(tmp_path, "notify", "test", "phone", targets=[good, bad])
+    assert (status, said) == (1, "phone: the server answered 401 (Unauthorized)\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("test",), "told is nobody: name somebody under `notify:`"),
+        (("test", "phone"), "nobody is told by that name; known: nobody"),
+    ],
+)
+def test_a_test_message_to_nobody(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    status, output = command(tmp_path, "notify", *words)
+    assert status == 2
+    assert said in output
+
+
+def test_check_looks_at_addresses_and_sends_nothing(tmp_path: Path, box: Inbox) -> None:
+    good, bad = {"name": "phone", "url": box.url}, {"name": "odd", "url": f"nosuch://{TOKEN}"}
+    status, said = command(tmp_path, "check", "--json", targets=[good, bad])
+    rows = {row["what"]: row for row in map(json.loads, said.splitlines())}
+    assert status == 1
+    assert rows["notify phone"]["ok"] is True
+    assert rows["notify phone"]["detail"].startswith("JSON, of list, ambiguous, failed")
+    assert rows["notify odd"]["ok"] is False
+    assert box.messages == []
+    assert TOKEN not in said
+
+
+def test_check_tells_how_apprise_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    _, said = command(tmp_path, "check", "--json", targets=[{"name": "phone", "url": "json://127.0.0.1"}])
+    assert NOT_INSTALLED in said
