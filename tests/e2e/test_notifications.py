@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGHUP
@@ -15,7 +18,8 @@ import pytest
 from tests.books import epub
 from tests.daemon import Daemon
 from tests.fakes.inbox import Inbox, inbox
-from tests.waiting import until
+from tests.fakes.server import answering
+from tests.waiting import DEADLINE, until
 
 pytest.importorskip("apprise", reason="apprise is not installed")
 
@@ -118,21 +122,51 @@ def test_a_killed_daemon_tells_it_at_its_next_start(home: Home) -> None:
     assert len(home.box.messages) == 1
 
 
-def test_who_cannot_be_reached_holds_nothing_up(home: Home) -> None:
-    home.configure(
-        home.target(url="json://127.0.0.1:1/t0ken", events=["delivered"], every=0),
-        {"name": "odd", "url": "nosuch://t0ken"},
-        grace="4s",
-    )
-    daemon = home.daemon
+def test_who_hangs_or_cannot_be_told_holds_nothing_up(home: Home) -> None:
+    release, asked = threading.Event(), threading.Event()
+
+    def hang(_: socket.socket) -> None:
+        asked.set()
+        release.wait()
+
+    with answering(hang) as url:
+        home.configure(
+            home.target(url=f"{url.replace('http', 'json')}/t0ken?rto=600", events=["delivered"], every=0),
+            {"name": "odd", "url": "nosuch://t0ken"},
+            grace="4s",
+        )
+        daemon = home.daemon
+        daemon.start()
+        daemon.drop("to-read.txt", WANTS)
+        daemon.await_counts(done=1, missing=1)
+        until(lambda: "notify odd: apprise knows no service at `nosuch://`" in daemon.log)
+        assert asked.wait(DEADLINE)
+        assert daemon.stop() == 0
+        release.set()
+    assert "a notification did not get through in time; it is kept for the next start" in daemon.log
+    assert home.waiting() == {"delivered": 1}
+    assert "t0ken" not in daemon.log
+
+
+def test_a_digest_that_was_missed_comes_once_after_the_start(home: Home) -> None:
+    daemon, kept = home.daemon, home.daemon.state / "notify" / "phone.json"
+    home.configure(home.target(events=["digest"]))
     daemon.start()
     daemon.drop("to-read.txt", WANTS)
     daemon.await_counts(done=1, missing=1)
-    until(lambda: "notify odd: apprise knows no service at `nosuch://`" in daemon.log)
     assert daemon.stop() == 0
-    assert "notify phone: 1 message did not get through, and is kept for the next start" in daemon.log
-    assert home.waiting() == {"delivered": 1}
-    assert "t0ken" not in daemon.log
+    assert home.box.messages == []
+    kept.write_text(json.dumps({"bundle": {}, "digest": time.time() - 3 * 86400}), encoding="utf-8")
+    daemon.start()
+    (message,) = home.box.await_(1)
+    assert daemon.stop() == 0
+    assert message["title"] == "bookhopper: 1 delivered, 0 failed"
+    assert (
+        "- Emma — Jane Austen\n\nNow: 0 in the queue, 0 to choose from, 1 found nowhere yet.\nFree: "
+        in (message["message"])
+    )
+    assert json.loads(kept.read_text(encoding="utf-8"))["digest"] > time.time() - 86400
+    assert len(home.box.messages) == 1
 
 
 def test_where_nobody_is_told_apprise_is_not_loaded(home: Home) -> None:

@@ -18,13 +18,17 @@ from click.testing import CliRunner
 
 from bookhopper.cli import main
 from bookhopper.errors import PermanentError, TransientError
-from bookhopper.notify.digest import last_slot
+from bookhopper.model import Change, Job, State
+from bookhopper.notify.digest import Sight, last_slot
 from bookhopper.notify.messages import Message
+from bookhopper.notify.notifications import Notifications
 from bookhopper.notify.sender import NOT_INSTALLED, Sender
 from bookhopper.notify.target import Target
 from bookhopper.notify_settings import Event, NotifySettings
+from bookhopper.observe.metrics import Metrics
 from tests.fakes.inbox import Inbox, inbox
 from tests.fakes.server import answering, free_port
+from tests.queues import Queue, want
 from tests.waiting import until
 
 pytest.importorskip("apprise", reason="apprise is not installed")
@@ -213,6 +217,27 @@ def test_ten_thousand_changes_keep_nobody_waiting_and_are_one_message(told: Told
     assert message["message"].endswith("- Book 4\n- and 9,995 more")
     assert stopped(target)
     assert (len(box.messages), told.outcomes) == (1, ["sent"])
+
+
+def test_ten_thousand_changes_of_jobs_are_counted(tmp_path: Path, box: Inbox) -> None:
+    queue, metrics = Queue(tmp_path), Metrics()
+    sight = Sight(queue.store, dict, {}, lambda: 0)
+    told = Notifications(tmp_path / "notify", sight, metrics)
+    target = NotifySettings.model_validate(
+        {"name": "phone", "url": box.url, "events": "missed", "every": 0.3}
+    )
+    told.start([target])
+    for number in range(10_000):
+        job = Job(number, 1, want(f"Book {number}"), State.MISSING, looks=1, not_before=9.0)
+        told.changed(Change(job, State.SEARCHING, State.MISSING, 1.0))
+    box.await_(1)
+    told.stop(time.monotonic() + 30)
+    queue.close()
+    assert box.titles == ["10,000 found nowhere"]
+    sent = metrics.registry.get_sample_value(
+        "bookhopper_notifications_total", {"target": "phone", "outcome": "sent"}
+    )
+    assert sent == 1
 
 
 def test_what_is_not_wanted_is_not_told(told: Told, box: Inbox) -> None:

@@ -103,14 +103,12 @@ class Notifications:
 
     def changed(self, change: Change) -> None:
         """Note a change; quick, from any thread."""
-        if not self._targets or (event := event_of(change)) is None:
-            return
-        reason = change.reason if event is Event.FAILED else ""
-        self._tell(event, line_of(change.job, reason))
+        if self._targets and (event := event_of(change)) is not None and self._is_wanted(event):
+            self._tell(event, line_of(change.job, change.reason if event is Event.FAILED else ""))
 
     def completed(self, request: int, _seconds: float) -> None:
         """Note that the last want of a request is settled."""
-        if not any(Event.LIST in target.settings.events for target in self._targets.values()):
+        if not self._is_wanted(Event.LIST):
             return
         try:
             settled = settled_list(self._sight.store, request)
@@ -119,6 +117,9 @@ class Notifications:
             return
         if settled is not None:
             self._tell(Event.LIST, settled.line())
+
+    def _is_wanted(self, event: Event) -> bool:
+        return any(event in target.settings.events for target in self._targets.values())
 
     def _tell(self, event: Event, line: str) -> None:
         for target in self._targets.values():
