@@ -30,17 +30,22 @@ class RefusedError(BookhopperError):
 
 
 def daemon_of(config_path: Path | None) -> Client:
-    """Find the daemon that has this configuration, even if that has been spoilt since the daemon took it.
+    """Find the daemon that has this configuration; raises ConfigError as `state_of` does."""
+    return Client(state_of(config_path))
+
+
+def state_of(config_path: Path | None) -> Path:
+    """Name the state folder of this configuration, even if that has been spoilt since a daemon took it.
 
     Raises ConfigError where it cannot be used and no daemon is found by its folders either.
     """
     try:
-        return Client(config.load(config_path).folders.state)
+        return config.load(config_path).folders.state
     except ConfigError:
         with suppress(BookhopperError):
             state = config.folders(config_path).state
             find_address(state)
-            return Client(state)
+            return state
         raise
 
 

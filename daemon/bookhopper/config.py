@@ -22,7 +22,12 @@ _NO_HOME = "no home folder is known: set HOME, or name all three folders in a fi
 
 
 def default_path() -> Path:
-    """Tell where the configuration lies when none is named (XDG base directories); raises ConfigError."""
+    """Tell where the configuration lies when none is named (XDG base directories); raises ConfigError.
+
+    `$BOOKHOPPER_CONFIG` names another such place, as the container image does.
+    """
+    if named := os.environ.get("BOOKHOPPER_CONFIG", ""):
+        return Path(named)
     base = os.environ.get("XDG_CONFIG_HOME", "")
     try:
         folder = Path(base) if base.startswith("/") else Path.home() / ".config"

@@ -21,6 +21,7 @@ SECTIONS = {
         "run": "Run the daemon.",
         "reload": "Have the daemon read its configuration again.",
         "status": "Show what the daemon is doing.",
+        "healthcheck": "Tell whether the daemon runs and is well.",
     },
     "The queue": {
         "add": "Wish for a book from the command line.",
