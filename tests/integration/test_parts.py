@@ -78,6 +78,9 @@ NAMES = {
     "threads": ("gauge", set()),
     "notifications": ("counter", {"target", "outcome"}),
     "scheduler_missed_runs": ("counter", {"job"}),
+    "scripts": ("counter", {"stage", "outcome"}),
+    "script_duration_seconds": ("histogram", {"stage"}),
+    "metadata_fills": ("counter", {"outcome"}),
 }
 """The names that dashboards and alerts are built on, as the parser gives them: counters without `_total`."""
 

@@ -82,7 +82,7 @@ def _without_threshold(alert: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """A daemon with a book delivered, a torn one, one that is nowhere, one that waits, and a dead source."""
+    """A daemon with a book delivered, a torn one, a missing one, one that waits, a script and a dead source."""
     folder = tmp_path_factory.mktemp("watched")
     shelf = folder / "shelf"
     shelf.mkdir()
@@ -94,7 +94,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         {"kind": "folder", "name": "shelf", "path": str(shelf)},
         {"kind": "opds", "name": "away", "url": "http://127.0.0.1:9/opds"},
     ]
-    daemon = Daemon(folder / "daemon", {"sources": sources})
+    daemon = Daemon(folder / "daemon", {"sources": sources, "script": {"after_verify": "/bin/true"}})
     try:
         daemon.start()
         until((daemon.state / "server.json").exists)
