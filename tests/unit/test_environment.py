@@ -35,7 +35,6 @@ OTHER: Mapping[str, str] = {
     "SCRIPT_AFTER_VERIFY": "/other/look at it",
     "SCRIPT_AFTER_DELIVERY": "[/other/tell, --quietly]",
     "CALIBRE_LIBRARY": "/mnt/calibre",
-    "NOTIFY": "[{name: me, url: 'ntfy://127.0.0.1/books'}]",
     "INTAKE_SHELVES": "wishlist",
     "SERVER_URL": "https://books.example.org/",
     "NOTIFY": "[{name: phone, url: 'ntfy://ntfy.sh/a-topic'}]",
