@@ -82,7 +82,7 @@ def _without_threshold(alert: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """A daemon with a book delivered, a torn one, a missing one, one that waits, a script and a dead source."""
+    """A daemon with a script, a dead source, and a book of each kind: delivered, torn, missing, waiting."""
     folder = tmp_path_factory.mktemp("watched")
     shelf = folder / "shelf"
     shelf.mkdir()
