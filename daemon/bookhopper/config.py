@@ -22,11 +22,11 @@ _NO_HOME = "no home folder is known: set HOME, or name all three folders in a fi
 
 
 def default_path() -> Path:
-    """Tell where the configuration lies when none is named (XDG base directories); raises ConfigError.
+    """Tell where the configuration lies when no option names one: as $BOOKHOPPER_CONFIG says, or by XDG.
 
-    `$BOOKHOPPER_CONFIG` names another such place, as the container image does.
+    Raises ConfigError.
     """
-    if named := os.environ.get("BOOKHOPPER_CONFIG", ""):
+    if named := os.environ.get(environment.CONFIG, ""):
         return Path(named)
     base = os.environ.get("XDG_CONFIG_HOME", "")
     try:

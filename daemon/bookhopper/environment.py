@@ -25,6 +25,9 @@ from bookhopper.settings import Settings
 
 PREFIX = "BOOKHOPPER_"
 
+CONFIG = "BOOKHOPPER_CONFIG"
+"""Names the configuration file that is looked for where no other is named, as the container image does."""
+
 _NEAR = 0.8
 """From which likeness a variable passes for a misspelt one.  Other programs have some with our prefix."""
 
@@ -67,7 +70,7 @@ def miss(draft: Draft, variables: Mapping[str, str], secrets: Collection[str]) -
     """Note the variables that are no setting and no source's secret, and warn of those that look like one."""
     known = (*settings(), *secrets)
     for name in sorted(variables):
-        if not name.startswith(PREFIX) or name in known:
+        if not name.startswith(PREFIX) or name in known or name == CONFIG:
             continue
         draft.idle[name] = "bookhopper has no such variable"
         if near := _near(name, known):

@@ -131,6 +131,19 @@ def test_and_before_an_ancestor_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOOKHOPPER_SERVER_OPEN", "No")
     (fault,) = faults_of()
     assert fault.startswith("FLASK_HOST=0.0.0.0 asks for the network, and server.open says no")
+    monkeypatch.delenv("BOOKHOPPER_SERVER_SIGN_IN")
+    found = load(None)
+    (warning,) = found.warnings
+    assert (found.server.listen, found.server.open, found.server.sign_in) == ("0.0.0.0:8084", False, "token")
+    assert warning.startswith("FLASK_HOST=0.0.0.0 lets in whoever has a token")
+
+
+def test_the_file_s_place_may_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BOOKHOPPER_CONFIG", str(tmp_path / "bookhopper.yaml"))
+    assert load(None) == Settings()
+    assert load(None).warnings == ()
+    (tmp_path / "bookhopper.yaml").write_text("download: {workers: 7}")
+    assert load(None).download.workers == 7
 
 
 @pytest.mark.parametrize(

@@ -180,18 +180,33 @@ def _listen(filling: Filling) -> None:
     usual_host, usual_port = split_listen(ServerSettings.model_fields["listen"].default)
     host = usual_host if host is None else host
     port = usual_port if port is None else port
-    if not ip_address(host).is_loopback and (filling.draft.get(("server", "sign_in")) or "none") == "none":
-        told = f"FLASK_HOST={filling.text('FLASK_HOST')}"
-        if filling.draft.is_open(("server", "open")):
-            filling.warn(f"{told} opens the server to the network without a sign-in: set server.sign_in")
-            filling.put(("server", "open"), True, "FLASK_HOST")
-        elif str(filling.draft.get(("server", "open"))).lower() in _SHUT:
+    if not ip_address(host).is_loopback and not _let_in(filling):
+        return
+    filling.put(("server", "listen"), f"[{host}]:{port}" if ":" in host else f"{host}:{port}", *names)
+
+
+def _let_in(filling: Filling) -> bool:
+    """Settle who gets in from the network, where that is not said; False, with a fault, where nobody can."""
+    if (filling.draft.get(("server", "sign_in")) or "none") != "none":
+        return True
+    told = f"FLASK_HOST={filling.text('FLASK_HOST')}"
+    if filling.draft.is_open(("server", "open")):
+        filling.warn(f"{told} opens the server to the network without a sign-in: set server.sign_in")
+        filling.put(("server", "open"), True, "FLASK_HOST")
+    elif str(filling.draft.get(("server", "open"))).lower() in _SHUT:
+        if not filling.draft.is_open(("server", "sign_in")):
             filling.draft.faults.append(
                 f"{told} asks for the network, and server.open says no, without a sign-in: "
                 "set server.sign_in, or leave out one of the two"
             )
-            return
-    filling.put(("server", "listen"), f"[{host}]:{port}" if ":" in host else f"{host}:{port}", *names)
+            return False
+        # what both of them leave
+        filling.warn(
+            f"{told} lets in whoever has a token, since server.open says no: `bookhopper token new NAME` "
+            "makes one; server.sign_in: token says the same without this warning"
+        )
+        filling.put(("server", "sign_in"), "token", "FLASK_HOST")
+    return True
 
 
 def _log_level(filling: Filling) -> None:

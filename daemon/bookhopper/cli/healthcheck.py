@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -33,31 +32,19 @@ Examples:
 @config_option
 def command(config_path: Path | None) -> None:
     """Ask whether the daemon runs and all of its parts live: exit code 0, else 1 and a line that says why."""
-    why = BookhopperError()
-    for state in _state_folders(config_path):
-        try:
-            _ask(state)
-        except BookhopperError as error:
-            why = error
-        else:
-            return
-    raise why
+    _ask(_state_folder(config_path))
 
 
-def _state_folders(config_path: Path | None) -> Iterator[Path]:
-    """Give the state folder that the environment names, then that of the file, which has the last word."""
-    named = None
-    if config_path is None and (text := os.environ.get(_STATE)):
-        named = Path(text)
-        yield named
+def _state_folder(config_path: Path | None) -> Path:
+    named = os.environ.get(_STATE, "")
+    if named.startswith("/") and "$" not in named:  # it goes before the file
+        return Path(named)
     from bookhopper.client import state_of  # noqa: PLC0415 - loads four times as much as all the rest
 
     try:
-        state = state_of(config_path)
+        return state_of(config_path)
     except ConfigError as error:
         raise BookhopperError(error.faults[0]) from error  # the exit code 2 means something else to Docker
-    if state != named:
-        yield state
 
 
 def _ask(state: Path) -> None:
