@@ -158,6 +158,9 @@ def journald(monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO) -> Iterator[J
 
 
 def configure(stream: io.StringIO, level: str, form: Form) -> None:
+    root = logging.getLogger()
+    # pytest's own keep what is logged as it is, and its workers cannot send lone surrogates to one another
+    root.handlers = [each for each in root.handlers if not type(each).__module__.startswith("_pytest.")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stderr", stream)
         logs.configure(level, form)
