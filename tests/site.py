@@ -31,6 +31,7 @@ from bookhopper.intake.desk import Desk
 from bookhopper.intake.folder import RequestFolder
 from bookhopper.model import Job, State
 from bookhopper.reload import Configuration, Outcome
+from bookhopper.schedule import Chore, Schedule
 from bookhopper.search.resolve import Resolver
 from bookhopper.search.sources.folder import FolderSource
 from bookhopper.settings import ServerSettings, Settings
@@ -94,6 +95,13 @@ class Site:
             [self.source], accept=0.85, margin=0.05, languages=("en",), formats=("epub", "pdf")
         )
         self.copies = Copies(self.copies_folder, keep=3600.0, keep_free=0)
+        self.schedule = Schedule(
+            [
+                Chore("rescan", 300.0, lambda: "2 lists found", delay=0.0, does="look through the folder"),
+                Chore("later", 86400.0, lambda: None),
+            ],
+            lambda _: None,
+        )
         self.view = View(
             store=self.store,
             control=self.control,
@@ -107,6 +115,7 @@ class Site:
             metrics=lambda: b"a_metric 1\n",
             configuration=Configuration(Settings(), Settings),
             reload=lambda: Outcome(applied=("match.accept",)),
+            schedule=self.schedule,
             max_list=1024**2,
         )
         self.live = Live(self.view)
@@ -159,6 +168,7 @@ class Site:
     def close(self) -> None:
         """End the workers and close everything."""
         self.go.set()
+        self.schedule.stop()
         for pool in (self.fetchers, self.searchers):
             pool.stop()
             assert pool.join(time.monotonic() + 20)

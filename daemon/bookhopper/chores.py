@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bookhopper.acquire import Acquire
 from bookhopper.control import Control
-from bookhopper.copies import Copies
 from bookhopper.deliver import Deliverer
 from bookhopper.durable import PowerCut, write_file
 from bookhopper.errors import BookhopperError
@@ -19,11 +17,12 @@ from bookhopper.intake.lists import Lists
 from bookhopper.intake.watch import Watcher
 from bookhopper.log_context import working_on
 from bookhopper.nudge import Nudges
-from bookhopper.schedule import Chore
+from bookhopper.schedule import Chore, ToldError
 from bookhopper.search.sources.base import Source
 from bookhopper.silence import LOOK_SECONDS, Silence
 from bookhopper.store.base import Store
 from bookhopper.ticket import Interrupted, Reason, Ticket
+from bookhopper.units import counted
 
 log = logging.getLogger("bookhopper")
 
@@ -36,45 +35,101 @@ _REFRESH_RETRY_SECONDS = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts that have chores; `rescan` is in seconds."""
+    """The parts that have chores; `rescan` is in seconds, `clean_up` are chores of their own."""
 
     store: Store
     renew_lease: Callable[[], object]
     watcher: Watcher
     rescan: float
-    acquire: Acquire
-    copies: Copies
     control: Control
     placing: Placing
     nudges: Nudges
     refresh: Callable[[], object]
+    refresh_all: Callable[[], object]
     end_silence: Callable[[], object]
     lists: Lists
     digest: Callable[[], object]
+    clean_up: Sequence[Chore]
 
 
 def chores(parts: Parts) -> list[Chore]:
     """List what is to be done by the clock."""
+    lists, placing, nudges = parts.lists, parts.placing, parts.nudges
     return [
-        Chore("rescan", parts.rescan, parts.watcher.rescan),
-        Chore("look_again", 60.0, lambda: look_again(parts.store), delay=1.0),
-        Chore("silence", LOOK_SECONDS, parts.end_silence),
-        Chore("placed", PLACED_SECONDS, parts.placing.finish),
-        Chore("nudge", 600.0, parts.nudges.run),
-        Chore("catalogues", 60.0, parts.refresh, delay=0.0),
-        Chore("lease", 10.0, parts.renew_lease),
-        Chore("parts", 3600.0, parts.acquire.clear_parts),
-        Chore("copies", 3600.0, parts.copies.clear, delay=60.0),
-        Chore("room", 5.0, parts.control.make_room),
-        Chore("lists", parts.lists.look_seconds, parts.lists.run, delay=0.0),
-        Chore("digest", 60.0, parts.digest, delay=5.0),
+        Chore(
+            "rescan",
+            parts.rescan,
+            lambda: rescan(parts.watcher),
+            does="look through the requests folder",
+        ),
+        Chore(
+            "look_again",
+            60.0,
+            lambda: look_again(parts.store),
+            delay=1.0,
+            does="look again for what has no book yet",
+        ),
+        Chore("silence", LOOK_SECONDS, parts.end_silence, does="look again for what silent sources may have"),
+        Chore(
+            "placed",
+            PLACED_SECONDS,
+            lambda: _told(placing.finish(), "book", "named"),
+            does="give placed books their names in ingest",
+        ),
+        Chore(
+            "nudge",
+            600.0,
+            lambda: _told(nudges.run(), "book", "put there once more"),
+            does="have books noticed that lie in ingest",
+        ),
+        Chore(
+            "catalogues",
+            60.0,
+            parts.refresh,
+            delay=0.0,
+            does="bring catalogues up to date that have stood for a week",
+            prepare=parts.refresh_all,
+        ),
+        Chore("lease", 10.0, parts.renew_lease, does="show that the daemon lives"),
+        Chore("room", 5.0, parts.control.make_room, does="make room for more urgent downloads"),
+        Chore(
+            "lists",
+            lists.look_seconds,
+            lambda: read_lists(lists),
+            delay=0.0,
+            does="read the lists at addresses that are due",
+            prepare=lists.anew,
+        ),
+        Chore("digest", 60.0, parts.digest, delay=5.0, does="send the daily digest when it is due"),
+        *parts.clean_up,
     ]
 
 
-def look_again(store: Store) -> None:
+def _told(number: int, what: str, done: str) -> str:
+    """Say how many of something had something done to them; nothing where none had."""
+    return f"{counted(number, what)} {done}" if number else ""
+
+
+def rescan(watcher: Watcher) -> str:
+    """Have the folder looked through; says how many lists nothing else had found so far."""
+    watcher.rescan()
+    return _told(watcher.rescan_found, "list", "found by this alone so far")
+
+
+def read_lists(lists: Lists) -> str:
+    """Read the lists that are due; raises BookhopperError as long as one cannot be read."""
+    lists.run()
+    if complaints := lists.complaints:
+        raise ToldError("; ".join(f"list {name} cannot be read: {why}" for name, why in complaints.items()))
+    return counted(lists.number, "list")
+
+
+def look_again(store: Store) -> str:
     """Look again for all whose time has come."""
-    while store.wake_due(time.time()):
-        pass
+    woken = 0
+    while some := store.wake_due(time.time()):
+        woken += some
+    return _told(woken, "want", "looked for again")
 
 
 class Placing:
@@ -120,21 +175,30 @@ class Refreshing:
         self._silence = silence
         self._ticket = Ticket(0)
         self._due = dict.fromkeys((source.name for source in self._sources), 0.0)
+        self._faults: dict[str, str] = {}
 
     def stop(self) -> None:
         """Break off."""
         self._ticket.interrupt(Reason.SHUTDOWN)
 
-    def run(self) -> None:
-        """Refresh the sources whose time has come."""
+    def run(self) -> str:
+        """Refresh the sources whose time has come; raises BookhopperError as long as one could not be."""
         for source in self._sources:
             if time.monotonic() >= self._due[source.name]:
                 self._due[source.name] = time.monotonic() + _REFRESH_RETRY_SECONDS
                 with working_on(source=source.name):
                     pause = _WEEK if self._refresh(source) else _REFRESH_RETRY_SECONDS
                 self._due[source.name] = time.monotonic() + pause
+        if self._faults:
+            raise ToldError(next(iter(self._faults.values())))
+        return f"{counted(len(self._sources), 'source')} up to date"
+
+    def anew(self) -> None:
+        """Refresh every source at the next run."""
+        self._due = dict.fromkeys(self._due, 0.0)
 
     def _refresh(self, source: Source) -> bool:
+        self._faults.pop(source.name, None)
         try:
             if source.refresh(self._ticket):
                 log.info("source %s: %s", source.name, source.check(self._ticket).detail)
@@ -142,6 +206,7 @@ class Refreshing:
         except Interrupted:
             return False
         except BookhopperError as error:
-            log.warning("source %s cannot be brought up to date: %s", source.name, error)
+            self._faults[source.name] = f"source {source.name} cannot be brought up to date: {error}"
+            log.warning("%s", self._faults[source.name])
             return False
         return True

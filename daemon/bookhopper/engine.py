@@ -275,15 +275,21 @@ class Engines:
         with self.use() as engine:
             return engine.acquire(job, ticket)
 
-    def refresh(self) -> None:
-        """Bring the sources up to date whose time has come."""
+    def refresh(self) -> str:
+        """Bring the sources up to date whose time has come; raises BookhopperError where one cannot be."""
         with self.use() as engine:
-            engine.watched.refreshing.run()
+            return engine.watched.refreshing.run()
 
-    def end_silence(self) -> None:
+    def refresh_all(self) -> None:
+        """Have every source brought up to date at the next `refresh`."""
+        self.newest.watched.refreshing.anew()
+
+    def end_silence(self) -> str:
         """Look again for what was put aside while a source was silent; raises HeldError, StoreError."""
         with self.use() as engine:
             engine.watched.silence.run()
+            silent = [name for name, answers in engine.watched.answers.available.items() if not answers]
+        return f"silent: {', '.join(silent)}" if silent else "every source answers"
 
     def answers(self) -> Sources:
         """Tell which sources answer."""

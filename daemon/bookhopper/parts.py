@@ -22,6 +22,7 @@ from bookhopper.core import Core
 from bookhopper.delivering import Delivering
 from bookhopper.engine import Engine, Engines, Making, Watched, watched_as
 from bookhopper.errors import BookhopperError
+from bookhopper.housekeeping import Housekeeping
 from bookhopper.intake.lists import Lists
 from bookhopper.model import State
 from bookhopper.observe.collector import DaemonCollector
@@ -93,6 +94,7 @@ class Parts:
         self._metrics.registry.register(DaemonCollector(self._observed()))
         self._lists = self._make_lists()
         self._notifications = notifications(core, configuration, self._metrics, self._engines.answers)
+        self._housekeeping = Housekeeping(core, self._acquire, self._delivering.copies)
         self._schedule = self._make_schedule()
         view = self._view()
         self._live = Live(view)
@@ -158,19 +160,22 @@ class Parts:
                 renew_lease=self._renew_lease,
                 watcher=core.watcher,
                 rescan=core.settings.intake.rescan,
-                acquire=self._acquire,
-                copies=self._delivering.copies,
                 control=self._control,
                 placing=self._delivering.placing,
                 nudges=self._delivering.nudges,
                 refresh=self._engines.refresh,
+                refresh_all=self._engines.refresh_all,
                 end_silence=self._engines.end_silence,
                 lists=self._lists,
                 digest=self._notifications.look,
+                clean_up=self._housekeeping.chores(),
             )
         )
-        self._metrics.expect_runs(chore.name for chore in scheduled)
-        return Schedule(scheduled, self._metrics.missed_run)
+        schedule = Schedule(
+            scheduled, self._metrics.missed_run, ran=self._metrics.ran, memory=self._core.store
+        )
+        self._metrics.expect_runs(schedule.standings())
+        return schedule
 
     def _view(self) -> View:
         settings = self._core.settings
@@ -186,6 +191,7 @@ class Parts:
             health=self._health,
             configuration=self._configuration,
             reload=self._reload,
+            schedule=self._schedule,
             metrics=partial(generate_latest, self._metrics.registry),
             held_hosts=self._hosts.held,
             order=settings.queue.order,

@@ -81,6 +81,10 @@ NAMES = {
     "scripts": ("counter", {"stage", "outcome"}),
     "script_duration_seconds": ("histogram", {"stage"}),
     "metadata_fills": ("counter", {"outcome"}),
+    "scheduler_runs": ("counter", {"job", "outcome"}),
+    "scheduler_run_duration_seconds": ("summary", {"job"}),
+    "scheduler_last_run_timestamp_seconds": ("gauge", {"job"}),
+    "scheduler_last_success_timestamp_seconds": ("gauge", {"job"}),
 }
 """The names that dashboards and alerts are built on, as the parser gives them: counters without `_total`."""
 

@@ -10,6 +10,7 @@ import pytest
 from bookhopper.model import Candidate, Change, Job, State, Want
 from bookhopper.observe import collector
 from bookhopper.observe.metrics import Metrics
+from bookhopper.schedule import Run, Standing
 from bookhopper.search.sources.observed import SourceCall
 
 EPUB = Candidate("shelf", "1", "A Tale", format="epub", score=0.9)
@@ -147,11 +148,24 @@ def test_calls_to_a_source(metrics: Metrics) -> None:
     ) == pytest.approx(0.5)
 
 
-def test_runs_that_were_missed(metrics: Metrics) -> None:
-    metrics.expect_runs(["rescan"])
+def test_scheduled_runs(metrics: Metrics) -> None:
+    known = Standing("backup", "", 86400, False, 0, Run(50.0, 2.0, False, "no room"), 7.0, None)
+    metrics.expect_runs([Standing("rescan", "", 300, False, 0, None, None, None), known])
     assert value(metrics, "scheduler_missed_runs_total", job="rescan") == 0
     metrics.missed_run("rescan")
     assert value(metrics, "scheduler_missed_runs_total", job="rescan") == 1
+    for outcome in ("ok", "failed"):
+        assert value(metrics, "scheduler_runs_total", job="rescan", outcome=outcome) == 0
+    assert value(metrics, "scheduler_last_success_timestamp_seconds", job="rescan") == 0
+    assert value(metrics, "scheduler_last_run_timestamp_seconds", job="backup") == 50
+    assert value(metrics, "scheduler_last_success_timestamp_seconds", job="backup") == 7
+    metrics.ran("rescan", Run(100.0, 0.5, True))
+    metrics.ran("rescan", Run(200.0, 0.25, False, "no room"))
+    assert value(metrics, "scheduler_runs_total", job="rescan", outcome="ok") == 1
+    assert value(metrics, "scheduler_runs_total", job="rescan", outcome="failed") == 1
+    assert value(metrics, "scheduler_last_run_timestamp_seconds", job="rescan") == 200
+    assert value(metrics, "scheduler_last_success_timestamp_seconds", job="rescan") == 100.5
+    assert value(metrics, "scheduler_run_duration_seconds_sum", job="rescan") == 0.75
 
 
 def test_requests_and_the_store(metrics: Metrics) -> None:

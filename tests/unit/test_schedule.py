@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 
-from bookhopper.schedule import Chore, Schedule
+from bookhopper.errors import HeldError
+from bookhopper.schedule import RETRY_SECONDS, Chore, Run, Schedule, ToldError, UnknownChoreError
 from tests.waiting import until
 
 
@@ -79,3 +81,150 @@ def test_a_clock_that_was_set_forward_by_years_costs_nothing() -> None:
     schedule = Schedule([Chore("often", 1.0, lambda: None)], lambda _: None)
     (job,) = schedule._scheduler.get_jobs()
     assert len(job._get_run_times(datetime.now(UTC) + timedelta(days=20_000))) == 1
+
+
+class Kept(dict[str, str]):
+    """A memory that outlives a schedule."""
+
+    def setting(self, key: str) -> str | None:
+        return self.get(key)
+
+    def set_setting(self, key: str, value: str) -> None:
+        self[key] = value
+
+
+def ran(chore: Chore, memory: Kept | None = None) -> Run:
+    """Run a chore once."""
+    runs: list[tuple[str, Run]] = []
+    schedule = Schedule([chore], lambda _: None, ran=lambda *run: runs.append(run), memory=memory)
+    schedule.start()
+    schedule.asked(chore.name)
+    until(lambda: runs)
+    schedule.stop()
+    ((name, run),) = runs
+    assert name == chore.name
+    assert schedule.standing(name).last == run
+    return run
+
+
+def fault(error: Exception) -> object:
+    raise error
+
+
+def test_what_came_of_a_run_is_told() -> None:
+    before = time.time()
+    run = ran(Chore("count", 60.0, lambda: "3 lists found"))
+    assert before <= run.started <= time.time()
+    assert (run.ok, run.said) == (True, "3 lists found")
+    assert ran(Chore("number", 60.0, lambda: 3)).said == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "logged"),
+    [
+        (OSError("no room"), "no room", "the scheduled chore failed: no room"),
+        (ToldError("away"), "away", ""),
+        (ZeroDivisionError(), "a fault of bookhopper's own (ZeroDivisionError)", "please report it"),
+    ],
+)
+def test_what_a_run_failed_in_is_told(
+    error: Exception, said: str, logged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = ran(Chore("chore", 60.0, lambda: fault(error)))
+    assert (run.ok, run.said) == (False, said)
+    assert logged in caplog.text
+    assert bool(caplog.messages) is bool(logged)
+
+
+def test_how_it_stands_with_a_chore() -> None:
+    schedule = Schedule([Chore("later", 60.0, lambda: None, does="do it later")], lambda _: None)
+    schedule.start()
+    (standing,) = schedule.standings()
+    schedule.stop()
+    assert (standing.name, standing.does, standing.every) == ("later", "do it later", 60.0)
+    assert (standing.running, standing.runs, standing.last, standing.succeeded) == (False, 0, None, None)
+    assert standing.next == pytest.approx(time.time() + 60, abs=30)
+
+
+def test_a_person_asks_for_a_chore_that_is_not_there() -> None:
+    schedule = Schedule([Chore("one", 60.0, lambda: None), Chore("two", 60.0, lambda: None)], lambda _: None)
+    with pytest.raises(UnknownChoreError, match="there are one, two"):
+        schedule.asked("three")
+
+
+def test_a_chore_that_a_person_asks_for_is_prepared() -> None:
+    due: list[str] = []
+    chore = Chore("chore", 60.0, lambda: ", ".join(due), prepare=lambda: due.append("all"))
+    assert ran(chore).said == "all"
+
+
+def test_one_that_runs_is_not_run_twice(caplog: pytest.LogCaptureFixture) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def chore() -> None:
+        begun.set()
+        go.wait(20)
+
+    schedule = Schedule([Chore("long", 60.0, chore, delay=0.0)], lambda _: None)
+    schedule.start()
+    assert begun.wait(20)
+    assert schedule.asked("long").running
+    assert schedule.standing("long").runs == 0
+    go.set()
+    until(lambda: schedule.standing("long").runs == 1)
+    schedule.stop()
+    assert caplog.messages == []
+
+
+def next_in(schedule: Schedule, name: str) -> float:
+    """Tell in how many seconds a chore that has not begun yet is to run."""
+    (job,) = [job for job in schedule._scheduler.get_jobs() if job.id == name]
+    return float((job.next_run_time - datetime.now(UTC)).total_seconds())
+
+
+def test_a_long_chore_is_due_by_its_last_run_whatever_was_started_meanwhile() -> None:
+    memory, day = Kept(), 86400.0
+    chore = Chore("backup", day, lambda: "kept", delay=600.0, long=True)
+    fresh = Schedule([chore], lambda _: None, memory=memory)
+    assert next_in(fresh, "backup") == pytest.approx(600, abs=60)
+    run = ran(chore, memory)
+    again = Schedule([chore], lambda _: None, memory=memory)
+    assert again.standing("backup").last == run
+    assert again.standing("backup").succeeded == pytest.approx(run.started, abs=60)
+    assert next_in(again, "backup") == pytest.approx(day, abs=60)
+    again.renew()
+    assert next_in(again, "backup") == pytest.approx(day, abs=60)
+
+
+@pytest.mark.parametrize(("ago", "due"), [(90000, 600), (3600, 82800), (-(10**9), 86400)])
+def test_a_long_chore_is_never_due_later_than_its_interval(ago: float, due: float) -> None:
+    kept = f'{{"last": null, "succeeded": {time.time() - ago}}}'
+    memory = Kept({"scheduled backup": kept})
+    chore = Chore("backup", 86400.0, lambda: None, delay=600.0, long=True)
+    assert next_in(Schedule([chore], lambda _: None, memory=memory), "backup") == pytest.approx(due, abs=60)
+
+
+@pytest.mark.parametrize("kept", ["", "{", "[]", '{"last": 1, "succeeded": "x"}', '{"last": {"a": 1}}'])
+def test_what_is_remembered_and_makes_no_sense_is_as_if_it_were_not_there(kept: str) -> None:
+    chore = Chore("backup", 86400.0, lambda: None, delay=600.0, long=True)
+    schedule = Schedule([chore], lambda _: None, memory=Kept({"scheduled backup": kept}))
+    assert schedule.standing("backup").last is None
+    assert next_in(schedule, "backup") == pytest.approx(600, abs=60)
+
+
+def test_a_long_chore_that_fails_is_tried_again_soon() -> None:
+    runs: list[Run] = []
+    chore = Chore("backup", 86400.0, lambda: fault(HeldError("no room")), delay=0.0, long=True)
+    schedule = Schedule([chore], lambda _: None, ran=lambda _, run: runs.append(run), memory=Kept())
+    schedule.start()
+    until(lambda: runs and next_in(schedule, "backup") < RETRY_SECONDS + 60)
+    schedule.stop()
+    assert schedule.standing("backup").succeeded is None
+
+
+def test_a_chore_whose_run_cannot_be_remembered_has_run() -> None:
+    class Full(Kept):
+        def set_setting(self, key: str, value: str) -> None:  # noqa: ARG002 - as it is called
+            raise HeldError("the disk is full")
+
+    assert ran(Chore("backup", 86400.0, lambda: "kept", long=True), Full()).ok

@@ -13,6 +13,7 @@ from starlette.routing import Match, Route
 from bookhopper.api.callers import ForbiddenError
 from bookhopper.errors import BookhopperError, HeldError, StoreError
 from bookhopper.intake.base import UnreadableRequestError
+from bookhopper.schedule import UnknownChoreError
 from bookhopper.store.base import UnfitError, UnknownJobError
 
 log = logging.getLogger("bookhopper.api")
@@ -38,6 +39,7 @@ _STATUS: tuple[tuple[type[BookhopperError], int], ...] = (
     (UnreadableRequestError, 400),
     (ForbiddenError, 403),
     (UnknownJobError, 404),
+    (UnknownChoreError, 404),
     (IncompleteError, 408),
     (UnfitError, 409),
     (TooLargeError, 413),

@@ -34,6 +34,7 @@ from bookhopper.api.routes import (
     reference,
     reload,
     requests,
+    schedule,
     statistics,
     workers,
 )
@@ -74,6 +75,7 @@ def all_routes(view: View, gate: Gate, live: Live) -> list[BaseRoute]:
         *downloads.routes(view),
         *history.routes(view),
         *reload.routes(view),
+        *schedule.routes(view),
         *workers.routes(view),
         *statistics.routes(view),
         *requests.routes(view),

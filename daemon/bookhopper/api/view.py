@@ -13,6 +13,7 @@ from bookhopper.copies import Copies
 from bookhopper.intake.desk import Desk
 from bookhopper.model import UNSETTLED, Candidate, Delivery, Job, Pick, Resume, State, Want
 from bookhopper.reload import Configuration, Outcome
+from bookhopper.schedule import Schedule
 from bookhopper.store.base import Store
 from bookhopper.ticket import Ticket
 from bookhopper.worker import Pool
@@ -57,6 +58,7 @@ class View:
     metrics: Callable[[], bytes]
     configuration: Configuration
     reload: Callable[[], Outcome]
+    schedule: Schedule
     held_hosts: Callable[[], Mapping[str, float]] = dict
     order: str = "priority"
     status_timeout: float = 3600.0

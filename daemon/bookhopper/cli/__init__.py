@@ -22,6 +22,7 @@ SECTIONS = {
         "reload": "Have the daemon read its configuration again.",
         "status": "Show what the daemon is doing.",
         "healthcheck": "Tell whether the daemon runs and is well.",
+        "schedule": "Show what the daemon does by the clock, or have it done now.",
     },
     "The queue": {
         "add": "Wish for a book from the command line.",

@@ -126,6 +126,20 @@ class Lists:
         """How often to look whether a list is due."""
         return min((_LOOK_SECONDS, *(each.every for each in self._settings)))
 
+    @property
+    def number(self) -> int:
+        """How many lists there are."""
+        return len(self._settings)
+
+    @property
+    def complaints(self) -> Mapping[str, str]:
+        """What is wrong with the lists that cannot be read, by name."""
+        return {name: complaint for name, complaint in self._complaints.items() if complaint}
+
+    def anew(self) -> None:
+        """Poll every list at the next run."""
+        self._due = dict.fromkeys(self._due, 0.0)
+
     def run(self) -> None:
         """Poll the lists whose time has come."""
         for each in self._settings:

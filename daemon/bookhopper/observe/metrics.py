@@ -15,11 +15,13 @@ from prometheus_client import (
     Gauge,
     Histogram,
     ProcessCollector,
+    Summary,
     disable_created_metrics,
 )
 
 from bookhopper.model import RUNNING_OF, WAITING_OF, Change, State
 from bookhopper.prepare import Filled
+from bookhopper.schedule import Run, Standing
 from bookhopper.script import OUTCOMES as SCRIPT_OUTCOMES
 from bookhopper.script import STAGES as SCRIPT_STAGES
 from bookhopper.script import Ended
@@ -106,11 +108,26 @@ class Metrics:
         self._filled = self._counter(
             "metadata_fills", "EPUBs into which a title or author was to be written.", "outcome"
         )
+        self._runs = self._counter("scheduler_runs", "Scheduled runs by how they ended.", "job", "outcome")
+        self._run_seconds = Summary(
+            "bookhopper_scheduler_run_duration_seconds",
+            "How long scheduled runs took.",
+            ("job",),
+            registry=self.registry,
+        )
+        self._last_run = self._gauge(
+            "scheduler_last_run_timestamp_seconds", "When a scheduled run last began; 0: none yet.", "job"
+        )
+        self._last_good_run = self._gauge(
+            "scheduler_last_success_timestamp_seconds",
+            "When a scheduled run last went well; 0: none did yet.",
+            "job",
+        )
         self._attempts: dict[int, int] = {}  # of the running jobs, as they were claimed
         self._begin_at_zero()
 
-    def _gauge(self, name: str, what: str) -> Gauge:
-        return Gauge(f"bookhopper_{name}", what, registry=self.registry)
+    def _gauge(self, name: str, what: str, *labels: str) -> Gauge:
+        return Gauge(f"bookhopper_{name}", what, labels, registry=self.registry)
 
     def _counter(self, name: str, what: str, *labels: str) -> Counter:
         return Counter(f"bookhopper_{name}", what, labels, registry=self.registry)
@@ -228,11 +245,24 @@ class Metrics:
         """Count a try to send a notification."""
         self._notifications.labels(target, outcome).inc()
 
-    def expect_runs(self, jobs: Iterable[str]) -> None:
-        """Begin at zero for what is scheduled."""
-        for job in jobs:
-            self._missed_runs.labels(job)
+    def expect_runs(self, standings: Iterable[Standing]) -> None:
+        """Begin at zero for what is scheduled, or at what is known of its runs before the start."""
+        for each in standings:
+            self._missed_runs.labels(each.name)
+            for outcome in ("ok", "failed"):
+                self._runs.labels(each.name, outcome)
+            self._run_seconds.labels(each.name)
+            self._last_run.labels(each.name).set(each.last.started if each.last else 0.0)
+            self._last_good_run.labels(each.name).set(each.succeeded or 0.0)
 
     def missed_run(self, job: str) -> None:
         """Count a scheduled run that was missed."""
         self._missed_runs.labels(job).inc()
+
+    def ran(self, job: str, run: Run) -> None:
+        """Count a scheduled run that has ended."""
+        self._runs.labels(job, "ok" if run.ok else "failed").inc()
+        self._run_seconds.labels(job).observe(run.seconds)
+        self._last_run.labels(job).set(run.started)
+        if run.ok:
+            self._last_good_run.labels(job).set(run.started + run.seconds)
