@@ -29,14 +29,15 @@ _NOT_KEPT = "books are delivered without a copy being kept"
 class Copies:
     """Copies in a folder, each for `keep` seconds (0: none); `keep_free` bytes of the disk are left alone.
 
-    Since a copy is a convenience, the oldest make room for new ones and for what is downloaded: `keep_free`
-    has to be more than downloads leave free.
+    All of them take at most `most` bytes (0: no bound).  Since a copy is a convenience, the oldest make room
+    for new ones and for what is downloaded: `keep_free` has to be more than downloads leave free.
     """
 
     def __init__(self, folder: Path, keep: float, keep_free: int) -> None:
         self._folder = folder
         self._keep = keep
         self.keep_free = keep_free
+        self.most = 0
         self._said: set[tuple[str, str]] = set()
 
     def keep(self, job: int, path: Path) -> None:
@@ -65,12 +66,13 @@ class Copies:
             return frozenset(number for entry in entries if (number := _job_of(entry.name)) is not None)
         return frozenset()
 
-    def clear(self) -> int:
+    def clear(self, now: float | None = None) -> int:
         """Remove the copies that were kept long enough, or whose room is needed; how many.
 
-        What a crash left half-made goes as well.
+        What a crash left half-made goes as well.  `now` is the moment that ages are counted from, in epoch
+        seconds; the clock's, where it is None.
         """
-        now = time.time()
+        now = time.time() if now is None else now
         cleared = 0
         try:
             cleared += self._make_room_for(0)
@@ -93,6 +95,8 @@ class Copies:
     def _make(self, job: int, path: Path) -> None:
         self._folder.mkdir(exist_ok=True)
         size = path.stat().st_size
+        if self.most and size > self.most:
+            return
         self._make_room_for(size)
         if not self._has_room_for(size):
             self._say(_NOT_KEPT, "the disk is nearly full")
@@ -110,20 +114,24 @@ class Copies:
 
     def _make_room_for(self, size: int) -> int:
         """Remove the oldest copies until there is room, or none is left; how many."""
-        if self._has_room_for(size):
+        if not self.most and self._has_room_for(size):
             return 0
+        kept = sorted((*self._since_and_size(job), job) for job in self.jobs())
+        excess = sum(each[1] for each in kept) + size - self.most if self.most else 0
         removed = 0
-        for job in sorted(self.jobs(), key=self._since):
-            self.path(job).unlink(missing_ok=True)
-            removed += 1
-            if self._has_room_for(size):
+        for _, bytes_, job in kept:
+            if excess <= 0 and self._has_room_for(size):
                 break
+            self.path(job).unlink(missing_ok=True)
+            excess -= bytes_
+            removed += 1
         return removed
 
-    def _since(self, job: int) -> float:
+    def _since_and_size(self, job: int) -> tuple[float, int]:
         with suppress(OSError):
-            return self.path(job).stat().st_mtime
-        return 0.0
+            status = self.path(job).stat()
+            return status.st_mtime, status.st_size
+        return 0.0, 0
 
     def _say(self, what: str, cause: str) -> None:
         """Say once what a cause keeps from happening."""

@@ -94,7 +94,9 @@ class Parts:
         self._metrics.registry.register(DaemonCollector(self._observed()))
         self._lists = self._make_lists()
         self._notifications = notifications(core, configuration, self._metrics, self._engines.answers)
-        self._housekeeping = Housekeeping(core, self._acquire, self._delivering.copies)
+        self._housekeeping = Housekeeping(
+            core, self._acquire, self._delivering.copies, lambda: self._control.paused
+        )
         self._schedule = self._make_schedule()
         view = self._view()
         self._live = Live(view)
@@ -131,6 +133,8 @@ class Parts:
         self._core.limit(settings.intake)
         download = settings.download
         self._delivering.heed(settings)
+        self._housekeeping.limit(settings)
+        self._schedule.set_every("backup", settings.keep.backup_every)
         self._fetchers.attempts = download.attempts
         if before.download.workers != download.workers:  # else the number that was set at run time stays
             self._fetchers.resize(download.workers)
@@ -147,7 +151,7 @@ class Parts:
             core.settings.lists,
             self._hosts,
             core.desk,
-            core.store.job_of,
+            core.store.knows,
             folder=core.settings.folders.state / _LISTS,
             limits=core.limits,
         )
@@ -296,6 +300,7 @@ class Parts:
         """Stop by a moment of the monotonic clock: who lets work in first, who tells of it last."""
         self._engines.stop()
         self._lists.stop()
+        self._housekeeping.stop()
         self._schedule.stop()
         self._core.watcher.stop()
         self._server.stop(deadline)

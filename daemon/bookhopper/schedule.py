@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -222,6 +222,14 @@ class Schedule:
         """Run a chore now, and again after its interval; one that runs goes on alone."""
         if self._scheduler.running and not self._supervised[name].running:
             self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+
+    def set_every(self, name: str, seconds: float) -> None:
+        """Run a chore every so many seconds from now on."""
+        each = self._supervised[name]
+        if each.chore.every != seconds:
+            each.chore = replace(each.chore, every=seconds)
+            first = max(each.chore.delay or 0.0, _due(each))
+            self._scheduler.modify_job(name, trigger=_Every(seconds), next_run_time=_in(first))
 
     def asked(self, name: str) -> Standing:
         """Run a chore now because a person asks for it; gives it as it stood; raises UnknownChoreError."""

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from bookhopper.keep_settings import KeepSettings
 from bookhopper.model import UNNOTICED_FORMATS
 from bookhopper.naming_settings import NamingSettings
 from bookhopper.notify_settings import NotifySettings
@@ -259,6 +260,7 @@ class Settings(Section):
     naming: NamingSettings = NamingSettings()
     script: ScriptSettings = ScriptSettings()
     queue: QueueSettings = QueueSettings()
+    keep: KeepSettings = KeepSettings()
     server: ServerSettings = ServerSettings()
     notify: tuple[NotifySettings, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -48,7 +48,7 @@ class Home:
         )
         hosts = Hosts(local={self.server.url.removeprefix("http://")})
         return Lists(
-            [settings], hosts, desk, self.queue.store.job_of, folder=self.folder / "lists", limits=limits
+            [settings], hosts, desk, self.queue.store.knows, folder=self.folder / "lists", limits=limits
         )
 
     def poll(self, polled: Lists) -> list[str]:

@@ -7,6 +7,7 @@ somebody puts into the folder leads out of it, and nothing blocks (a FIFO is nev
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 import threading
@@ -152,14 +153,26 @@ class RequestFolder:
 
     def modified_since(self, sub: str, moment: float) -> dict[str, Signature]:
         """Tell the states of a sub-folder's files that were written to after a moment (epoch seconds)."""
+        listed = self.listed(sub)
+        return {name: found for name, found in listed.items() if found.modified > moment * 1e9}
+
+    def listed(self, sub: str) -> dict[str, Signature]:
+        """Tell the states of a sub-folder's files."""
         found: dict[str, Signature] = {}
         with self._open() as folder, suppress(FileNotFoundError), self._open_made(folder, sub) as inner:
             for entry in list(os.scandir(inner)):
                 with suppress(FileNotFoundError):
                     signature = _signature(entry.stat(follow_symlinks=False))
-                    if signature.is_file and signature.modified > moment * 1e9:
+                    if signature.is_file:
                         found[entry.name] = signature
         return found
+
+    def digest(self, sub: str, name: str) -> str:
+        """Give the sha256 of a file in a sub-folder."""
+        with self._open() as folder, self._open_made(folder, sub) as inner:
+            handle = os.open(name, _READ_FLAGS, dir_fd=inner)
+        with os.fdopen(handle, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def take_back(self, sub: str, name: str, new: str) -> None:
         """Move a file out of a sub-folder; `new` must be a name that nobody else uses."""

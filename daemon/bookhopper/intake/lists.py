@@ -21,7 +21,7 @@ from bookhopper.intake.feed_list import A_FEED, feeds_named
 from bookhopper.intake.fetched_list import FetchedList, fetch_list
 from bookhopper.intake.parse import parse
 from bookhopper.log_context import working_on
-from bookhopper.model import DEFAULT_PRIORITY, BadLine, Job, Want
+from bookhopper.model import DEFAULT_PRIORITY, BadLine, Want
 from bookhopper.net.addresses import ports_named, safe_url
 from bookhopper.net.hosts import Hosts
 from bookhopper.net.route import Route
@@ -105,16 +105,16 @@ class Lists:
         settings: Sequence[ListSettings],
         hosts: Hosts,
         desk: Desk,
-        job_of: Callable[[bytes], Job | None],
+        knows: Callable[[bytes], bool],
         *,
         folder: Path,
         limits: Limits,
     ) -> None:
-        """Take whom to give what is new to, who knows the jobs, and the folder in which to remember."""
+        """Take whom to give what is new to, who knows what was wished for, and where to remember."""
         self._settings = tuple(settings)
         self._webs = {each.name: web_of(each, hosts) for each in settings}
         self._desk = desk
-        self._job_of = job_of
+        self._knows = knows
         self._folder = folder
         self._limits = limits
         self._ticket = Ticket(0)
@@ -196,7 +196,7 @@ class Lists:
         if found is None or (before and found.digest == before.digest):
             assert before is not None, "nobody says `not changed` who was not asked"
             return replace(before, validators=found.validators) if found else before
-        sift = _Sift(each, before, self._job_of)
+        sift = _Sift(each, before, self._knows)
         for entry in _entries(found, self._limits):
             sift.note(entry)
         if sift.has_news:
@@ -252,12 +252,10 @@ class _Sift:
     The first time all of it is stored, known or not, so that the report shows the whole list.
     """
 
-    def __init__(
-        self, settings: ListSettings, before: Visit | None, job_of: Callable[[bytes], Job | None]
-    ) -> None:
+    def __init__(self, settings: ListSettings, before: Visit | None, knows: Callable[[bytes], bool]) -> None:
         self._settings = settings
         self._before = before
-        self._job_of = job_of
+        self._knows = knows
         self._new: set[bytes] = set()
         self._marks: dict[str, None] = {}
 
@@ -276,7 +274,7 @@ class _Sift:
         entry = self._with_settings(entry)
         if isinstance(entry, BadLine):
             self._marks[_mark(entry)] = None
-        elif self._job_of(identity(entry)) is None:
+        elif not self._knows(identity(entry)):
             self._new.add(identity(entry))
 
     def __call__(self, entry: Entry) -> Entry | None:

@@ -37,10 +37,13 @@ OPERATIONS = (
     "add_request",
     "cancel",
     "claim",
+    "close_report",
     "complete",
     "expand",
+    "forget",
     "move",
     "move_before",
+    "optimise",
     "pause",
     "pick",
     "place",
@@ -290,6 +293,23 @@ class Store(Queries, Protocol):
 
         The reason is said of the job again once it is PLACED and DONE: the book may have come twice.
         """
+        ...
+
+    # what is at rest
+
+    def close_report(self, request: int) -> bool:
+        """Keep a request's report no longer, if all in it is at rest; tells whether."""
+        ...
+
+    def forget(self, jobs: Sequence[int]) -> int:
+        """Forget those of a few hundred jobs that are at rest and that no other list names; how many.
+
+        What each of them brought stays in the ledger, and wished for again it is a duplicate.
+        """
+        ...
+
+    def forget_request(self, request: int) -> bool:
+        """Forget some lines of a request that has no jobs, at last itself; whether there is more to do."""
         ...
 
     # small things that outlive a restart

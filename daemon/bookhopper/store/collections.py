@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bookhopper.model import Job, State
-from bookhopper.store import control, steps
+from bookhopper.store import control, rest, steps
 from bookhopper.store.base import Move, UnfitError, Wish
 from bookhopper.store.codec import want_to_json
 from bookhopper.store.intake import jobs_of
@@ -20,8 +20,8 @@ _CHUNK = 100
 
 _ADD_JOB = (
     "INSERT INTO jobs "
-    "(id, request, parent, owner, identity, want, state, paused, priority, position, created, changed) "
-    "VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?, ?, ?, ?, ?)"
+    "(id, request, parent, owner, identity, want, state, error, paused, priority, position, created, "
+    "changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _ADD_BOOK = "INSERT OR IGNORE INTO books VALUES (?, ?, ?)"
 
@@ -60,7 +60,9 @@ class _Filing:
     def add(self, wishes: Sequence[Wish]) -> None:
         """File some books, each once."""
         transaction, collection = self._transaction, self._collection
-        known = jobs_of(transaction, [wish.identity for wish in wishes if not wish.want.force]) | self._own
+        identities = [wish.identity for wish in wishes if not wish.want.force]
+        known = jobs_of(transaction, identities) | self._own
+        had = rest.past(transaction, identities)
         jobs: list[tuple[Any, ...]] = []
         books: list[tuple[int, int, int]] = []
         for wish in wishes:
@@ -68,19 +70,21 @@ class _Filing:
             if job is None:
                 self._number += 1
                 job = self._own[wish.identity] = known[wish.identity] = self._number
-                jobs.append(self._row(job, wish))
+                said = had.get(wish.identity, "")
+                transaction.tally[State.DUPLICATE if said else State.WANTED] += 1
+                jobs.append(self._row(job, wish, said))
             self._ordinal += 1
             books.append((collection.id, self._ordinal, job))
         transaction.connection.executemany(_ADD_JOB, jobs)
         transaction.connection.executemany(_ADD_BOOK, books)
-        transaction.tally[State.WANTED] += len(jobs)
         self.new += len(jobs)
 
-    def _row(self, number: int, wish: Wish) -> tuple[Any, ...]:
+    def _row(self, number: int, wish: Wish, had: str) -> tuple[Any, ...]:
+        """Give the row of a book's job; `had` tells of one that brought it before, and is forgotten."""
         whole, now = self._collection, self._transaction.now
-        text = want_to_json(wish.want)
-        place = (self._paused, whole.priority, self._position)
-        return (number, whole.request, whole.id, whole.owner, wish.identity, text, *place, now, now)
+        begin = (number, whole.request, whole.id, whole.owner, wish.identity, want_to_json(wish.want))
+        state, paused = (State.DUPLICATE, False) if had else (State.WANTED, self._paused)
+        return (*begin, state, had, paused, whole.priority, self._position, now, now)
 
 
 def cancel(transaction: Transaction, number: int) -> Job:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count, islice
 from typing import Any
 
 from bookhopper.model import BadLine, LeftOut, Pick, State, Want
-from bookhopper.store import control, rows
+from bookhopper.store import control, rest, rows
 from bookhopper.store.base import Entry, Intake, NewRequest, UnfitError, UnknownJobError, Wish
 from bookhopper.store.codec import want_to_json
 from bookhopper.store.queries import LineNote
@@ -17,9 +17,10 @@ _CHUNK = 100  # so few that a chunk is gone again before Python's collector of g
 
 _ADD_JOB = (
     "INSERT INTO jobs "
-    "(id, request, ordinal, owner, identity, want, state, priority, position, created, changed) "
-    "VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?, ?, ?, ?)"
+    "(id, request, ordinal, owner, identity, want, state, error, priority, position, created, changed) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_WANTED, _DUPLICATE = State.WANTED.value, State.DUPLICATE.value  # a plain text is bound sooner
 _ADD_LINE = "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -97,13 +98,16 @@ class _Filing:
 
     def add(self, entries: list[Entry]) -> None:
         """File a chunk of entries."""
+        had: Mapping[bytes, str] = {}
         if self._had_jobs:
-            found = jobs_of(self.transaction, [each.identity for each in entries if isinstance(each, Wish)])
-            for identity, job in found.items():
+            identities = [each.identity for each in entries if isinstance(each, Wish)]
+            for identity, job in jobs_of(self.transaction, identities).items():
                 self._jobs_of.setdefault(identity, job)
+            had = rest.past(self.transaction, identities)
         request, owner, now = self.request, self.owner, self.transaction.now
         jobs: list[tuple[Any, ...]] = []
         lines: list[tuple[Any, ...]] = []
+        doubles = 0
         for entry, ordinal in zip(entries, self._ordinals, strict=False):
             if not isinstance(entry, Wish) or not self._is_new(entry):
                 lines.append((request, ordinal, *self._line(entry)))
@@ -111,9 +115,15 @@ class _Filing:
             number, identity, want = next(self._numbers), entry.identity, entry.want
             self._jobs_of[identity] = number
             text, position = want_to_json(want), self._position(want.priority)
-            jobs.append((number, request, ordinal, owner, identity, text, want.priority, position, now, now))
+            state, error = _WANTED, ""
+            if identity in had and not want.force:
+                state, error = _DUPLICATE, had[identity]
+                doubles += 1
+            row = (number, request, ordinal, owner, identity, text, state, error, want.priority, position)
+            jobs.append((*row, now, now))
         self.counts[LineNote.NEW] += len(jobs)
-        self.transaction.tally[State.WANTED] += len(jobs)
+        self.transaction.tally[State.DUPLICATE] += doubles
+        self.transaction.tally[State.WANTED] += len(jobs) - doubles
         self.transaction.connection.executemany(_ADD_JOB, jobs)
         self.transaction.connection.executemany(_ADD_LINE, lines)
 

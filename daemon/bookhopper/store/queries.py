@@ -6,7 +6,7 @@ StoreError when the store cannot be read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -65,6 +65,15 @@ class Totals:
     bytes: int
     seconds: float
     timed_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AtRest:
+    """A request in which nothing happens any more, its report's name, and since when (epoch seconds)."""
+
+    request: int
+    report: str
+    since: float
 
 
 class Queries(Protocol):
@@ -154,8 +163,28 @@ class Queries(Protocol):
         """List the requests that have a line without a book or a reason yet."""
         ...
 
+    def at_rest(self) -> Iterable[AtRest]:
+        """List the requests in which nothing is looked for or waits for a person, the oldest first."""
+        ...
+
+    def reports(self) -> Set[str]:
+        """List the names of the reports that are kept up to date."""
+        ...
+
+    def open_digests(self) -> Set[str]:
+        """List the digests of the lists that are not at rest."""
+        ...
+
+    def own_jobs(self, request: int) -> Sequence[int]:
+        """List the jobs that a request made, the latest first."""
+        ...
+
     def requests_changed(self, since: float) -> Sequence[int]:
         """List the requests that were stored, or had a line change its state, at a moment or after it."""
+        ...
+
+    def knows(self, identity: bytes) -> bool:
+        """Tell whether a want's identity has a job, or had one that brought its book."""
         ...
 
     # the ledger

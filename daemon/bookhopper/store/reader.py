@@ -12,7 +12,8 @@ from bookhopper.model import RUNNING_OF, UNSETTLED, Delivery, Job, Request, Stat
 from bookhopper.store import listing, rows
 from bookhopper.store.connection import ReadConnections
 from bookhopper.store.listing import LATEST, Order, Run
-from bookhopper.store.queries import JobFilter, Line, Queries, Totals
+from bookhopper.store.queries import JobFilter, Line, Totals
+from bookhopper.store.rest import RestingReader
 
 _PAGE = 1000
 _NAMES_KEPT = 1000
@@ -20,17 +21,18 @@ _OF_JOB = ", ".join(f"job.{name}" for name in rows.JOB.split(", "))
 _LINE_WITH_JOB = ", ".join([f'line."{name.strip(chr(34))}"' for name in rows.LINE.split(", ")] + [_OF_JOB])
 
 
-class Reader(Queries):
+class Reader(RestingReader):
     """Answers questions about requests, jobs and ledger from the last committed state."""
 
     def __init__(self, path: Path, order: Order) -> None:
         self.on_damage: Callable[[DamagedError], None] = _unheard
         """Called, from any thread and maybe often, when the database turns out to be damaged."""
-        self._read = ReadConnections(path, self._damaged)
+        self._read = ReadConnections(path, self.damaged)
         self._order = order
         self._names: dict[int, str] = {}
 
-    def _damaged(self, error: DamagedError) -> None:
+    def damaged(self, error: DamagedError) -> None:
+        """Hear that the database is damaged."""
         self.on_damage(error)
 
     # jobs

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bookhopper.errors import StoreError
 from bookhopper.model import RUNNING_OF, Change, Delivery, Job, Pick, State
-from bookhopper.store import collections, control, intake, rows, steps
+from bookhopper.store import collections, control, intake, rest, rows, steps
 from bookhopper.store.base import Entry, Intake, Move, NewRequest, Publish, Store, UnfitError, Wish
 from bookhopper.store.connection import open_migrated
 from bookhopper.store.listing import BY_ARRIVAL, BY_PRIORITY, HEAP
@@ -42,7 +42,7 @@ class SqliteStore(Reader, Store):
         self._events = {state: threading.Event() for state in RUNNING_OF}
         self._due = dict.fromkeys(RUNNING_OF, 0.0)  # when the next pause ends, as far as is known
         self._undone = 0
-        self.writer = Writer(self._connection, self._committed, self._damaged)
+        self.writer = Writer(self._connection, self._committed, self.damaged)
 
     def close(self) -> None:
         """Finish what was handed in, then close every connection."""
@@ -198,6 +198,15 @@ class SqliteStore(Reader, Store):
         if self._order is BY_ARRIVAL:
             raise UnfitError("the queue is first in, first out: queue.order says so")
 
+    def optimise(self) -> None:
+        """Have SQLite look anew at what its tables hold, where that has changed much; takes milliseconds."""
+
+        def operation(transaction: Transaction) -> None:
+            transaction.execute("PRAGMA analysis_limit = 400")
+            transaction.execute("PRAGMA optimize")
+
+        self.writer.call("optimise", operation)
+
     # what monitors ask
 
     @property
@@ -232,6 +241,20 @@ class SqliteStore(Reader, Store):
     def abandon(self, job: int, reason: str) -> Job:
         """Strike a PLACED line whose file is lost, and queue its job anew."""
         return self.writer.call("abandon", lambda transaction: steps.abandon(transaction, job, reason))
+
+    # what is at rest
+
+    def close_report(self, request: int) -> bool:
+        """Keep a request's report no longer, if all in it is at rest."""
+        return self.writer.call("close_report", lambda transaction: rest.close_report(transaction, request))
+
+    def forget(self, jobs: Sequence[int]) -> int:
+        """Forget those of some jobs that are at rest and that no other list names."""
+        return self.writer.call("forget", lambda transaction: rest.forget(transaction, jobs))
+
+    def forget_request(self, request: int) -> bool:
+        """Forget some lines of a request that has no jobs, at last itself."""
+        return self.writer.call("forget", lambda transaction: rest.forget_request(transaction, request))
 
     # small things that outlive a restart
 
