@@ -11,7 +11,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-NAMES = ("startup", "memory", "queue", "intake", "catalogue", "match", "verify", "pipeline", "live")
+NAMES = ("startup", "memory", "queue", "intake", "catalogue", "match", "verify", "pipeline", "live", "upkeep")
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 

@@ -44,12 +44,12 @@ class History:
         for each in self._store.at_rest():
             self._ticket.check()
             if FIRST_MOMENT < each.since <= until or excess > forgotten:
-                forgotten += self._forget(each.request)
+                forgotten += self._forget(each.request, reported=bool(each.report))
         return forgotten
 
-    def _forget(self, request: int) -> int:
+    def _forget(self, request: int, *, reported: bool) -> int:
         """Forget a list, but for the jobs that another list names as well; how many jobs."""
-        if not self._store.close_report(request):
+        if reported and not self._store.close_report(request):
             return 0  # something in it has come to life
         jobs = self._store.own_jobs(request)
         forgotten = 0

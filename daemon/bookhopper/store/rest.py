@@ -17,13 +17,16 @@ AT_REST = (
     f"(state IN ('{State.DONE}', '{State.OWNED}', '{State.DUPLICATE}', '{State.CANCELLED}', "
     f"'{State.EXPANDED}') OR (state = '{State.FAILED}' AND not_before IS NULL))"
 )
-"""The condition of jobs that nothing will happen to unless a person asks for it."""
+"""The condition of jobs that nothing will happen to unless a person asks for it.
 
-_PAGE = 200
+Beside `id IN (…)` it wants NOT INDEXED, or a long list of numbers has all settled jobs looked through by state.
+"""
+
+_PAGE = 20
 _LINES_AT_ONCE = 500
 _ALL_AT_REST = (
-    "NOT EXISTS (SELECT 1 FROM jobs WHERE id IN (SELECT job FROM request_jobs WHERE request = requests.id) "
-    f"AND NOT {AT_REST})"
+    "NOT EXISTS (SELECT 1 FROM jobs NOT INDEXED "
+    f"WHERE id IN (SELECT job FROM request_jobs WHERE request = requests.id) AND NOT {AT_REST})"
 )
 _UNREFERRED = (
     "id < (SELECT max(id) FROM jobs) "
@@ -44,7 +47,7 @@ class RestingReader(Queries):
         """List the requests in which nothing is looked for or waits for a person, the oldest first."""
         last = 0
         while page := self._read.all(
-            "SELECT id, report, coalesce((SELECT max(changed) FROM jobs WHERE id IN "
+            "SELECT id, report, coalesce((SELECT max(changed) FROM jobs NOT INDEXED WHERE id IN "
             "(SELECT job FROM request_jobs WHERE request = requests.id)), created) "
             f"FROM requests WHERE id > ? AND {_ALL_AT_REST} ORDER BY id LIMIT ?",
             (last, _PAGE),
@@ -96,7 +99,7 @@ def forget(transaction: Transaction, jobs: Sequence[int]) -> int:
 def _forget(transaction: Transaction, jobs: Sequence[int], *, collections: bool) -> int:
     kind = "=" if collections else "<>"
     found = transaction.execute(
-        f"SELECT id, identity, state FROM jobs WHERE id IN ({_marks(jobs)}) "
+        f"SELECT id, identity, state FROM jobs NOT INDEXED WHERE id IN ({_marks(jobs)}) "
         f"AND state {kind} '{State.EXPANDED}' AND {AT_REST} AND {_UNREFERRED}",
         tuple(jobs),
     ).fetchall()
