@@ -1,4 +1,4 @@
-"""What it costs the queue that the daemon looks after itself: claims while it forgets a long history."""
+"""What it costs the queue that the daemon looks after itself: claims while it forgets a long history.
 
 The peer is the same queue at rest, with the same history.
 """
@@ -103,7 +103,8 @@ def _deliver_all(transaction: Transaction) -> None:
     transaction.execute("UPDATE jobs SET state = 'done', candidates = ?", ("x" * 300,))
     transaction.execute(
         "INSERT INTO ledger "
-        "(job, source, key, format, name, staged, folder, sha256, size, placed_at, done_at) SELECT id, 'shelf', id, 'epub', id || '.epub', '', '', id, 1, 1, changed FROM jobs"
+        "(job, source, key, format, name, staged, folder, sha256, size, placed_at, done_at) "
+        "SELECT id, 'shelf', id, 'epub', id || '.epub', '', '', id, 1, 1, changed FROM jobs"
     )
     transaction.tally[State.WANTED] -= LISTS * LINES
     transaction.tally[State.DONE] += LISTS * LINES

@@ -223,4 +223,5 @@ def _find_command(words: list[str]) -> None:
         inner = command.get_command(click.Context(command), word)
         assert inner is not None, f"there is no {' '.join(words)}"
         command = inner
-    assert not isinstance(command, click.Group), f"{' '.join(words)} is no whole command"
+    whole = not isinstance(command, click.Group) or command.invoke_without_command
+    assert whole, f"{' '.join(words)} is no whole command"

@@ -19,7 +19,7 @@ AT_REST = (
 )
 """The condition of jobs that nothing will happen to unless a person asks for it.
 
-Beside `id IN (…)` it wants NOT INDEXED, or a long list of numbers has all settled jobs looked through by state.
+Beside `id IN (…)` it wants NOT INDEXED, or a long list of numbers has all settled jobs looked through.
 """
 
 _PAGE = 20
