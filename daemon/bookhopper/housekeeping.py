@@ -111,7 +111,7 @@ class Housekeeping:
         now = self._calendar.now()
         removed = remove_stale(self._state, "*.part", now - DAY)
         if self._keep.old_databases:
-            for pattern in (f"{DATABASE}.schema-*", f"{DATABASE}.damaged*"):
+            for pattern in (f"{DATABASE}.schema-*", f"{DATABASE}.damaged*", f"{DATABASE}.replaced*"):
                 removed += remove_stale(self._state, pattern, now - self._keep.old_databases)
         return _removed(removed, "file")
 

@@ -22,6 +22,7 @@ SECTIONS = {
         "reload": "Have the daemon read its configuration again.",
         "status": "Show what the daemon is doing.",
         "healthcheck": "Tell whether the daemon runs and is well.",
+        "restore": "Put a backup of the queue in its place.",
         "schedule": "Show what the daemon does by the clock, or have it done now.",
     },
     "The queue": {

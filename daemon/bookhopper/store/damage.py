@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 from bookhopper.errors import DamagedError
+from bookhopper.store.backups import backups
 
 _SUFFIX = ".damaged"
 
@@ -21,9 +22,11 @@ def damaged(path: Path, error: DamagedError) -> DamagedError:
     """Keep a copy of the database at `path`, which nobody has open, and tell a person what can be done."""
     kept = _keep_copy(path)
     copied = f", and a copy of it lies in {kept}" if kept else ""
+    made = backups(path.parent)
+    own = f" (`bookhopper restore` does so with {made[0].name})" if made else ""
     return DamagedError(
-        f"{path}: {error}; nothing was changed in it{copied}: put a backup of yours in its place, or move it "
-        "away to begin with an empty queue (what was delivered may then come again)"
+        f"{path}: {error}; nothing was changed in it{copied}: put a backup of yours in its place{own}, or "
+        "move it away to begin with an empty queue (what was delivered may then come again)"
     )
 
 
