@@ -32,7 +32,7 @@ def run(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def daemon(make_daemon: MakeDaemon, tmp_path: Path) -> Daemon:
-    """A daemon that has made a backup, with a book that was delivered before it and two that are wished for."""
+    """A daemon with a backup, a book that was delivered before it, and two that were since."""
     shelf = tmp_path / "shelf"
     shelf.mkdir()
     for title in TITLES:

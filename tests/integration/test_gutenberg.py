@@ -330,6 +330,7 @@ class Host:
     status: int = 200
     whole: int = 0
     unchanged: int = 0
+    tagged: bool = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -341,7 +342,8 @@ class Host:
             response = Response(status_code=304)
         else:
             self.whole += 1
-            response = Response(self.content, headers={"ETag": tag}, media_type="application/gzip")
+            headers = {"ETag": tag} if self.tagged else {}
+            response = Response(self.content, headers=headers, media_type="application/gzip")
         await response(scope, receive, send)
 
 
@@ -355,6 +357,29 @@ def test_a_catalogue_from_a_host_is_fetched_when_it_changed(desk: Desk) -> None:
         host.content = rows_of([*BOOKS, (158, "Text", "Emma", "en", "Austen, Jane, 1775-1817")])
         assert source.refresh(Ticket(0)) is True
         assert ask(source, "Emma") == ["158"]
+
+
+def test_a_restart_fetches_no_catalogue_anew(desk: Desk) -> None:
+    host = Host(gzip.compress(rows_of(BOOKS)), tagged=False)
+    with serving(host) as base:
+        address = f"{base}/pg_catalog.csv.gz"
+        assert desk.source(address).refresh(Ticket(0)) is True
+        again = desk.source(address)
+        assert again.refresh(Ticket(0)) is False
+        assert host.whole == 1
+        assert again.refresh(Ticket(0)) is True, "a week later, or because a person asks for it"
+        assert host.whole == 2
+        other = desk.source(f"{base}/another.csv.gz")
+        other.refresh(Ticket(0))
+        assert host.whole == 3, "it came from elsewhere"
+        (fetched,) = desk.index.parent.glob("*.catalogue")
+        os.utime(fetched, (0, 0))
+        desk.source(f"{base}/another.csv.gz").refresh(Ticket(0))
+        assert host.whole == 4, "it is old"
+        host.tagged = True
+        desk.source(address).refresh(Ticket(0))
+        desk.source(address).refresh(Ticket(0))
+        assert (host.whole, host.unchanged) == (5, 1)
 
 
 def test_a_host_that_fails_leaves_the_old_index(desk: Desk) -> None:

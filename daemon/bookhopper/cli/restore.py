@@ -16,9 +16,9 @@ from bookhopper.units import counted
 
 @click.command(
     epilog="""\
-The daemon has to be stopped.  What was wished for since the backup is not in it: the lists lie in accepted/ in
-the requests folder and may be dropped again, which adds what is new.  What was delivered since is taken from
-the old database, as far as it can be read, so that it does not come again.
+The daemon has to be stopped.  What was wished for since the backup is not in it: drop those lists again, from
+accepted/ in the requests folder; what is known adds nothing.  What was delivered since is taken from the old
+database, as far as it can be read, so that it does not come again.
 
 \b
 Examples:

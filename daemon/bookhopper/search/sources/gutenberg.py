@@ -6,9 +6,11 @@ https://www.gutenberg.org/policy/robot_access.html
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -41,6 +43,8 @@ _NEAR = 0.85
 
 _FILE_FORMS = ("pg{0}-images-3.epub", "pg{0}-images.epub", "pg{0}.epub")
 """A book's EPUBs on a mirror, best first: EPUB 3 with pictures, EPUB 2 with and without."""
+_CAME_FROM = "address"
+_RECENT_SECONDS = 7 * 86400.0
 
 
 class GutenbergSource:
@@ -67,6 +71,9 @@ class GutenbergSource:
         self._catalogue = catalogue
         self._web = web
         self._refreshing = threading.Lock()
+        self._asked = False
+        # which may hold a password, and so is no text to be kept
+        self._address = hashlib.sha256(catalogue.encode("utf-8", "surrogatepass")).hexdigest()
 
     def search(self, query: Query, ticket: Ticket) -> Sequence[Candidate]:
         """Find the records that share the rarest words with a reading; HeldError until there is an index."""
@@ -169,8 +176,17 @@ class GutenbergSource:
         return self._fetched_path
 
     def _fetch(self, ticket: Ticket) -> None:
-        """Fetch the catalogue unless the host says that ours is current."""
+        """Fetch the catalogue unless the host says that ours is current.
+
+        Where the host gave nothing to ask that with, a restart does not fetch a recent one anew.
+        """
         validators = _read_validators(self._validators_path) if self._fetched_path.is_file() else {}
+        came_from = validators.pop(_CAME_FROM, "")  # which older files do not tell
+        if came_from not in {"", self._address}:
+            validators = {}
+        first, self._asked = not self._asked, True
+        if first and not validators and came_from == self._address and _is_recent(self._fetched_path):
+            return
         headers = {"Accept-Encoding": "identity"} | validators
         statuses = {_NOT_MODIFIED} if validators else ()
         with self._web.stream(self._catalogue, ticket, headers=headers, statuses=statuses) as response:
@@ -208,6 +224,7 @@ class GutenbergSource:
         validators = {
             ask: response.headers[tell] for tell, ask in asked_by.items() if tell in response.headers
         }
+        validators[_CAME_FROM] = self._address
         self._validators_path.write_text(json.dumps(validators), encoding="utf-8")
 
     def _candidate(self, record: Record) -> Candidate:
@@ -240,6 +257,10 @@ def _is_url(catalogue: str) -> bool:
 def _stamp(path: Path) -> str:
     status = path.stat()
     return f"{path}:{status.st_size}:{status.st_mtime_ns}"
+
+
+def _is_recent(path: Path) -> bool:
+    return 0 <= time.time() - path.stat().st_mtime < _RECENT_SECONDS
 
 
 def _read_validators(path: Path) -> dict[str, str]:
