@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from signal import SIGKILL
 
 from tests.daemon import Daemon
@@ -132,11 +133,12 @@ class Sweep:
             seconds=_SETTLING_SECONDS + self.kills,
         )
         self.took = time.monotonic() - began
-        owed = self.daemon.state / "scripts-owed"
-        until(
-            lambda: not any(owed.iterdir()), lambda: f"{sorted(owed.iterdir())}\n{self.daemon.log[-20000:]}"
-        )
+        until(lambda: not self.owed(), lambda: f"{self.owed()}\n{self.daemon.log[-20000:]}")
         assert self.daemon.stop() == 0
+
+    def owed(self) -> list[Path]:
+        """List the runs of a script that are still to come; none where there is no script."""
+        return sorted((self.daemon.state / "scripts-owed").glob("*"))
 
     def unsettled(self) -> list[str]:
         """List the lines whose report does not say how they ended, or says it wrongly."""
