@@ -121,7 +121,7 @@ class Sweep:
             else:
                 self.kill_at(step)
         self.settle()
-        until(lambda: not self.daemon.delivered(), lambda: f"ingest is empty: {self.daemon.delivered()}")
+        until(lambda: not self.left(), lambda: f"ingest is empty: {self.left()}")
 
     def settle(self) -> None:
         """Let it work without another kill until every line of every report has come to its end."""
@@ -135,6 +135,10 @@ class Sweep:
         self.took = time.monotonic() - began
         until(lambda: not self.owed(), lambda: f"{self.owed()}\n{self.daemon.log[-20000:]}")
         assert self.daemon.stop() == 0
+
+    def left(self) -> list[str]:
+        """List what lies in ingest, sub-folders without a book included."""
+        return self.daemon.delivered()
 
     def owed(self) -> list[Path]:
         """List the runs of a script that are still to come; none where there is no script."""

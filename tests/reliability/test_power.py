@@ -19,15 +19,20 @@ from tests.conftest import Figures
 from tests.daemon import Daemon
 from tests.fakes.opds_server import FakeCatalogue
 from tests.reliability.consumer import Consumer
-from tests.reliability.crash_steps import COPYING, DELIVERY, FETCHING, INTAKE, STEPS
-from tests.reliability.crash_sweep import Sweep, plan
+from tests.reliability.crash_steps import COPYING, DELIVERY, FETCHING, INTAKE, STEPS, SUB_FOLDERS
+from tests.reliability.crash_sweep import Sweep
 from tests.reliability.crash_wants import List, Wants, shelves
 from tests.reliability.power_disk import Disk, disk
 from tests.reliability.witness import Seen, witness
-from tests.waiting import until
 
 _FOLDERS = ("requests", "ingest", "state")
 _BOOT = "/proc/sys/kernel/random/boot_id"
+_OF_A_SUB_FOLDER = (
+    "placed, not in the ledger",
+    "in the ledger, not renamed",
+    "renamed, the folder not synced",
+    "renamed, not DONE",
+)
 _DOUBT = "the machine went down while this book was handed over"
 
 
@@ -35,7 +40,14 @@ class PowerSweep(Sweep):
     """Loses the power whenever the daemon is killed; the consumer eats until then."""
 
     def __init__(
-        self, disks: list[Disk], boot: Path, daemon: Daemon, wants: Wants, catalogue: FakeCatalogue
+        self,
+        disks: list[Disk],
+        boot: Path,
+        daemon: Daemon,
+        wants: Wants,
+        catalogue: FakeCatalogue,
+        *,
+        impatient: bool,
     ) -> None:
         self.careless = False
         """Whether lists are dropped as most programs do it, none of which syncs them."""
@@ -45,7 +57,8 @@ class PowerSweep(Sweep):
         self._boot = boot
         self._opened = ExitStack()
         daemon.under = _booted_as(boot)
-        super().__init__(daemon, wants, catalogue, Consumer(daemon.ingest, wants.is_whole))
+        consumer = Consumer(daemon.ingest, wants.is_whole)
+        super().__init__(daemon, wants, catalogue, consumer, impatient=impatient)
         self._begin()
 
     def _begin(self) -> None:
@@ -69,6 +82,10 @@ class PowerSweep(Sweep):
         hidden.rename(self.daemon.requests / wanted.name)
         for path in (self.daemon.requests / wanted.name, self.daemon.requests):
             sync(path)
+
+    def left(self) -> list[str]:
+        """List the books alone: what else a power cut has left stays until the consumer removes it."""
+        return books_in(self.daemon)
 
     def killed(self) -> None:
         super().killed()
@@ -100,7 +117,9 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def powered(folder: Path, disks: int, most: int, workers: int = 3) -> Iterator[PowerSweep]:
+def powered(
+    folder: Path, disks: int, most: int, workers: int = 3, sub_folder: str = ""
+) -> Iterator[PowerSweep]:
     """Make a daemon whose folders lie on one disk, or each on its own."""
     home = folder / "home"
     home.mkdir()
@@ -117,9 +136,11 @@ def powered(folder: Path, disks: int, most: int, workers: int = 3) -> Iterator[P
             "sources": wants.sources(served, catalogue),
             "formats": ["epub", "pdf"],
             "download": {"workers": workers, "keep_free": 0},
+            "naming": {"folder": sub_folder},
         }
         daemon = Daemon(home, settings)
-        sweep = PowerSweep(made, folder / "boot", daemon, wants, catalogue)
+        boot = folder / "boot"
+        sweep = PowerSweep(made, boot, daemon, wants, catalogue, impatient=bool(sub_folder))
         opened.callback(sweep.close)
         opened.callback(daemon.close)
         yield sweep
@@ -133,27 +154,32 @@ def test_a_power_cut_at_any_step_loses_nothing(
     steps = (*INTAKE, *FETCHING, *(COPYING if disks > 1 else ()), *DELIVERY)
     cuts = pytestconfig.getoption("--kills") // 2
     with powered(tmp_path, disks, 8 * (cuts + 60)) as sweep:
-        sweep.index()
-        for step in plan(steps, cuts):
-            if step is None:
-                sweep.kill_at_random()
-            else:
-                sweep.kill_at(step)
-        sweep.settle()
-        until(lambda: not books_in(sweep.daemon), lambda: f"ingest is empty: {books_in(sweep.daemon)}")
-        measured = sweep.figures()
-        doubled = sweep.consumer.eaten - sweep.wants.expected
-        said = {name for each in sweep.wants.lists for name in doubted(sweep.daemon.report(each.name))}
-        figures(
-            f"power cuts, {disks} disks",
-            {**measured, "books said to be in doubt": len(said), "back, though eaten": sweep.returned},
-        )
-        assert sweep.consumer.partial == []
-        assert sweep.consumer.foreign == []
-        assert sweep.wants.expected - sweep.consumer.eaten == {}
-        assert sweep.unsettled() == []
-        assert doubled.keys() <= {sweep.consumer.digest_of[name] for name in said}
-        assert max(doubled.values(), default=1) == 1
+        sweep.run(steps, cuts)
+        judge(sweep, f"power cuts, {disks} disks", figures)
+
+
+@pytest.mark.timeout(24 * 3600)
+def test_a_power_cut_loses_nothing_in_sub_folders(
+    tmp_path: Path, pytestconfig: pytest.Config, figures: Figures
+) -> None:
+    cuts = pytestconfig.getoption("--kills") // 40
+    with powered(tmp_path, 1, 8 * (cuts + 60), sub_folder="{author}") as sweep:
+        sweep.run([*SUB_FOLDERS, *(STEPS[name] for name in _OF_A_SUB_FOLDER)], cuts)
+        judge(sweep, "power cuts, books in sub-folders", figures)
+
+
+def judge(sweep: PowerSweep, name: str, figures: Figures) -> None:
+    """See what has come of it: what came twice is what is said to be in doubt."""
+    measured = sweep.figures()
+    doubled = sweep.consumer.eaten - sweep.wants.expected
+    said = {name for each in sweep.wants.lists for name in doubted(sweep.daemon.report(each.name))}
+    figures(name, {**measured, "books said to be in doubt": len(said), "back, though eaten": sweep.returned})
+    assert sweep.consumer.partial == []
+    assert sweep.consumer.foreign == []
+    assert sweep.wants.expected - sweep.consumer.eaten == {}
+    assert sweep.unsettled() == []
+    assert doubled.keys() <= {sweep.consumer.digest_of[name] for name in said}
+    assert max(doubled.values(), default=1) == 1
 
 
 @pytest.mark.timeout(600)
@@ -195,4 +221,6 @@ def doubted(report: str) -> set[str]:
 
 
 def books_in(daemon: Daemon) -> list[str]:
-    return [name for name in daemon.delivered() if not name.endswith(".uploading")]
+    """List the books in ingest, by their names from there."""
+    found = [path for path in daemon.ingest.rglob("*") if path.is_file() and path.suffix != ".uploading"]
+    return sorted(str(path.relative_to(daemon.ingest)) for path in found)
