@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -680,3 +681,20 @@ class TestAddresses:
     )
     def test_is_local(self, host: str, local: bool) -> None:
         assert addresses.is_local(host) is local
+        assert addresses.local_among([host, host]) == ({host} if local else set())
+
+    def test_a_silent_resolver_is_not_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        answers = threading.Event()
+        ask = socket.getaddrinfo
+
+        def asked(host: str, *more: Any, **named: Any) -> Any:
+            if host == "silent.test":
+                answers.wait()
+            return ask("127.0.0.1", *more, **named)
+
+        monkeypatch.setattr(socket, "getaddrinfo", asked)
+        before = set(threading.enumerate())
+        assert addresses.local_among(["near.test", "silent.test"], 0.5) == {"near.test"}
+        answers.set()
+        for thread in set(threading.enumerate()) - before:
+            thread.join()

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
+import time
 from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from bookhopper.errors import PermanentError, printable
 from bookhopper.private_hosts import in_ascii, is_private
+
+LOOK_SECONDS = 2.0
+"""For how long it is asked at most whether hosts are local."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SHOWN_CHARACTERS = 200
@@ -98,6 +103,29 @@ def is_local(host: str) -> bool:
     except (OSError, UnicodeError):
         return False
     return any(is_private(ip_address(str(address[0]))) for *_, address in found)
+
+
+def local_among(hosts: Collection[str], seconds: float = LOOK_SECONDS) -> frozenset[str]:
+    """Give those of some hosts that are local; all of them are looked up at once, and for so long at most.
+
+    A resolver that does not answer, as before a network is there, would keep whoever asks for minutes.
+    """
+    found: set[str] = set()
+
+    def look(host: str) -> None:
+        if is_local(host):
+            found.add(host)
+
+    looking = [
+        threading.Thread(target=look, args=(host,), name="resolver", daemon=True)
+        for host in sorted(set(hosts))
+    ]
+    deadline = time.monotonic() + seconds
+    for thread in looking:
+        thread.start()
+    for thread in looking:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return frozenset(found)
 
 
 def is_admitted(host: str, port: int, allowed: Collection[str]) -> bool:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import requests
 
 from bookhopper.errors import PermanentError
-from bookhopper.net.addresses import host_and_port, is_local, origin, ports_named
+from bookhopper.net.addresses import host_and_port, local_among, origin, ports_named
 from bookhopper.net.cache import Cache
 from bookhopper.net.host import Pace
 from bookhopper.net.hosts import Hosts
@@ -166,16 +166,27 @@ class _Section:
         delay = self.definition.request_delay if self.definition is not None else None
         return None if delay is None or self.pace is not None else Pace(delay)
 
-    def is_own(self, url: str) -> bool:
-        """Whether a named address is in the person's own network.
+    @property
+    def _asks_the_system(self) -> bool:
+        """Whether names may go to the system's resolvers.
 
-        A name that goes to a proxy or to other resolvers is none of the system's: it would tell where one
-        goes.
+        One that goes to a proxy or to other resolvers is none of theirs: it would tell where one goes.
         """
-        host = urlsplit(url).hostname or ""
-        if self.settings.proxy_address() or self.settings.dns != ("system",):
-            return is_plainly_local(host)
-        return is_local(host)
+        return not self.settings.proxy_address() and self.settings.dns == ("system",)
+
+    @property
+    def unjudged(self) -> tuple[str, ...]:
+        """The named hosts of which only the system's resolvers can tell whether they are the person's own."""
+        return tuple(map(_host, self.addresses)) if self._asks_the_system else ()
+
+    def is_own(self, url: str, local: frozenset[str]) -> bool:
+        """Whether a named address is in the person's own network; `local` are the unjudged hosts that are."""
+        host = _host(url)
+        return host in local if self._asks_the_system else is_plainly_local(host)
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def build(
@@ -188,11 +199,12 @@ def build(
     definition that cannot be used.
     """
     sections = [_Section(each, _definition(each)) for each in settings]
-    paces, local = _paces(sections)
+    near = local_among([host for each in sections for host in each.unjudged])
+    paces, local = _paces(sections, near)
     hosts = hosts or Hosts(paces=paces, local=local)
     cache = Cache(state / "cache" / "answers.db") if cached else None
     on_the_web = [each for each in sections if not isinstance(each.settings, FolderSettings)]
-    webs = {each.settings.name: _web(each, hosts, cache) for each in on_the_web}
+    webs = {each.settings.name: _web(each, hosts, cache, near) for each in on_the_web}
     built = tuple(_source(each, webs, state) for each in sections)
     roots = {each.name: each.path for each in settings if isinstance(each, FolderSettings)}
     addresses = {each.settings.name: each.addresses for each in sections}
@@ -247,7 +259,7 @@ def _html_source(settings: HtmlSettings, definition: Definition, web: Web) -> So
     return HtmlSource(settings.name, definition, web=web, settings=_given(settings, definition))
 
 
-def _web(section: _Section, hosts: Hosts, cache: Cache | None) -> Web:
+def _web(section: _Section, hosts: Hosts, cache: Cache | None, near: frozenset[str]) -> Web:
     """Make a source's way to its servers: with its sign-in, to those private hosts that it names."""
     settings = section.settings
     resolver = resolver_of([parse_resolver(name) for name in settings.dns if name != "system"])
@@ -257,7 +269,7 @@ def _web(section: _Section, hosts: Hosts, cache: Cache | None) -> Web:
     seconds = settings.solver_timeout
     solver = Solver(settings.solver, session, hosts, own, seconds) if settings.solver else None
     # who adds a book to a library of their own wants it found at once, and nobody has to be spared there
-    kept = None if all(map(section.is_own, section.addresses)) else cache
+    kept = None if all(section.is_own(url, near) for url in section.addresses) else cache
     return Web(session, hosts, _sign_in(settings), kept, solver, settings.name)
 
 
@@ -268,13 +280,13 @@ def _sign_in(settings: SourceSettings) -> SignIn | None:
     return None
 
 
-def _paces(sections: Sequence[_Section]) -> tuple[Mapping[str, Pace], frozenset[str]]:
+def _paces(sections: Sequence[_Section], near: frozenset[str]) -> tuple[Mapping[str, Pace], frozenset[str]]:
     """Give the pace of every host that is named, as its sections say, and those that are the person's own."""
     naming: dict[str, list[_Section]] = {}
     for each in sections:
         for name in dict.fromkeys(map(host_and_port, each.addresses)):
             naming.setdefault(name, []).append(each)
-    local = {host_and_port(url) for each in sections for url in each.addresses if each.is_own(url)}
+    local = {host_and_port(url) for each in sections for url in each.addresses if each.is_own(url, near)}
     paces = {name: pace for name, some in naming.items() if (pace := _shared_pace(some, own=name in local))}
     local |= {host_and_port(each.settings.solver) for each in sections if each.settings.solver}
     return paces, frozenset(local)
