@@ -1,7 +1,7 @@
 """bookhopper's image, built by podman from a Debian of the test's own, and containers of it that really run.
 
-Everything that podman keeps lies in a filesystem in memory and in mounts that only its own processes see, so
-that nothing of it is left when the test is over.  It takes root, and no daemon.
+Everything that podman keeps lies in a filesystem in memory, and in mounts and a network that only its own
+processes see, so that nothing of it is left when the test is over.  It takes root, and no daemon.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,12 @@ mount --make-rprivate /
 umount --lazy /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t tmpfs -o mode=0700 storage "$1"
+ip link set lo up
+echo 1 >/proc/sys/net/ipv4/ip_forward
 echo ready
 exec cat
 """
-"""Keeps the mounts while its input is open.  crun knows the second kind of control groups only."""
+"""Keeps them while its input is open.  crun knows the second kind of control groups only."""
 
 _CONTAINERS = """\
 [containers]
@@ -48,6 +50,9 @@ default_ulimits = []
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime = "crun"
+[network]
+network_backend = "netavark"
+network_config_dir = "{folder}/networks"
 """
 _STORAGE = """\
 [storage]
@@ -62,28 +67,41 @@ class Podman:
 
     def __init__(self, folder: Path, namespace: int) -> None:
         self._folder = folder
-        self._enter = ("nsenter", f"--target={namespace}", "--mount", "--wd=/")
-        (folder / "containers.conf").write_text(_CONTAINERS, encoding="utf-8")
+        self._enter = ("nsenter", f"--target={namespace}", "--mount")
+        (folder / "containers.conf").write_text(_CONTAINERS.format(folder=folder), encoding="utf-8")
         (folder / "storage.conf").write_text(_STORAGE.format(folder=folder / "memory"), encoding="utf-8")
 
     def __call__(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Call podman, and wait until it ends."""
+        return self._run(*self._enter, "podman", *words, check=check)
+
+    def within(
+        self, *command: str, variables: Mapping[str, str] | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in its network, which leads nowhere else; podman, called by it, is this one."""
+        return self._run(*self._enter, "--net", *command, variables=variables, check=check)
+
+    def _run(
+        self, *command: str, variables: Mapping[str, str] | None = None, check: bool
+    ) -> subprocess.CompletedProcess[str]:
         ended = subprocess.run(
-            [*self._enter, "podman", *words],
+            command,
             env={
                 **os.environ,
                 "CONTAINERS_CONF": str(self._folder / "containers.conf"),
                 "CONTAINERS_STORAGE_CONF": str(self._folder / "storage.conf"),
                 "DISABLE_HC_SYSTEMD": "true",
                 "TMPDIR": str(self._folder / "memory"),
+                **(variables or {}),
             },
+            cwd="/",
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
         )
         if check:
-            assert ended.returncode == 0, f"podman {' '.join(words)}\n{ended.stdout}\n{ended.stderr}"
+            assert ended.returncode == 0, f"{' '.join(command)}\n{ended.stdout}\n{ended.stderr}"
         return ended
 
 
@@ -94,7 +112,7 @@ def podman(folder: Path) -> Iterator[Podman]:
         pytest.skip(f"building an image takes root and {', '.join(_NEEDED)}")
     (folder / "memory").mkdir()
     stay = subprocess.Popen(
-        ["unshare", "--mount", "sh", "-ec", _STAY, "sh", str(folder / "memory")],
+        ["unshare", "--mount", "--net", "sh", "-ec", _STAY, "sh", str(folder / "memory")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

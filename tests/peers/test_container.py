@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -16,12 +19,23 @@ import yaml
 
 from bookhopper import __version__
 from tests import books
-from tests.container import NAME, Container, Podman, build, podman, requirements
+from tests.container import BASE, NAME, Container, Podman, build, podman, requirements
+from tests.daemon import ROOT
 from tests.waiting import DEADLINE, until
 
 pytestmark = pytest.mark.timeout(600)
 
 Run = Callable[..., Container]
+
+PROMETHEUS = f"""\
+FROM {BASE}
+COPY prometheus /bin/prometheus
+RUN install --directory --owner=65534 /prometheus /etc/prometheus
+USER 65534
+ENTRYPOINT ["/bin/prometheus"]
+CMD ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]
+"""
+"""As the image of its makers has it."""
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +167,45 @@ def test_nothing_is_in_it_that_only_the_build_needs(engine: Podman) -> None:
     assert [name for name in needed if f"\n{name}==" not in f"\n{installed}"] == []
     (image,) = json.loads(engine("inspect", NAME).stdout)
     assert image["Config"]["User"] == "1000:100"
-    assert image["Config"]["Healthcheck"]["Test"] == ["CMD", "bookhopper", "healthcheck"]
+    assert image["Healthcheck"]["Test"] == ["CMD", "bookhopper", "healthcheck"]
     assert image["Config"]["Labels"]["org.opencontainers.image.version"] == __version__
     assert image["Size"] < 300 * 10**6
+
+
+def test_the_compose_file_runs_as_it_stands(engine: Podman, tmp_path: Path) -> None:
+    """Of its services the two whose programs are at hand: Prometheus' image is made of Debian's."""
+    program = shutil.which("prometheus")
+    if program is None or find_spec("podman_compose") is None:
+        pytest.skip("Prometheus or podman-compose is not installed")
+    file = ROOT / "config" / "container" / "compose.yaml"
+    services = yaml.safe_load(file.read_text(encoding="utf-8"))["services"]
+    shutil.copy(program, tmp_path / "prometheus")
+    (tmp_path / "Containerfile").write_text(PROMETHEUS, encoding="utf-8")
+    engine("build", "--isolation=chroot", "--tag", services["prometheus"]["image"], str(tmp_path))
+    engine("tag", NAME, services["bookhopper"]["image"])
+    for name in ("requests", "ingest", "state", "library"):
+        (tmp_path / name).mkdir()
+        os.chown(tmp_path / name, 1234, 1234)
+    variables = {"UID": "1234", "GID": "1234", "DATA": str(tmp_path)}
+    compose = (sys.executable, "-m", "podman_compose", "--file", str(file))
+    try:
+        engine.within(*compose, "up", "--detach", "bookhopper", "prometheus", variables=variables)
+
+        def log() -> str:
+            return engine("logs", "books_bookhopper_1", check=False).stderr
+
+        def seen(url: str) -> str:
+            return engine.within("curl", "-fsS", "--max-time", "10", url, check=False).stdout
+
+        until(lambda: '"ok":true' in seen("http://127.0.0.1:8084/healthz"), log)
+        place = engine(
+            "inspect",
+            "--format={{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
+            "books_prometheus_1",
+        ).stdout.strip()
+        scraped = f"http://{place}:9090/api/v1/query?query=up%7Bjob%3D%22bookhopper%22%7D"
+        until(lambda: '"1"]' in seen(scraped), lambda: seen(scraped))
+        assert "BookhopperDown" in seen(f"http://{place}:9090/api/v1/rules")
+        assert (tmp_path / "state" / "queue.db").stat().st_uid == 1234
+    finally:
+        engine.within(*compose, "down", "--timeout=20", check=False, variables=variables)
