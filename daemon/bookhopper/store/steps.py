@@ -146,7 +146,7 @@ def _refuse_double(transaction: Transaction, delivery: Delivery) -> None:
     both = (delivery.sha256, delivery.fetched or delivery.sha256)
     row = transaction.execute(
         "SELECT job, name FROM ledger WHERE (source = ? AND key = ? AND format = ?) "
-        "OR sha256 IN (?, ?) OR fetched IN (?, ?) LIMIT 1",
+        "OR sha256 IN (?, ?) OR (fetched <> '' AND fetched IN (?, ?)) LIMIT 1",
         (delivery.source, delivery.key, delivery.format, *both, *both),
     ).fetchone()
     if row:
