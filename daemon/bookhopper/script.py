@@ -2,7 +2,7 @@
 
 It gets the file as its last argument and what is known as JSON on standard input, works in a folder of its
 own, and is ended with all that it has started when its time is over or its job is to stop.  Facts:
-sysexits.h (EX_TEMPFAIL), setsid(2), waitid(2), proc(5).
+sysexits.h (EX_TEMPFAIL), setsid(2).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, get_args
 
 from bookhopper.errors import printable
+from bookhopper.script_ending import SILENT_LOOK_SECONDS, ended, has_ended
 from bookhopper.ticket import Ticket
 
 log = logging.getLogger("bookhopper.script")
@@ -37,7 +37,6 @@ TEMPORARY_FAILURE = 75
 """The exit code by which a program asks to be run again later (EX_TEMPFAIL)."""
 
 _LOOK_SECONDS = 0.1
-_SILENT_LOOK_SECONDS = 0.01
 _KEPT_BYTES = 4096
 _READ_BYTES = 65536
 _LAST_READS = 64
@@ -104,7 +103,7 @@ class Script:
                 process = self._start(file, folder, told)
             except (OSError, ValueError) as error:
                 return Ended(self.stage, "not_started", 0.0, said=_why_not(self.command[0], error))
-        with _ended(process, self.patience), _Output(process) as output:
+        with ended(process, folder, self.patience), _Output(process) as output:
             in_time = self._attend(process, output, began + self.timeout, ticket)
             if in_time:
                 output.read_rest()
@@ -130,7 +129,7 @@ class Script:
         self, process: subprocess.Popen[bytes], output: _Output, deadline: float, ticket: Ticket
     ) -> bool:
         """Read along until it has ended; False when its time is over, its output's readers never waiting."""
-        while not _has_ended(process):
+        while not has_ended(process):
             ticket.check()
             if time.monotonic() >= deadline:
                 return False
@@ -166,7 +165,7 @@ class _Output:
     def read(self, seconds: float) -> bool:
         """Wait so long for output and take it; False when none came."""
         if not self._selector.get_map():  # it has closed both, and still runs
-            seconds = min(seconds, _SILENT_LOOK_SECONDS)
+            seconds = min(seconds, SILENT_LOOK_SECONDS)
         ready = self._selector.select(seconds)
         for key, _ in ready:
             stream = key.fileobj
@@ -199,57 +198,6 @@ class _Output:
         for line in self._tails[stream].decode("utf-8", "replace").splitlines():
             if shown := printable(" ".join(line.split()))[:_SAID_MOST]:
                 yield shown
-
-
-@contextmanager
-def _ended(process: subprocess.Popen[bytes], patience: float) -> Iterator[None]:
-    """See to it that after the block nothing of a program's session runs any more, nor is waited for."""
-    in_order = False
-    try:
-        yield
-        in_order = _has_ended(process)
-    finally:
-        pipes = [stream for stream in (process.stdout, process.stderr) if stream is not None]
-        if not in_order:
-            _signal(process.pid, signal.SIGTERM)
-            _await_end(process, patience)
-        _signal(process.pid, signal.SIGKILL)  # its leader is not reaped yet, so that the number is still its
-        if not in_order:
-            for holder in _writers_to(pipes):  # those that have left its session
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(holder, signal.SIGKILL)
-        process.wait()
-        for stream in pipes:
-            stream.close()
-
-
-def _await_end(process: subprocess.Popen[bytes], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not _has_ended(process) and time.monotonic() < deadline:
-        time.sleep(_SILENT_LOOK_SECONDS)
-
-
-def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Whether it has ended; it is not reaped, so that its number goes to nobody else."""
-    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _signal(group: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
-
-
-def _writers_to(pipes: Sequence[IO[bytes]]) -> Iterator[int]:
-    """Find the processes that hold the other end of a pipe."""
-    wanted = {str(Path(f"/proc/self/fd/{pipe.fileno()}").readlink()) for pipe in pipes}
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit() and int(process.name) != os.getpid():
-            with suppress(OSError):  # it is another user's, or has ended meanwhile
-                if any(
-                    entry.lstat().st_mode & 0o200 and str(entry.readlink()) in wanted
-                    for entry in (process / "fd").iterdir()
-                ):
-                    yield int(process.name)
 
 
 def _outcome(code: int) -> Outcome:

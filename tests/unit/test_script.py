@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -21,7 +22,12 @@ from tests.scripts import shell, told_of
 from tests.waiting import until
 
 LONG = 60.0
-SHORT = 0.2
+
+_LEAVING = (
+    "import os, sys, time; os.setpgid(0, 0); open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
+)
+GROUP = f'{sys.executable} -Ic "{_LEAVING}"'
+"""A command that leaves the group of those who started it, as jobs of an interactive shell do."""
 
 
 def run(
@@ -147,8 +153,19 @@ def test_one_that_cannot_be_run_is_named(tmp_path: Path, make: Callable[[Path], 
         "trap '' TERM; echo $$ > {pids}; while :; do sleep 0.1; done",
         "(trap '' TERM; sleep 600; echo late) & echo $! > {pids}; wait",
         "setsid sh -c 'echo $$ > {pids}; trap \"\" TERM; sleep 600; echo late' & sleep 600",
+        f"{GROUP} {{pids}} > {{pids}}.out 2>&1 & sleep 600",
+        "setsid sh -c 'echo $$ > {pids}; exec sleep 600' > {pids}.out 2>&1 & sleep 600",
+        "setsid env -i sh -c 'echo $$ > {pids}; exec sleep 600' & sleep 600",
     ],
-    ids=["plain", "deaf", "a deaf child", "a child of another session that holds the pipe"],
+    ids=[
+        "plain",
+        "deaf",
+        "a deaf child",
+        "a child of another session that holds the pipe",
+        "a child of another group",
+        "a child of another session that holds nothing",
+        "a child that was told nothing",
+    ],
 )
 def test_one_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path, text: str) -> None:
     pids = tmp_path / "pids"
@@ -160,11 +177,22 @@ def test_one_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Pat
     until(lambda: not runs(int(pids.read_text())), "the end of what it started")
 
 
-def test_what_it_leaves_running_goes_with_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", ["sleep 600 & echo $! > {}", GROUP + " {} > /dev/null 2>&1 &"])
+def test_what_it_leaves_running_goes_with_it(tmp_path: Path, start: str) -> None:
     pid = tmp_path / "pid"
-    ended = run(tmp_path, f"sleep 600 & echo $! > {pid}; echo fine; exit 0")
+    ended = run(tmp_path, f"{start.format(pid)}\nuntil [ -s {pid} ]; do sleep 0.01; done; echo fine; exit 0")
     assert (ended.outcome, ended.output) == ("passed", "fine")
     until(lambda: not runs(int(pid.read_text())), "the end of what it started")
+
+
+def test_what_has_left_its_session_stays_where_it_ended_in_order(tmp_path: Path) -> None:
+    """It was meant to: a player, say, or a notice on the desktop."""
+    pid = tmp_path / "pid"
+    text = f"setsid sh -c 'echo $$ > {pid}; exec sleep 600' > /dev/null 2>&1 & until [ -s {pid} ]; do :; done"
+    assert run(tmp_path, text).outcome == "passed"
+    process = int(pid.read_text())
+    assert runs(process)
+    os.kill(process, signal.SIGKILL)
 
 
 def test_a_chatterbox_that_has_left_its_session_is_not_waited_for(tmp_path: Path) -> None:
