@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,8 @@ def test_each_value_has_its_origin(shell: Shell, monkeypatch: pytest.MonkeyPatch
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     (credentials / "far.password").write_text(SECRET)
+    for name in [each for each in os.environ if each.startswith("BOOKHOPPER_")]:
+        monkeypatch.delenv(name)  # those of the tests themselves
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
     monkeypatch.setenv("BOOKHOPPER_DOWNLOAD_WORKERS", "7")
     monkeypatch.setenv("BOOKHOPPER_LISTS", "[{url: 'http://127.0.0.1/rss?key=abc', name: mine}]")

@@ -599,7 +599,7 @@ def test_faults_of_file_and_environment_come_together(
 ) -> None:
     in_environment(monkeypatch, FLASK_HOST="0.0.0.0", STATUS_TIMEOUT="x")
     with pytest.raises(ConfigError) as refused:
-        settings_of(tmp_path, "server: {open: false}\ngrace: 0")
+        settings_of(tmp_path, "server: {open: false, sign_in: none}\ngrace: 0")
     assert [fault.rpartition(": ")[0] for fault in refused.value.faults[:1]] == [
         f"{tmp_path}/good.yaml:2:1: grace"
     ]

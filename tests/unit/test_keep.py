@@ -83,7 +83,7 @@ def test_a_clock_that_leaps_forward_ages_nothing_for_a_week(caplog: pytest.LogCa
         clock.restart()
         assert clock.after(DAY) == 0
     assert clock.after(2 * DAY) == 3658
-    assert len(caplog.messages) == 1
+    assert [each.levelname for each in caplog.records].count("WARNING") == 1
 
 
 def test_a_clock_that_is_put_right_again_is_trusted_at_once() -> None:

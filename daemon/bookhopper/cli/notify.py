@@ -34,7 +34,14 @@ def command() -> None:
 
 @command.command(
     "test",
-    epilog="Exit codes: 0 every message was taken; 1 one was not; 2 the configuration, or NAME, is wrong.",
+    epilog="""
+Exit codes: 0 every message was taken; 1 one was not; 2 the configuration, or NAME, is wrong.
+
+\b
+Examples:
+  bookhopper notify test
+  bookhopper notify test phone
+""",
 )
 @config_option
 @json_option

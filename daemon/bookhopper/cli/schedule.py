@@ -51,7 +51,15 @@ def command(ctx: click.Context, config_path: Path | None, as_json: bool) -> None
         Console(highlight=False, width=table_width()).print(_table(schedule["chores"]))
 
 
-@command.command("run")
+@command.command(
+    "run",
+    epilog="""
+\b
+Examples:
+  bookhopper schedule run rescan
+  bookhopper schedule run backup --json | jq .last
+""",
+)
 @click.argument("name")
 @config_option
 @json_option
