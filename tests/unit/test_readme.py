@@ -141,6 +141,7 @@ def test_every_option_it_names_is_there() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in tools)
     theirs = set(re.findall(r'"(--[a-z-]+)"', text))
     others = {"--dist", "--quiet", "--parallel", "--data-binary"}  # of pytest, pip and curl
+    others |= {"--format", "--read-only", "--stop-timeout"}  # of podman
     named = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]*)", README))
     assert named <= ours | theirs | others | {"--help", "--version"}
 
