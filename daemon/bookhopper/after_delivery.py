@@ -11,13 +11,13 @@ import logging
 import os
 import threading
 import time
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from bookhopper.copies import Copies
-from bookhopper.durable import sync_folder
+from bookhopper.copies import Copies, copy_file
+from bookhopper.durable import make_folder, sync_folder
 from bookhopper.errors import BookhopperError
 from bookhopper.log_context import working_on
 from bookhopper.model import UNSETTLED, Candidate, Change, Delivery, Job, State
@@ -51,7 +51,7 @@ class AfterDelivery:
         self._script: Script | None = None
         self.ran: Callable[[Ended], None] = _unheard
         self.later_seconds = LATER_SECONDS
-        self._line: deque[int] = deque()
+        self._line: OrderedDict[int, None] = OrderedDict()
         self._wake = threading.Condition()
         self._not_before = 0.0
         self._ticket: Ticket | None = None
@@ -71,7 +71,7 @@ class AfterDelivery:
         if self._script is None:
             return
         try:
-            self._debts.mkdir(exist_ok=True)
+            make_folder(self._debts)
             (self._debts / str(job)).touch()
             sync_folder(self._debts)
         except OSError as error:
@@ -131,7 +131,7 @@ class AfterDelivery:
         with self._wake:
             if self._stopping or job in self._line:
                 return
-            self._line.append(job)
+            self._line[job] = None
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="after-delivery", daemon=True)
                 self._thread.start()
@@ -160,8 +160,9 @@ class AfterDelivery:
             while not self._stopping:
                 wait = self._not_before - time.monotonic()
                 if self._line and wait <= 0:
-                    self._ticket = Ticket(self._line[0])
-                    return self._line.popleft()
+                    job, _ = self._line.popitem(last=False)
+                    self._ticket = Ticket(job)
+                    return job
                 self._wake.wait(wait if self._line else None)
         return None
 
@@ -185,13 +186,18 @@ class AfterDelivery:
         return ended
 
     def _paths(self, delivery: Delivery, folder: Path) -> dict[str, Path | None]:
-        """Tell where the book lies: our own copy under its name, since ingest's consumer eats the other."""
+        """Tell where the book lies: a copy of ours under its name, since ingest's consumer eats the other.
+
+        Ours stays as it is, whatever a script does to the one that it gets.  Raises HeldError.
+        """
         delivered = self._ingest / delivery.name
         copy = folder / Path(delivery.name).name
         try:
-            os.link(self._copies.path(delivery.job), copy)
-        except OSError:  # none is kept
+            copy_file(self._copies.path(delivery.job), copy)
+        except FileNotFoundError:  # none is kept
             return {"file": delivered if delivered.exists() else None, "ingest": delivered}
+        except OSError as error:
+            raise cannot_write(folder, error) from error
         return {"file": copy, "ingest": delivered}
 
     def _was_begun(self, job: int) -> bool:
@@ -216,7 +222,7 @@ class AfterDelivery:
             self._said = why
             log.warning("what comes after deliveries waits: %s", why)
         with self._wake:
-            self._line.append(job)
+            self._line[job] = None
             self._not_before = time.monotonic() + self.later_seconds
 
     def _note(self, number: int, note: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bookhopper.errors import HeldError
@@ -29,11 +31,32 @@ class Scratch:
         try:
             yield made
         finally:
-            shutil.rmtree(made, ignore_errors=True)  # what a program leaves locked goes at the next start
+            with suppress(OSError):
+                _remove(made)
 
     def clear(self) -> None:
         """Remove what a crash has left."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        with suppress(OSError):
+            for each in list(self._folder.iterdir()):
+                _remove(each)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder as far as that can be done, with what a program has locked in it."""
+    if folder.is_symlink():
+        folder.unlink()
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    if not folder.is_dir():
+        return
+    with suppress(OSError):
+        folder.chmod(stat.S_IRWXU)
+    for outer, inner, _ in os.walk(folder):
+        for path in (Path(outer, name) for name in inner):
+            if not path.is_symlink():
+                with suppress(OSError):
+                    path.chmod(stat.S_IRWXU)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def cannot_write(folder: Path, error: OSError) -> HeldError:

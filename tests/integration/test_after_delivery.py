@@ -127,6 +127,15 @@ def test_each_delivered_book_is_told_of(bench: Bench) -> None:
     assert not list((bench.base / "scratch").iterdir())
 
 
+def test_what_it_does_to_its_file_leaves_our_copy_alone(bench: Bench) -> None:
+    bench.use('echo more >> "$1"; touch -d 2001-01-01 "$1"')
+    job = bench.deliver()
+    before = bench.copies.path(job.id).stat().st_mtime
+    bench.wait()
+    assert bench.copies.path(job.id).read_bytes() == books.epub("A Tale")
+    assert bench.copies.path(job.id).stat().st_mtime == before
+
+
 def test_it_gets_our_copy_since_the_consumer_eats_the_other(bench: Bench) -> None:
     bench.use(NOTING)
     job, book = bench.downloading()

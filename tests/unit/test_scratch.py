@@ -1,0 +1,57 @@
+"""Folders for a moment: nothing of them is left, whatever was done in them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bookhopper.scratch import Scratch
+
+ORDINARY = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+
+_LOCKING = """
+import pathlib, sys
+from bookhopper.scratch import Scratch
+with Scratch(pathlib.Path(sys.argv[1])).folder(1) as folder:
+    deep = folder / "a" / "b"
+    deep.mkdir(parents=True)
+    (deep / "file").touch()
+    (deep / "link").symlink_to(sys.argv[2])
+    for each in (deep, deep.parent, folder):
+        each.chmod(0)
+"""
+
+
+@pytest.mark.skipif(bool(ORDINARY) and shutil.which("setpriv") is None, reason="nothing is locked for root")
+def test_what_a_program_has_locked_goes_as_well(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o750)
+    command = [*ORDINARY, sys.executable, "-c", _LOCKING, str(tmp_path / "scratch"), str(elsewhere)]
+    subprocess.run(command, check=True, timeout=60)
+    assert list((tmp_path / "scratch").iterdir()) == []
+    assert elsewhere.stat().st_mode & 0o777 == 0o750
+
+
+def test_a_link_in_the_place_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    scratch = Scratch(tmp_path / "scratch")
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "kept").mkdir(parents=True, mode=0o750)
+    with scratch.folder(1) as folder:
+        folder.rmdir()
+        folder.symlink_to(elsewhere)
+    assert (elsewhere / "kept").stat().st_mode & 0o777 == 0o750
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_what_a_crash_left_is_removed_also_where_the_folder_lies_elsewhere(tmp_path: Path) -> None:
+    elsewhere, link = tmp_path / "elsewhere", tmp_path / "scratch"
+    (elsewhere / "1-abc" / "work").mkdir(parents=True)
+    link.symlink_to(elsewhere)
+    Scratch(link).clear()
+    assert link.is_symlink()
+    assert list(elsewhere.iterdir()) == []
