@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bookhopper.errors import HeldError
+from bookhopper.script_ending import end_leftovers
 
 
 class Scratch:
@@ -35,9 +36,11 @@ class Scratch:
                 _remove(made)
 
     def clear(self) -> None:
-        """Remove what a crash has left."""
+        """Remove what a crash has left, and end the programs that still work there."""
         with suppress(OSError):
-            for each in list(self._folder.iterdir()):
+            left = list(self._folder.iterdir())
+            end_leftovers(left)
+            for each in left:
                 _remove(each)
 
 

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -19,6 +19,7 @@ SILENT_LOOK_SECONDS = 0.01
 """How often a program is looked at whose end nothing tells of."""
 
 _SESSION_FIELD = 3
+_TOLD = b"TMPDIR="
 _ROUNDS = 5
 """How often what is left is looked for, since it may have started more meanwhile."""
 
@@ -49,6 +50,12 @@ def ended(process: subprocess.Popen[bytes], folder: Path, patience: float) -> It
         process.wait()
         for stream in pipes:
             stream.close()
+
+
+def end_leftovers(folders: Collection[Path]) -> None:
+    """End what was told to put its temporary files into one of these folders, or below it."""
+    if folders:
+        _kill_all([_told_of(*folders)])
 
 
 def has_ended(process: subprocess.Popen[bytes]) -> bool:
@@ -106,10 +113,12 @@ def _writes_to(pipes: Sequence[IO[bytes]]) -> _IsIts:
     return is_its
 
 
-def _told_of(folder: Path) -> _IsIts:
-    told = b"TMPDIR=" + os.fsencode(folder)
-
+def _told_of(*folders: Path) -> _IsIts:
     def is_its(process: Path) -> bool:
-        return told in (process / "environ").read_bytes().split(b"\0")
+        variables = (process / "environ").read_bytes().split(b"\0")
+        told = next((each for each in variables if each.startswith(_TOLD)), None)
+        return told is not None and any(
+            Path(os.fsdecode(told.removeprefix(_TOLD))).is_relative_to(folder) for folder in folders
+        )
 
     return is_its

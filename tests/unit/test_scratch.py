@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from bookhopper.scratch import Scratch
+from tests.waiting import DEADLINE
 
 ORDINARY = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
 
 _LOCKING = """
 import pathlib, sys
 from bookhopper.scratch import Scratch
+from tests.waiting import DEADLINE
 with Scratch(pathlib.Path(sys.argv[1])).folder(1) as folder:
     deep = folder / "a" / "b"
     deep.mkdir(parents=True)
@@ -55,3 +58,19 @@ def test_what_a_crash_left_is_removed_also_where_the_folder_lies_elsewhere(tmp_p
     Scratch(link).clear()
     assert link.is_symlink()
     assert list(elsewhere.iterdir()) == []
+
+
+def test_a_program_that_outlived_a_crash_is_ended(tmp_path: Path) -> None:
+    left = tmp_path / "scratch" / "1-abc" / "work"
+    left.mkdir(parents=True)
+    mine = subprocess.Popen(["sleep", "600"], env={"PATH": os.defpath, "TMPDIR": str(left)})
+    gone = str(tmp_path / "scratch" / "2-def")
+    free = subprocess.Popen(["sleep", "600"], env={"PATH": os.defpath, "TMPDIR": gone})
+    try:
+        Scratch(tmp_path / "scratch").clear()
+        assert mine.wait(DEADLINE) == -signal.SIGKILL
+        assert free.poll() is None, "its run had ended in order, so that it was meant to go on"
+    finally:
+        for process in (mine, free):
+            process.kill()
+            process.wait()
