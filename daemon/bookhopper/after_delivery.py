@@ -197,7 +197,7 @@ class AfterDelivery:
         except FileNotFoundError:  # none is kept
             return {"file": delivered if delivered.exists() else None, "ingest": delivered}
         except OSError as error:
-            raise cannot_write(folder, error) from error
+            raise self._scratch.cannot_write(error) from error
         return {"file": copy, "ingest": delivered}
 
     def _was_begun(self, job: int) -> bool:

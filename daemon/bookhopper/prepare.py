@@ -26,7 +26,7 @@ from bookhopper.model import Job
 from bookhopper.naming import Names
 from bookhopper.naming_settings import NamingSettings
 from bookhopper.place import Book
-from bookhopper.scratch import Scratch, cannot_write
+from bookhopper.scratch import Scratch
 from bookhopper.script import Ended, Script
 from bookhopper.script_facts import book_facts, facts
 from bookhopper.ticket import Ticket
@@ -97,7 +97,10 @@ class Preparation:
     # metadata
 
     def _filled(self, job: Job, book: Book, folder: Path, ticket: Ticket) -> Book:
-        """Write into an EPUB what it lacks; where that cannot be done it stays as it is, with a note."""
+        """Write into an EPUB what it lacks; one that is unfit for it stays as it is, with a note.
+
+        Raises HeldError while there is no room for it.
+        """
         candidate, want = book.candidate, job.want
         known = Known.of(candidate.title or want.title, candidate.authors or want.authors)
         target = folder / "filled.epub"
@@ -108,7 +111,7 @@ class Preparation:
         except UnfitError as error:
             why = str(error)
         except OSError as error:
-            why = error.strerror or str(error)
+            raise self._hooks.scratch.cannot_write(error) from error
         except Exception:
             log.exception("job %d met a fault of bookhopper's own; please report it", job.id)
             why = "a fault of bookhopper's own"
@@ -132,7 +135,7 @@ class Preparation:
             copy_file(book.path, file)
             ended = script.run(file, facts(script.stage, job, told, {"file": file}), place, ticket)
         except OSError as error:
-            raise cannot_write(folder, error) from error
+            raise self._hooks.scratch.cannot_write(error) from error
         self._hooks.ran(ended)
         ended.say(job.id)
         _raise_unless_passed(ended)
@@ -154,7 +157,7 @@ class Preparation:
                         ticket.check()
                         copy.write(piece)
             except OSError as error:
-                raise cannot_write(target.parent, error) from error
+                raise self._hooks.scratch.cannot_write(error) from error
         verdict = verify(target, book.format)
         if not verdict.ok:
             raise PermanentError(f"what script.after_verify made of it is no good: {verdict.reason}")

@@ -28,12 +28,16 @@ class Scratch:
             self._folder.mkdir(exist_ok=True)
             made = Path(tempfile.mkdtemp(prefix=f"{job}-", dir=self._folder))
         except OSError as error:
-            raise cannot_write(self._folder, error) from error
+            raise self.cannot_write(error) from error
         try:
             yield made
         finally:
             with suppress(OSError):
                 _remove(made)
+
+    def cannot_write(self, error: OSError) -> HeldError:
+        """Make the error that holds the queue while there is no working here."""
+        return cannot_write(self._folder, error)
 
     def clear(self) -> None:
         """Remove what a crash has left, and end the programs that still work there."""
@@ -63,7 +67,7 @@ def _remove(folder: Path) -> None:
 
 
 def cannot_write(folder: Path, error: OSError) -> HeldError:
-    """Make the error that holds the queue while our own folder cannot be used."""
+    """Make the error that holds the queue while a folder of ours cannot be used."""
     return HeldError(
         f"{folder} cannot be written: {error.strerror or error}: make room or mend its rights", scope="queue"
     )

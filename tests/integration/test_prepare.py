@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,6 +84,31 @@ def bench(tmp_path: Path) -> Iterator[Prepared]:
 
 def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("asked", [{"text": "exit 0"}, {"fill_metadata": True}])
+def test_a_full_disk_holds_the_queue_and_is_said_once(
+    bench: Prepared, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    bench.prepare(**asked)
+    with monkeypatch.context() as patched:
+        for function in ("copy_file", "fill"):
+            patched.setattr(f"bookhopper.prepare.{function}", full)
+        job = bench.job(*bench.offer(whole(BARE)))
+        said = set()
+        for _ in range(2):
+            with pytest.raises(HeldError) as held:
+                bench.step(job)
+            assert held.value.scope == "queue"
+            said.add(str(held.value))
+    assert said == {
+        f"{bench.base / 'scratch'} cannot be written: No space left on device: make room or mend its rights"
+    }
+    bench.step(job)
+    assert bench.queue.job(job.id).state is State.DONE
 
 
 # the script
