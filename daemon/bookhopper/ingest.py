@@ -12,6 +12,7 @@ import errno
 import os
 import shutil
 import stat
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,8 @@ _MAKINGS = 20
 """How often a sub-folder is made, whose consumer removes it as long as it is empty."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_looking = threading.Lock()
+"""Held from the look whether a name is free to its taking: no two of our own threads find it free."""
 
 
 def rename_without_replacing(source: Path, target: Path) -> None:
@@ -42,9 +45,10 @@ def rename_without_replacing(source: Path, target: Path) -> None:
             raise
     else:
         return
-    if os.path.lexists(target):  # the filesystem cannot promise it, so look first
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-    source.rename(target)
+    with _looking:  # the filesystem cannot promise it, so look first
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+        source.rename(target)
 
 
 def _rename(source: Path, target: Path, flags: int) -> None:

@@ -30,7 +30,9 @@ _FOLDER_CHARACTERS = MAX_PATH_CHARACTERS - 1 - MAX_CHARACTERS
 _ROOM_FOR_NUMBER = len("_9999")
 _LONGEST_DEVICE = len("CONOUT$")
 """Names that Windows keeps for devices are short; of a longer one `clean` has left nothing to mend."""
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f:*?"<>|/\\\u2028\u2029\u200b-\u200f\u202a-\u202e\ufeff]+')
+_FORBIDDEN = re.compile(
+    r'[\x00-\x1f\x7f-\x9f:*?"<>|/\\\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+'
+)
 _SPACES = re.compile(r"\s+")
 _SUBTITLE = re.compile(r"(.*?\S)\s*(?:[:;—–]\s|\s[—–-]\s)\s*(\S.*)", re.DOTALL)
 _UNDERSCORES = re.compile(r"_{2,}")
@@ -87,6 +89,11 @@ class Names:
         for what, form, tags in named:
             job = Job(12, 3, replace(_EXAMPLE_WANT, tags=tags or _EXAMPLE_WANT.tags), State.DONE)
             yield what, self.path(job, _EXAMPLE, form, lambda _: "to-read")
+
+
+def plain_name(job: Job, form: str) -> str:
+    """Name a book so that the poorest filesystem takes it."""
+    return _file(f"Book {job.id}", form)
 
 
 def _facts(job: Job, candidate: Candidate, form: str) -> dict[str, str]:

@@ -5,6 +5,8 @@ What was placed but did not reach the ledger before a crash is known by a note t
 
 from __future__ import annotations
 
+import errno
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,9 +16,14 @@ from bookhopper.beneath import above
 from bookhopper.errors import HeldError, PermanentError
 from bookhopper.ingest import IngestFolder
 from bookhopper.model import Candidate, Delivery, Job
-from bookhopper.naming import STAGED_SUFFIX, Names, variants
+from bookhopper.naming import STAGED_SUFFIX, Names, plain_name, variants
 from bookhopper.store.base import NameTakenError, Store
 from bookhopper.strays import Strays
+
+log = logging.getLogger("bookhopper.deliver")
+
+_UNFIT = frozenset((errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG))
+"""What a filesystem answers to a name it does not take: eCryptfs ends at 143 bytes, FAT has code pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +66,33 @@ class Placer:
         """
         name = self.names.path(job, book.candidate, book.format, self._list_of)
         try:
+            delivery = self._place_as(name, job, book, folder)
+        except OSError as error:
+            if error.errno not in _UNFIT:
+                raise _cannot_write(self._folder.path / name, error) from error
+            delivery = self._place_plainly(name, error, job, book, folder)
+        book.path.unlink(missing_ok=True)  # it is still there when it was copied
+        return delivery
+
+    def _place_as(self, name: str, job: Job, book: Book, folder: str) -> Delivery:
+        try:
             name = self._folder.place_for(name)
             self._removable.update(self._folder.removable(name))
-            delivery = self._enter(job, book, folder, variants(name))
-        except BaseException as error:
+            return self._enter(job, book, folder, variants(name))
+        except BaseException:
             self._folder.prune(self._removable_for(name))
             self._strays.note(job.id)
-            if isinstance(error, OSError):
-                raise _cannot_write(self._folder.path / name, error) from error
             raise
-        book.path.unlink(missing_ok=True)  # it is still there when it was copied
+
+    def _place_plainly(self, name: str, error: OSError, job: Job, book: Book, folder: str) -> Delivery:
+        """Place a book under a name that any filesystem takes, since this one does not take its own."""
+        plain = plain_name(job, book.format)
+        try:
+            delivery = self._place_as(plain, job, book, folder)
+        except OSError as other:
+            raise _cannot_write(self._folder.path / plain, other) from other
+        why = "job %d: the file system of %s takes no name such as %s (%s): the book is called %s"
+        log.warning(why, job.id, self._folder.path, name, error.strerror, delivery.name)
         return delivery
 
     def _list_of(self, request: int) -> str:

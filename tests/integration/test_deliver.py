@@ -13,7 +13,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -754,12 +755,38 @@ def test_a_state_folder_that_is_full_holds_the_queue(bench: Bench, monkeypatch: 
     assert book.path.exists()
 
 
-def test_a_filesystem_without_renameat2_looks_first(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    class OldKernel:
-        def renameat2(self, *_: object) -> int:
-            ctypes.set_errno(errno.EINVAL)
-            return -1
+class OldKernel:
+    """A filesystem that knows no flags of a rename."""
 
+    def renameat2(self, *_: object) -> int:
+        ctypes.set_errno(errno.EINVAL)
+        return -1
+
+
+def test_two_books_never_get_one_name_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "_libc", OldKernel())
+    both, lexists = threading.Barrier(2), os.path.lexists
+
+    def looking(path: Path) -> bool:
+        found = lexists(path)
+        with suppress(threading.BrokenBarrierError):  # the other one is kept from looking
+            both.wait(0.2)
+        return found
+
+    def take(source: Path) -> bool:
+        source.touch()
+        try:
+            ingest.rename_without_replacing(source, tmp_path / "target")
+        except FileExistsError:
+            return False
+        return True
+
+    monkeypatch.setattr(os.path, "lexists", looking)
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(take, (tmp_path / "one", tmp_path / "two"))) == [False, True]
+
+
+def test_a_filesystem_without_renameat2_looks_first(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest, "_libc", OldKernel())
     (bench.ingest / NAME).write_bytes(b"another's")
     bench.deliver(bench.queue.downloading(want()))
@@ -770,6 +797,26 @@ def test_a_filesystem_without_renameat2_looks_first(bench: Bench, monkeypatch: p
 
 
 # names
+
+
+@pytest.mark.parametrize("number", [errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ])
+def test_a_name_that_the_filesystem_does_not_take_holds_nobody_up(
+    either: Bench, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As a mount that encrypts names refuses long ones, and FAT what its code page lacks."""
+    stage = either.folder.stage
+
+    def refusing(book: Path, name: str) -> str:
+        if "Tale" in name:
+            raise OSError(number, os.strerror(number))
+        return stage(book, name)
+
+    monkeypatch.setattr(either.folder, "stage", refusing)
+    job = either.queue.downloading(want())
+    either.deliver(job)
+    assert [path.name for path in either.root.iterdir()] == [f"Book {job.id}.epub"]
+    assert either.queue.job(job.id).state is State.DONE
+    assert either.left() == []
 
 
 def test_an_existing_file_is_never_replaced(either: Bench) -> None:

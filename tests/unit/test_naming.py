@@ -63,6 +63,7 @@ def path(book: Candidate = BOOK, want: Want = WANT, form: str = "epub", **naming
         ("a\nb\tc\r\nd", "a b c d"),
         ("a\x00\x1bb", "a_b"),
         ("\u202egnp.epub", "gnp.epub"),
+        ("Tale \u2067of\u2069 Two", "Tale _of_ Two"),
         ("a\u200bb\ufeff", "a_b"),
         ("a\u2028b", "a b"),
         ("a\ud800b", "a_b"),
