@@ -31,6 +31,7 @@ from bookhopper.store.sqlite import SqliteStore
 log = logging.getLogger("bookhopper")
 
 DATABASE = "queue.db"
+PARTS = "parts"
 _WATCHER_SECONDS = 10.0
 
 
@@ -97,7 +98,7 @@ class Core:
     @property
     def parts_folder(self) -> Path:
         """Where unfinished downloads lie."""
-        return self.settings.folders.state / "parts"
+        return self.settings.folders.state / PARTS
 
     def _miss_a_lost_queue(self) -> None:
         """Say that the queue begins anew in a state folder that another one was in.

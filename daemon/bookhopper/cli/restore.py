@@ -9,7 +9,7 @@ import click
 
 from bookhopper import config
 from bookhopper.cli import config_option
-from bookhopper.core import DATABASE
+from bookhopper.core import DATABASE, PARTS
 from bookhopper.restoring import latest, restore
 from bookhopper.units import counted
 
@@ -36,7 +36,7 @@ def command(config_path: Path | None, yes: bool, backup: Path | None) -> None:
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(chosen.stat().st_mtime))
     if not yes:
         click.confirm(f"Put {chosen} of {made} in the place of {state / DATABASE}?", abort=True)
-    done = restore(state / DATABASE, chosen)
+    done = restore(state / DATABASE, chosen, state / PARTS)
     click.echo(f"{chosen.name} is the queue now, as it stood at {made}.")
     if not done.replaced:
         return

@@ -14,6 +14,7 @@ from bookhopper.store import control, rest, steps
 from bookhopper.store.base import Move, UnfitError, Wish
 from bookhopper.store.codec import want_to_json
 from bookhopper.store.intake import jobs_of
+from bookhopper.store.numbers import last_job
 from bookhopper.store.writer import Transaction
 
 _CHUNK = 100
@@ -48,7 +49,7 @@ class _Filing:
         self._transaction = transaction
         self._collection = collection
         self._paused = paused
-        (self._number,) = transaction.execute("SELECT max(id) FROM jobs").fetchone()
+        self._number = last_job(transaction)
         (self._ordinal,) = transaction.execute(
             "SELECT coalesce(max(ordinal), 0) FROM books WHERE collection = ?", (collection.id,)
         ).fetchone()

@@ -10,6 +10,7 @@ from bookhopper.model import BadLine, LeftOut, Pick, State, Want
 from bookhopper.store import control, rest, rows
 from bookhopper.store.base import Entry, Intake, NewRequest, UnfitError, UnknownJobError, Wish
 from bookhopper.store.codec import want_to_json
+from bookhopper.store.numbers import last_job
 from bookhopper.store.queries import LineNote
 from bookhopper.store.writer import Transaction
 
@@ -90,10 +91,10 @@ class _Filing:
         self.only_owner = only_owner
         self.counts = dict.fromkeys(LineNote, 0)
         self._ordinals = count(1)
-        (last_job,) = transaction.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()
-        self._numbers = count(last_job + 1)
+        last = last_job(transaction)
+        self._numbers = count(last + 1)
         self._jobs_of: dict[bytes, int] = {}
-        self._had_jobs = last_job > 0
+        self._had_jobs = last > 0
         self._positions: dict[int, int] = {}
 
     def add(self, entries: list[Entry]) -> None:
