@@ -26,6 +26,7 @@ from bookhopper.intake.watch import Watcher
 from bookhopper.lock import StateLock
 from bookhopper.observe.events import Events
 from bookhopper.settings import IntakeSettings, Settings, split_listen
+from bookhopper.store.backups import keep_latest
 from bookhopper.store.sqlite import SqliteStore
 
 log = logging.getLogger("bookhopper")
@@ -110,10 +111,13 @@ class Core:
         if not self.parts_folder.exists():
             return
         if not database.exists():
+            kept = keep_latest(database)
+            told = f"; stop, and `bookhopper restore {kept}` gives the last backup its place" if kept else ""
             log.warning(
                 "%s is not there, though this folder was in use: beginning with an empty queue, and what was "
-                "delivered may come again",
+                "delivered may come again%s",
                 database,
+                told,
             )
         elif database.stat().st_size == 0:
             raise DamagedError(

@@ -18,6 +18,8 @@ from bookhopper.keep_settings import DAY
 from bookhopper.model import UNSETTLED
 from bookhopper.schedule import Chore
 from bookhopper.settings import Settings
+from bookhopper.store.backups import LOST, REPLACED
+from bookhopper.store.damage import DAMAGED
 from bookhopper.store.upkeep import Upkeep
 from bookhopper.ticket import Reason, Ticket
 from bookhopper.units import counted
@@ -111,7 +113,8 @@ class Housekeeping:
         now = self._calendar.now()
         removed = remove_stale(self._state, "*.part", now - DAY)
         if self._keep.old_databases:
-            for pattern in (f"{DATABASE}.schema-*", f"{DATABASE}.damaged*", f"{DATABASE}.replaced*"):
+            for suffix in (".schema-", DAMAGED, REPLACED, LOST):
+                pattern = f"{DATABASE}{suffix}*"
                 removed += remove_stale(self._state, pattern, now - self._keep.old_databases)
         return _removed(removed, "file")
 

@@ -10,18 +10,15 @@ import shutil
 import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from bookhopper.durable import sync_folder
 from bookhopper.errors import BookhopperError, DamagedError, StoreError
 from bookhopper.lock import StateLock
-from bookhopper.store.backups import backups
+from bookhopper.store.backups import REPLACED, aside, backups
 from bookhopper.store.connection import connect, open_migrated
 from bookhopper.store.rescue import rescue
 from bookhopper.store.upkeep import Upkeep
-
-REPLACED = ".replaced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +113,7 @@ def _set_aside(database: Path) -> Path | None:
     """
     with suppress(FileNotFoundError):
         Path(f"{database}-shm").unlink()
-    names = (f"{database.name}{REPLACED}{f'-{number}' if number > 1 else ''}" for number in count(1))
-    replaced = next(path for path in map(database.with_name, names) if not _is_taken(path))
+    replaced = next(path for path in aside(database, REPLACED) if not _is_taken(path))
     was_there = database.exists()
     if was_there:
         try:

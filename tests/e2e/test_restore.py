@@ -110,6 +110,21 @@ def test_what_the_old_database_does_not_tell_comes_again(daemon: Daemon) -> None
     assert daemon.stop() == 0
 
 
+def test_a_lost_database_comes_back_from_the_backup_that_is_named(daemon: Daemon) -> None:
+    assert daemon.stop() == 0
+    (daemon.state / "queue.db").unlink()
+    daemon.start()
+    lost = daemon.state / "queue.db.lost"
+    assert f"may come again; stop, and `bookhopper restore {lost}` gives the last" in daemon.log
+    assert daemon.counts() == {}
+    assert daemon.stop() == 0
+    restored = run(daemon, "restore", str(lost), "--yes")
+    assert (restored.returncode, restored.stderr) == (0, "")
+    daemon.start()
+    until(lambda: daemon.counts() == {"done": 1, "queued": 1})
+    assert daemon.stop() == 0
+
+
 def test_what_is_no_backup_changes_nothing(daemon: Daemon, tmp_path: Path) -> None:
     assert daemon.stop() == 0
     database = daemon.state / "queue.db"

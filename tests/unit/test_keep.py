@@ -156,6 +156,19 @@ def test_part_files_go_by_age_unless_they_run_or_are_paused(queue: Queue, parts_
     assert ancient.exists()
 
 
+def test_what_only_has_the_name_of_a_part_file_is_left_alone(queue: Queue, parts_folder: Path) -> None:
+    jobs = [queue.queued(want(title), candidate()) for title in ("Folder", "Link", "File")]
+    mine = parts_folder / "mine"
+    mine.touch()
+    for job, suffix in ((jobs[0], ".part"), (99, ".part.old")):
+        (parts_folder / f"{job}{suffix}").mkdir()
+    (parts_folder / f"{jobs[1]}.part").symlink_to(mine)
+    file = part_of(parts_folder, jobs[2])
+    assert Parts(parts_folder, queue.store, lambda: False).clear(LATER, age=DAY, size=0) == 1
+    assert not file.exists()
+    assert len(list(parts_folder.iterdir())) == 4
+
+
 def test_the_oldest_part_files_go_where_all_take_too_much(queue: Queue, parts_folder: Path) -> None:
     jobs = [queue.queued(want(f"{number}"), candidate()) for number in range(4)]
     files = [part_of(parts_folder, job, age=1000 - job, size=100) for job in jobs]
@@ -181,14 +194,19 @@ def test_a_part_file_that_is_taken_up_meanwhile_stays(queue: Queue, parts_folder
 
 
 def test_only_plain_stale_files_are_removed(tmp_path: Path) -> None:
-    old = tmp_path / "a.part"
-    old.touch()
-    aged(old, 2 * DAY)
-    (tmp_path / "b.part").touch()
-    (tmp_path / "c.part").symlink_to(old)
+    (tmp_path / "a.part").touch()
+    (tmp_path / "b").touch()
+    (tmp_path / "c.part").symlink_to(tmp_path / "b")
     (tmp_path / "d.part").mkdir()
-    assert remove_stale(tmp_path, "*.part", NOW - DAY) == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.part", "c.part", "d.part"]
+    assert remove_stale(tmp_path, "*.part", LATER) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "c.part", "d.part"]
+
+
+def test_what_was_put_aside_today_is_not_stale_for_having_been_written_long_ago(tmp_path: Path) -> None:
+    database = tmp_path / "queue.db"
+    database.touch()
+    aged(database, YEAR).rename(tmp_path / "queue.db.replaced")
+    assert remove_stale(tmp_path, "queue.db.replaced*", NOW - DAY) == 0
 
 
 # copies

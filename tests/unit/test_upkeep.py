@@ -13,7 +13,7 @@ import pytest
 from bookhopper.errors import BookhopperError, DamagedError
 from bookhopper.keep.backups import Backups
 from bookhopper.model import State
-from bookhopper.store.backups import backups
+from bookhopper.store.backups import backups, keep_latest
 from bookhopper.store.sqlite import SqliteStore
 from bookhopper.store.upkeep import Upkeep
 from bookhopper.ticket import Interrupted
@@ -166,6 +166,29 @@ def test_what_a_kill_left_half_way_is_written_over(queue: Queue, upkeep: Upkeep)
     (queue.folder / "backups" / ".queue.db.new").write_bytes(b"half a backup")
     path = made(Backups(queue.folder, upkeep))
     assert list((queue.folder / "backups").iterdir()) == [path]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_the_latest_backup_of_a_lost_queue_outlives_those_of_the_next(
+    queue: Queue, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch, *, links: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    if not links:
+        monkeypatch.setattr("os.link", refuse)
+    assert keep_latest(upkeep.path) is None
+    kept = Backups(queue.folder, upkeep)
+    made(kept)
+    queue.add(want("Emma"))
+    lost = made(kept).read_bytes()
+    assert [keep_latest(upkeep.path), keep_latest(upkeep.path)] == [
+        queue.folder / f"{FILE}.lost",
+        queue.folder / f"{FILE}.lost-2",
+    ]
+    for _ in range(3):
+        made(kept)
+    assert (queue.folder / f"{FILE}.lost").read_bytes() == lost
 
 
 def test_nothing_begins_once_it_is_stopped(queue: Queue, upkeep: Upkeep) -> None:

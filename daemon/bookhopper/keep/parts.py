@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -43,7 +44,8 @@ class Parts:
         Returns how many were removed; raises OSError and BookhopperError.
         """
         for left in self._folder.glob(f"*{_SUFFIX}{_ASIDE}"):  # as a kill leaves them
-            left.unlink()
+            if not left.is_dir():
+                left.unlink()
         parts = sorted(self._parts())
         excess = sum(part.size for part in parts) - size if size else 0
         removed = 0
@@ -61,7 +63,8 @@ class Parts:
                 if entry.name.removesuffix(_SUFFIX).isdecimal() and entry.name.endswith(_SUFFIX):
                     with suppress(FileNotFoundError):
                         status = entry.stat(follow_symlinks=False)
-                        found.append(_Part(status.st_mtime, status.st_size, self._folder / entry.name))
+                        if stat.S_ISREG(status.st_mode):
+                            found.append(_Part(status.st_mtime, status.st_size, self._folder / entry.name))
         return found
 
     def _remove(self, part: Path) -> bool:
@@ -94,12 +97,16 @@ class Parts:
 
 
 def remove_stale(folder: Path, pattern: str, until: float) -> int:
-    """Remove the plain files of a folder that fit a pattern and were last written to before a moment."""
+    """Remove the plain files of a folder that fit a pattern and have lain there since before a moment.
+
+    They may have been written to long before that.
+    """
     removed = 0
     for path in folder.glob(pattern):
         try:
             status = path.lstat()
-            if path.is_file() and not path.is_symlink() and FIRST_MOMENT < status.st_mtime <= until:
+            since = max(status.st_mtime, status.st_ctime)
+            if stat.S_ISREG(status.st_mode) and FIRST_MOMENT < since <= until:
                 path.unlink()
                 removed += 1
         except OSError as error:

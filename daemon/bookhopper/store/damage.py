@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 
 from bookhopper.errors import DamagedError
-from bookhopper.store.backups import backups
+from bookhopper.store.backups import aside, backups
 
-_SUFFIX = ".damaged"
+DAMAGED = ".damaged"
 
 
 def damaged(path: Path, error: DamagedError) -> DamagedError:
@@ -33,8 +32,7 @@ def damaged(path: Path, error: DamagedError) -> DamagedError:
 def _keep_copy(path: Path) -> Path | None:
     """Copy the file, with what was not yet written back into it; copies of other damage stay as they are."""
     with suppress(OSError):
-        for number in count(1):
-            kept = path.with_name(f"{path.name}{_SUFFIX}{f'-{number}' if number > 1 else ''}")
+        for kept in aside(path, DAMAGED):
             if not kept.exists():
                 for suffix in ("-wal", ""):  # the file itself last: where that is, the copy is whole
                     with suppress(FileNotFoundError):
