@@ -120,8 +120,8 @@ class Housekeeping:
 
     def _tend(self) -> str:
         """Bring what the database knows of itself up to date, and give free room back."""
+        freed = self._upkeep.trim()  # which a full disk still allows
         self._store.optimise()
-        freed = self._upkeep.trim()
         counts = self._store.counts()
         if not any(counts[state] for state in UNSETTLED):
             freed += self._upkeep.shrink(self._keep_free)

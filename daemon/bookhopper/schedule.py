@@ -184,8 +184,9 @@ class Schedule:
         self._missed = missed
         self._ran = ran
         self._memory = memory
+        short = sum(not chore.long for chore in chores)  # so that none waits for others, which may hang
         self._scheduler = BackgroundScheduler(
-            executors={_SHORT: ThreadPoolExecutor(4), _LONG: ThreadPoolExecutor(1)},
+            executors={_SHORT: ThreadPoolExecutor(max(1, short)), _LONG: ThreadPoolExecutor(1)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": _MISFIRE_GRACE_SECONDS},
             timezone=UTC,
         )

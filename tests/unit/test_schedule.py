@@ -49,6 +49,18 @@ def test_a_chore_that_fails_is_logged_and_runs_again(caplog: pytest.LogCaptureFi
     assert caplog.messages == ["the scheduled divide failed: no room"], "said once"
 
 
+def test_no_chore_waits_for_others_that_hang() -> None:
+    ends, lives = threading.Event(), threading.Event()
+    hanging = [Chore(f"{number}", 60.0, ends.wait, delay=0.0) for number in range(9)]
+    schedule = Schedule([*hanging, Chore("lease", 60.0, lives.set, delay=0.5)], lambda _: None)
+    schedule.start()
+    try:
+        assert lives.wait(20)
+    finally:
+        ends.set()
+        schedule.stop()
+
+
 def test_a_missed_run_is_told() -> None:
     missed: list[str] = []
     schedule = Schedule([Chore("late", 60.0, lambda: None)], missed.append)

@@ -161,6 +161,41 @@ def test_no_backup_is_made_of_a_damaged_database(
     assert list((queue.folder / "backups").iterdir()) == [first]
 
 
+def test_a_copy_that_is_damaged_is_no_backup_and_no_damage_to_the_queue(
+    queue: Queue, upkeep: Upkeep, damages: list[DamagedError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.add(*(want(f"Tale {number}") for number in range(500)))
+    look_through = Upkeep._check_copy
+
+    def damage(self: Upkeep, target: Path) -> None:
+        spoil(target)
+        look_through(self, target)
+
+    monkeypatch.setattr(Upkeep, "_check_copy", damage)
+    with pytest.raises(
+        BookhopperError, match="no backup is made: it does not read as it was written"
+    ) as said:
+        made(Backups(queue.folder, upkeep))
+    assert not isinstance(said.value, DamagedError)
+    assert damages == []
+    assert list((queue.folder / "backups").iterdir()) == []
+
+
+def test_the_look_through_a_copy_is_broken_off_as_well(
+    queue: Queue, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_through = Upkeep._check_copy
+
+    def stop_before(self: Upkeep, target: Path) -> None:
+        self.stop()
+        look_through(self, target)
+
+    monkeypatch.setattr(Upkeep, "_check_copy", stop_before)
+    with pytest.raises(Interrupted):
+        made(Backups(queue.folder, upkeep))
+    assert backups(queue.folder) == []
+
+
 def test_what_a_kill_left_half_way_is_written_over(queue: Queue, upkeep: Upkeep) -> None:
     (queue.folder / "backups").mkdir()
     (queue.folder / "backups" / ".queue.db.new").write_bytes(b"half a backup")

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 
 from humanize import naturaldelta
 
+from bookhopper.errors import BookhopperError
 from bookhopper.keep_settings import DAY
 from bookhopper.schedule import Memory
 
@@ -47,16 +48,18 @@ class Calendar:
         """Take where the time is kept across restarts; reads nothing yet."""
         self._memory = memory
         self._clock = clock
+        self._known: _Known | None = None
         self._lock = threading.Lock()
 
     def now(self) -> float:
         """Give the time by which things are old, in epoch seconds; never later than the clock's.
 
-        Raises BookhopperError where it cannot be kept.
+        Raises BookhopperError where it cannot be read.  Where it cannot be kept it is given all the same, since a
+        full disk has to be cleared.
         """
         with self._lock:
             wall = self._clock()
-            known = self._recall(wall)
+            known = self._known = self._known or self._recall(wall)
             if not -_LEAP <= wall - known.seen <= _LONGEST_REST:
                 self._leapt(known, wall)
             elif known.tried and wall - known.tried >= _PROOF:
@@ -65,7 +68,10 @@ class Calendar:
             known.seen = wall
             if not known.tried:
                 known.trusted = wall
-            self._memory.set_setting(_KEY, json.dumps(asdict(known)))
+            try:
+                self._memory.set_setting(_KEY, json.dumps(asdict(known)))
+            except BookhopperError as error:
+                log.debug("the time is not kept: %s", error)
             return min(known.trusted, wall)
 
     def _leapt(self, known: _Known, wall: float) -> None:

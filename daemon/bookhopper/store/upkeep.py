@@ -50,12 +50,11 @@ class Upkeep:
     def check(self) -> None:
         """Look through the whole file; raises DamagedError where it is not in order."""
         with self._connection() as connection:
-            connection.execute("PRAGMA query_only = ON")
-            found = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
-        if found != ["ok"]:
-            raise self._damaged(
-                DamagedError(f"the queue's database is damaged ({' '.join(found[0].split())})")
-            )
+            fault = _fault(connection)
+        if fault:
+            damage = DamagedError(f"the queue's database is damaged ({fault})")
+            self._on_damage(damage)
+            raise damage
 
     def trim(self) -> int:
         """Write the journal back and empty it, unless somebody works with it; how many bytes that freed."""
@@ -65,6 +64,7 @@ class Upkeep:
             return 0
         with self._connection() as connection:
             connection.execute("PRAGMA busy_timeout = 0")
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()  # writers wait for the rest only
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return before - _size(journal)
 
@@ -102,18 +102,34 @@ class Upkeep:
         try:
             with self._connection() as connection:
                 connection.execute("VACUUM INTO ?", (str(target),))
-            Upkeep(target, lambda _: None).check()
+            self._check_copy(target)
             with target.open("rb") as copied:
                 os.fsync(copied.fileno())
         except BaseException:
             target.unlink(missing_ok=True)
             raise
 
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """Open a connection, whose errors are explained; raises BookhopperError, and Interrupted."""
+    def _check_copy(self, target: Path) -> None:
+        """Look through a copy; raises BookhopperError, since damage to it is none to the database."""
         try:
-            connection = connect(self.path)
+            with self._connection(target) as connection:
+                fault = _fault(connection)
+        except DamagedError as error:
+            fault = str(error.__cause__)
+        if fault:
+            raise BookhopperError(
+                f"{target.parent}: no backup is made: it does not read as it was written ({fault}): see "
+                "whether the disk fails"
+            )
+
+    @contextmanager
+    def _connection(self, path: Path | None = None) -> Iterator[sqlite3.Connection]:
+        """Open a connection, whose errors are explained; raises BookhopperError, and Interrupted.
+
+        It is to the database unless `path` names a copy, whose damage is nobody else's.
+        """
+        try:
+            connection = connect(path or self.path)
         except sqlite3.Error as error:
             raise explain(error) from error
         try:
@@ -126,15 +142,20 @@ class Upkeep:
             if self._stopped:
                 raise Interrupted(Reason.SHUTDOWN) from error
             fault = explain(error)
-            raise (self._damaged(fault) if isinstance(fault, DamagedError) else fault) from error
+            if isinstance(fault, DamagedError) and path is None:
+                self._on_damage(fault)
+            raise fault from error
         finally:
             with self._lock:
                 self._running.discard(connection)
             connection.close()
 
-    def _damaged(self, fault: DamagedError) -> DamagedError:
-        self._on_damage(fault)
-        return fault
+
+def _fault(connection: sqlite3.Connection) -> str:
+    """Look through a database; gives what is wrong with it, if anything is."""
+    connection.execute("PRAGMA query_only = ON")
+    found = " ".join(row[0] for row in connection.execute("PRAGMA quick_check(1)"))
+    return "" if found == "ok" else " ".join(found.split())
 
 
 def _size(path: Path) -> int:
