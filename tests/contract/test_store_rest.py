@@ -11,7 +11,7 @@ from bookhopper.model import BadLine, State
 from bookhopper.search.normalise import identity
 from bookhopper.store.base import DuplicateError, Move
 from bookhopper.store.queries import JobFilter
-from tests.contract.stores import Bench, delivery, want
+from tests.contract.stores import CANDIDATE, Bench, delivery, want
 from tests.contract.test_store_collections import collection, states
 
 SETTLED = (State.DONE, State.OWNED, State.DUPLICATE, State.CANCELLED, State.FAILED)
@@ -153,13 +153,32 @@ def test_what_had_its_book_is_a_duplicate_when_it_is_wished_for_again(
 
 
 @pytest.mark.parametrize("state", [State.OWNED, State.CANCELLED, State.FAILED])
-def test_what_had_none_is_looked_for_again(bench: Bench, state: State) -> None:
+def test_what_had_none_is_looked_for_again_for_a_person_who_asks(bench: Bench, state: State) -> None:
+    """A list that is polled asks all the time, and is not to bring back what somebody has cancelled."""
     ended(bench, state)
     ended(bench, State.OWNED, "Persuasion")
+    assert not bench.store.knows(identity(want("Sanditon")))
     forget(bench, 1)
-    assert not bench.store.knows(identity(want("Emma")))
+    assert bench.store.knows(identity(want("Emma")))
     (again,) = bench.drop(want("Emma"))
     assert bench.job(again).state is State.WANTED
+
+
+@pytest.mark.parametrize("states", [(State.DONE, State.CANCELLED), (State.CANCELLED, State.DONE)])
+def test_one_of_several_jobs_that_brought_the_book_is_remembered(
+    bench: Bench, states: tuple[State, State]
+) -> None:
+    for state in states:
+        bench.drop(want("Emma", force=True))
+        claimed = bench.store.claim(State.WANTED)
+        assert claimed is not None
+        bench.store.move(Move(claimed.id, State.SEARCHING, State.QUEUED, candidates=(CANDIDATE,)))
+        assert bench.store.claim(State.QUEUED) is not None
+        end(bench, claimed.id, state)
+    ended(bench, State.OWNED, "Persuasion")
+    assert (forget(bench, 1), forget(bench, 2)) == (1, 1)
+    (again,) = bench.drop(want("Emma"))
+    assert bench.job(again).state is State.DUPLICATE
 
 
 def test_the_ledger_forgets_nothing(bench: Bench) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bookhopper.copies import Copies
+from bookhopper.errors import HeldError
 from bookhopper.intake import names
 from bookhopper.intake.folder import RequestFolder
 from bookhopper.keep.calendar import Calendar
@@ -115,6 +116,18 @@ def test_a_wrong_time_that_was_believed_makes_nothing_old_when_it_is_put_right()
 @pytest.mark.parametrize("kept", ["", "{", "[1]", '{"trusted": "x", "seen": 1, "tried": 0}'])
 def test_a_time_that_cannot_be_read_is_the_clock_s(kept: str) -> None:
     assert Clock(Kept({"calendar": kept})).after(0) == 0
+
+
+def test_a_time_that_cannot_be_kept_is_told_all_the_same() -> None:
+    """On a full disk nothing is written, and something has to go."""
+
+    class Full(Kept):
+        def set_setting(self, key: str, value: str) -> None:  # noqa: ARG002 - the form of a memory
+            raise HeldError("the disk is full", scope="queue")
+
+    clock = Clock(Full())
+    assert clock.after(DAY) == 1
+    assert clock.after(10 * YEAR) == 1
 
 
 # part files
@@ -312,6 +325,16 @@ def test_the_oldest_reports_go_where_there_are_too_many(requests: Requests) -> N
         f"reports/{name}.txt.report.txt" for name in ("waiting", "list 2", "list 3")
     }
     assert "accepted/waiting.txt" in left
+
+
+def test_what_is_no_list_is_never_removed(requests: Requests) -> None:
+    """What somebody dropped by mistake may be the only one there is."""
+    mine = {"rejected/book.epub", "rejected/book.epub.error.txt", "accepted/.directory", "accepted/photo.jpg"}
+    for name in ("rejected/list.txt", "rejected/list.txt.error.txt", *mine):
+        sub, file = name.split("/")
+        requests.file(sub, file)
+    assert requests.reports.clear(LATER, age=YEAR, number=1) == 2
+    assert requests.there() == mine
 
 
 def test_a_list_that_comes_to_life_keeps_its_report(

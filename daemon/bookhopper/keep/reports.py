@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from bookhopper.intake import names
 from bookhopper.intake.folder import RequestFolder, Signature
+from bookhopper.intake.parse import is_request
 from bookhopper.keep.calendar import FIRST_MOMENT
 from bookhopper.store.base import Store
 
@@ -75,8 +76,15 @@ class Reports:
         return removed
 
     def _due(self, sub: str, until: float, number: int) -> Iterator[str]:
-        """Give the files of a sub-folder that are to go by age or number, the oldest first."""
-        files = sorted((_moment(signature), name) for name, signature in self._folder.listed(sub).items())
+        """Give the lists in a sub-folder, and their answers, that are to go by age or number, the oldest first.
+
+        What is no list was dropped by mistake, and may be the only one that somebody has.
+        """
+        files = sorted(
+            (_moment(signature), name)
+            for name, signature in self._folder.listed(sub).items()
+            if is_request(name.removesuffix(names.ERROR_SUFFIX))
+        )
         excess = len(files) - number if number else 0
         for place, (moment, name) in enumerate(files):
             if FIRST_MOMENT < moment <= until or place < excess:

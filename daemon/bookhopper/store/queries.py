@@ -184,7 +184,7 @@ class Queries(Protocol):
         ...
 
     def knows(self, identity: bytes) -> bool:
-        """Tell whether a want's identity has a job, or had one that brought its book."""
+        """Tell whether a want's identity has a job, or had one."""
         ...
 
     # the ledger

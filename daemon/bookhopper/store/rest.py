@@ -1,7 +1,8 @@
 """What is at rest in the store: which lists are settled for good, and how their jobs are forgotten.
 
 What keeps a book from coming twice stays: the ledger's line, and in `past_wants` the identity of what was
-wished for.  The latest job and request stay as well, so that no number is given twice.
+wished for, with the job that brought it, or 0 where none did.  The latest job and request stay as well, so
+that no number is given twice.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ AT_REST = (
 Beside `id IN (…)` it wants NOT INDEXED, or a long list of numbers has all settled jobs looked through.
 """
 
+_BROUGHT = (State.DONE, State.DUPLICATE)
 _PAGE = 20
 _LINES_AT_ONCE = 500
 _ALL_AT_REST = (
@@ -66,7 +68,7 @@ class RestingReader(Queries):
         )
 
     def knows(self, identity: bytes) -> bool:
-        """Tell whether a want's identity has a job, or had one that brought its book."""
+        """Tell whether a want's identity has a job, or had one."""
         row = self._read.one(
             "SELECT EXISTS (SELECT 1 FROM jobs WHERE identity = ?1) "
             "OR EXISTS (SELECT 1 FROM past_wants WHERE identity = ?1)",
@@ -106,11 +108,7 @@ def _forget(transaction: Transaction, jobs: Sequence[int], *, collections: bool)
     if not found:
         return 0
     numbers = [row[0] for row in found]
-    for state, write in ((State.DUPLICATE, "IGNORE"), (State.DONE, "REPLACE")):  # the ledger knows the latter
-        transaction.connection.executemany(
-            f"INSERT OR {write} INTO past_wants VALUES (?, ?)",
-            [(identity, number) for number, identity, stood in found if stood == state],
-        )
+    _remember(transaction, found)
     marks = _marks(numbers)
     transaction.execute(f"DELETE FROM books WHERE collection IN ({marks})", tuple(numbers))
     transaction.execute(f"DELETE FROM books WHERE job IN ({marks})", tuple(numbers))
@@ -118,6 +116,18 @@ def _forget(transaction: Transaction, jobs: Sequence[int], *, collections: bool)
     for _, _, state in found:
         transaction.tally[State(state)] -= 1
     return len(found)
+
+
+def _remember(transaction: Transaction, forgotten: Sequence[tuple[int, bytes, str]]) -> None:
+    """Note what was wished for: of several jobs, one that the ledger knows, else one whose book had come."""
+    transaction.connection.executemany(
+        "INSERT INTO past_wants VALUES (?1, ?2) "
+        "ON CONFLICT (identity) DO UPDATE SET job = ?2 WHERE ?3 OR (?2 <> 0 AND job = 0)",
+        [
+            (identity, number if state in _BROUGHT else 0, state == State.DONE)
+            for number, identity, state in forgotten
+        ],
+    )
 
 
 def forget_request(transaction: Transaction, request: int) -> bool:
@@ -142,7 +152,7 @@ def past(transaction: Transaction, identities: Sequence[bytes]) -> Mapping[bytes
     found = transaction.execute(
         "SELECT identity, past_wants.job, name FROM past_wants "
         "LEFT JOIN ledger ON ledger.job = past_wants.job "
-        f"WHERE identity IN ({_marks(identities)})",
+        f"WHERE identity IN ({_marks(identities)}) AND past_wants.job <> 0",
         tuple(identities),
     )
     return {
