@@ -54,7 +54,7 @@ class Calendar:
     def now(self) -> float:
         """Give the time by which things are old, in epoch seconds; never later than the clock's.
 
-        Raises BookhopperError where it cannot be read.  Where it cannot be kept it is given all the same, since a
+        Raises BookhopperError where it cannot be read.  Where it cannot be kept it is given as well, since a
         full disk has to be cleared.
         """
         with self._lock:

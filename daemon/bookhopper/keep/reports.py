@@ -76,7 +76,7 @@ class Reports:
         return removed
 
     def _due(self, sub: str, until: float, number: int) -> Iterator[str]:
-        """Give the lists in a sub-folder, and their answers, that are to go by age or number, the oldest first.
+        """Give the lists in a sub-folder, and their answers, that go by age or number, the oldest first.
 
         What is no list was dropped by mistake, and may be the only one that somebody has.
         """
