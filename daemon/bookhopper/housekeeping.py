@@ -41,7 +41,7 @@ class Housekeeping:
         self._ticket = Ticket(0)
         self._calendar = Calendar(core.store)
         self._parts = Parts(core.parts_folder, core.store, all_paused)
-        self._reports = Reports(core.request_folder, core.store)
+        self._reports = Reports(core.request_folder, core.store, self._ticket)
         self._history = History(core.store, self._ticket)
         self._upkeep = Upkeep(state / DATABASE, core.store.damaged)
         self._backups = Backups(state, self._upkeep)

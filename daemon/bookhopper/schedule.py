@@ -16,7 +16,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from bookhopper.errors import BookhopperError
-from bookhopper.ticket import Interrupted
+from bookhopper.ticket import Interrupted, Reason
 
 log = logging.getLogger("bookhopper.schedule")
 
@@ -113,6 +113,7 @@ class _Supervised:
         self.succeeded: float | None = None
         self.runs = 0
         self.running = False
+        self.stopped = False
         self._ended = ended
         self._said = ""
 
@@ -139,6 +140,8 @@ class _Supervised:
         except ToldError as error:
             return False, str(error)
         except (BookhopperError, OSError) as error:
+            if self.stopped:  # what it works with is closed already
+                raise Interrupted(Reason.SHUTDOWN) from error
             if str(error) != self._said:
                 self._said = str(error)
                 log.warning("the scheduled %s failed: %s", name, error)
@@ -244,7 +247,9 @@ class Schedule:
         return before
 
     def stop(self) -> None:
-        """Start nothing more; what runs is left to end by itself."""
+        """Start nothing more; what runs is left to end by itself, and what it fails in is no news."""
+        for each in self._supervised.values():
+            each.stopped = True
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 

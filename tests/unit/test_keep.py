@@ -257,7 +257,8 @@ class Requests:
         self.queue = queue
         self.path = path
         self.folder = RequestFolder(path)
-        self.reports = Reports(self.folder, queue.store)
+        self.ticket = Ticket(0)
+        self.reports = Reports(self.folder, queue.store, self.ticket)
 
     def file(self, sub: str, name: str, text: str = "x") -> None:
         self.folder.write(sub, name, [text])
@@ -346,6 +347,15 @@ def test_a_list_that_comes_to_life_keeps_its_report(
     monkeypatch.setattr(requests.queue.store, "at_rest", lambda: iter(resting))
     assert requests.reports.clear(LATER, age=YEAR, number=0) == 0
     assert "reports/settled.txt.report.txt" in requests.there()
+
+
+def test_a_stop_breaks_the_clearing_off(requests: Requests) -> None:
+    requests.taken("settled", State.OWNED)
+    requests.ticket.interrupt(Reason.SHUTDOWN)
+    before = requests.there()
+    with pytest.raises(Interrupted):
+        requests.reports.clear(LATER, age=YEAR, number=0)
+    assert requests.there() == before
 
 
 def test_folders_that_are_not_there_are_nothing_to_clear(requests: Requests) -> None:

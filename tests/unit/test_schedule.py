@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 
-from bookhopper.errors import HeldError
+from bookhopper.errors import BookhopperError, HeldError
 from bookhopper.schedule import RETRY_SECONDS, Chore, Run, Schedule, ToldError, UnknownChoreError
 from tests.waiting import until
 
@@ -59,6 +59,30 @@ def test_no_chore_waits_for_others_that_hang() -> None:
     finally:
         ends.set()
         schedule.stop()
+
+
+def test_what_fails_since_all_is_closed_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    begun, closed, over = threading.Event(), threading.Event(), threading.Event()
+
+    def working() -> None:
+        begun.set()
+        closed.wait(20)
+        try:
+            raise BookhopperError("the queue's database fails: stop bookhopper and restore a copy of it")
+        finally:
+            over.set()
+
+    told: list[Run] = []
+    schedule = Schedule(
+        [Chore("work", 60.0, working, delay=0.0)], lambda _: None, ran=lambda _, run: told.append(run)
+    )
+    schedule.start()
+    assert begun.wait(20)
+    schedule.stop()
+    closed.set()
+    assert over.wait(20)
+    until(lambda: not schedule.standing("work").running)
+    assert (caplog.messages, told) == ([], [])
 
 
 def test_a_missed_run_is_told() -> None:

@@ -143,6 +143,7 @@ def test_a_backup_is_a_queue_to_go_on_with(queue: Queue, upkeep: Upkeep, tmp_pat
 def test_no_backup_is_made_where_there_is_no_room(queue: Queue, upkeep: Upkeep) -> None:
     kept = Backups(queue.folder, upkeep)
     first = made(kept, number=1)
+    (queue.folder / "backups" / ".queue.db.new").write_bytes(b"half a backup, of a kill")
     with pytest.raises(BookhopperError, match=r"backups: no backup is made: .* make room there"):
         kept.make(number=1, keep_free=10**18)
     assert list((queue.folder / "backups").iterdir()) == [first]

@@ -11,21 +11,23 @@ from bookhopper.intake.folder import RequestFolder, Signature
 from bookhopper.intake.parse import is_request
 from bookhopper.keep.calendar import FIRST_MOMENT
 from bookhopper.store.base import Store
+from bookhopper.ticket import Ticket
 
 log = logging.getLogger("bookhopper.keep")
 
 
 class Reports:
-    """The sub-folders of the requests folder that are the daemon's own."""
+    """The sub-folders of the requests folder that are the daemon's own; `ticket` breaks the clearing off."""
 
-    def __init__(self, folder: RequestFolder, store: Store) -> None:
+    def __init__(self, folder: RequestFolder, store: Store, ticket: Ticket) -> None:
         self._folder = folder
         self._store = store
+        self._ticket = ticket
 
     def clear(self, now: float, *, age: float, number: int) -> int:
         """Remove what is older than `age` seconds, then the oldest beyond `number` of a kind; 0: no bound.
 
-        Returns how many files were removed; raises OSError and BookhopperError.
+        Returns how many files were removed; raises OSError, BookhopperError and Interrupted.
         """
         until = now - age if age > 0 else 0.0
         return (
@@ -41,6 +43,7 @@ class Reports:
         excess = len(reports) - number if number else 0
         removed = 0
         for each in self._store.at_rest():
+            self._ticket.check()
             if not each.report:
                 continue
             if not (FIRST_MOMENT < each.since <= until or excess > 0):
@@ -87,6 +90,7 @@ class Reports:
         )
         excess = len(files) - number if number else 0
         for place, (moment, name) in enumerate(files):
+            self._ticket.check()
             if FIRST_MOMENT < moment <= until or place < excess:
                 yield name
 

@@ -66,7 +66,7 @@ class Upkeep:
             connection.execute("PRAGMA busy_timeout = 0")
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()  # writers wait for the rest only
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return before - _size(journal)
+        return max(0, before - _size(journal))  # somebody may have written to it meanwhile
 
     def shrink(self, keep_free: int) -> int:
         """Rewrite the file where most of it is free pages and the rest is small; how many bytes that freed.
@@ -92,13 +92,13 @@ class Upkeep:
 
         Raises BookhopperError, and leaves nothing, where it cannot be made.
         """
+        target.unlink(missing_ok=True)  # what a kill has left there takes the room
         size = _size(self.path) + _size(Path(f"{self.path}-wal"))
         if shutil.disk_usage(target.parent).free - size < keep_free:
             raise BookhopperError(
                 f"{target.parent}: no backup is made: the {naturalsize(size)} of the database do not fit, as "
                 f"{naturalsize(keep_free)} stay free: make room there"
             )
-        target.unlink(missing_ok=True)
         try:
             with self._connection() as connection:
                 connection.execute("VACUUM INTO ?", (str(target),))
