@@ -127,6 +127,9 @@ def _fault(error: ErrorDetails, model: type[BaseModel], data: object, where: str
     kind, location, message = error["type"], error["loc"], error["msg"]
     names = ".".join(str(part) for part in within(data, location)) or "this file"
     if kind == "extra_forbidden":
+        key, colon, _ = str(location[-1]).partition(":")
+        if colon:  # in braces YAML takes `password:secret` for a key, which is not to be shown
+            return f"{where}: `{key}:` needs a blank after its colon"
         known = _known_keys(model, location[:-1])
         near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"

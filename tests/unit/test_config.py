@@ -64,6 +64,16 @@ BAD: list[tuple[str, list[str]]] = [
     (OPDS + ", pasword: y}", ["2:42: unknown key `pasword`: did you mean `password`?"]),
     (OPDS + ", path: /x}", ["2:42: unknown key `path`: did you mean `pace`?"]),
     (OPDS + ", pace: {delays: 1}}", ["2:49: unknown key `delays`: did you mean `delay`?"]),
+    (OPDS + ", password:s3cret}", ["2:42: `password:` needs a blank after its colon"]),
+    (
+        OPDS + ", dns: 'https://me:s3cret@dns.example.org/q'}",
+        [
+            (
+                "2:42: sources.0.dns: this is no resolver: write system, cloudflare, google, quad9, opendns, the "
+                "https:// address of one that speaks DNS over HTTPS, or the IP address of a DNS server"
+            )
+        ],
+    ),
     ("sources: [{kind: folder, name: b}]", ["1:11: `path` is missing"]),
     (
         "queue: {order: arrival, preempt: true}",

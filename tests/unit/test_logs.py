@@ -17,7 +17,7 @@ import pytest
 
 from bookhopper.errors import ConfigError, TransientError
 from bookhopper.log_context import Work, carried, current, working_on
-from bookhopper.model import Candidate, Change, Job, State, Want
+from bookhopper.model import Candidate, Change, Collection, Job, State, Want
 from bookhopper.observe import journal, logs
 from bookhopper.observe.log_forms import Human, Json
 from bookhopper.observe.logs import Form
@@ -54,6 +54,16 @@ def change(
         ),
         (change(7, want=Want(isbn="9780141439587")), "INFO", "job 7 done: 9780141439587"),
         (change(8, want=Want(raw="pick: a:1")), "INFO", "job 8 done: pick: a:1"),
+        (
+            change(
+                8,
+                want=Want(
+                    raw="feed: x", collection=Collection("feed", "https://me:s3cret@a.b/rss?key=s3cret")
+                ),
+            ),
+            "INFO",
+            "job 8 done: feed: https://a.b/rss?…",
+        ),
         (change(9, want=Want("a\n\x1b[31mb\u202e")), "INFO", "job 9 done: a��[31mb�"),
         (change(10, want=Want("x" * 500)), "INFO", "job 10 done: " + "x" * 120),
         (change(11, State.QUEUED, State.QUEUED, "paused"), "INFO", "job 11 paused: Emma — Jane Austen"),

@@ -93,7 +93,7 @@ def test_a_line_tells_why_and_no_feed_s_secret() -> None:
         collection=Collection("feed", "https://x.example/rss?key=s3cret"), raw="feed: https://…", line=2
     )
     line = line_of(replace(JOB, want=feed))
-    assert line.startswith("feed https:∕∕x.example/rss")
+    assert line.startswith("feed: https:∕∕x.example/rss")
     assert "s3cret" not in line
 
 

@@ -30,7 +30,8 @@ class Filling:
         try:
             return reader(text)
         except ValueError as error:
-            self.draft.faults.append(f"{name}={text!r} in the environment: {error}")
+            shown = name if "@" in text else f"{name}={text!r}"  # a sign-in is nobody's business
+            self.draft.faults.append(f"{shown} in the environment: {error}")
             return None
 
     def fill(self, key: Key, name: str, reader: Callable[[str], Any]) -> None:

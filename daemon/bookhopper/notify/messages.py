@@ -14,7 +14,6 @@ from typing import Any
 
 from bookhopper.errors import printable
 from bookhopper.model import Job
-from bookhopper.net.addresses import safe_url
 from bookhopper.notify_settings import Event
 from bookhopper.observe.logs import describe
 from bookhopper.units import counted
@@ -60,17 +59,9 @@ def neutral(text: str, most: int = _LINE_CHARACTERS) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def name_of(job: Job) -> str:
-    """Name a job's book, or its feed without what is secret in the address."""
-    collection = job.want.collection
-    if collection is not None and collection.kind == "feed":
-        return f"feed {safe_url(collection.value)}"
-    return describe(job)
-
-
 def line_of(job: Job, reason: str = "") -> str:
     """Write the line of a job, and why it stands where it does."""
-    line = neutral(name_of(job))
+    line = neutral(describe(job))
     return f"{line}: {neutral(reason, _REASON_CHARACTERS)}" if reason else line
 
 

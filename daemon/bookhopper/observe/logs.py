@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 from bookhopper.errors import printable
 from bookhopper.log_context import working_on
 from bookhopper.model import WAITING_OF, Change, Job, State
+from bookhopper.net.addresses import safe_url
 from bookhopper.observe.journal import JournalHandler, is_journals
 from bookhopper.observe.log_forms import Human, Json
 
@@ -131,10 +132,12 @@ def _warned(
 
 
 def describe(job: Job) -> str:
-    """Name a job's book for a log line, whatever its line holds."""
+    """Name a job's book on one line, whatever its own holds, or its feed without what may be secret in it."""
     want = job.want
     shown = want.title or want.isbn or want.raw
-    if want.authors and want.collection is None:
+    if want.collection is not None and want.collection.kind == "feed":
+        shown = f"feed: {safe_url(want.collection.value)}"
+    elif want.authors and want.collection is None:
         shown += f" — {want.authors[0]}"
     return printable(shown)[:120]
 

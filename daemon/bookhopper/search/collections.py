@@ -15,6 +15,7 @@ from textwrap import shorten
 
 from bookhopper.errors import PermanentError
 from bookhopper.model import MOST_BOOKS, Candidate, Collection, Pick, Reading, Want
+from bookhopper.net.addresses import safe_url
 from bookhopper.search.asking import DEADLINE, Answers, Fault, Line, ask_all, refuse_busy, unanswered
 from bookhopper.search.decide import Preferences
 from bookhopper.search.language import language_tag, same_language
@@ -153,7 +154,7 @@ class Collector:
                 calls[line] = partial(source.search, query)
         if not calls:
             raise PermanentError(
-                f"{collection.value} belongs to no source: name its catalogue under `sources:` "
+                f"{safe_url(collection.value)} belongs to no source: name its catalogue under `sources:` "
                 "(kind: opds), then try again"
             )
         return ask_all(calls, ticket)
