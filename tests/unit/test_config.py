@@ -68,10 +68,8 @@ BAD: list[tuple[str, list[str]]] = [
     (
         OPDS + ", dns: 'https://me:s3cret@dns.example.org/q'}",
         [
-            (
-                "2:42: sources.0.dns: this is no resolver: write system, cloudflare, google, quad9, opendns, the "
-                "https:// address of one that speaks DNS over HTTPS, or the IP address of a DNS server"
-            )
+            "2:42: sources.0.dns: this is no resolver: write system, cloudflare, google, quad9, opendns, "
+            + "the https:// address of one that speaks DNS over HTTPS, or the IP address of a DNS server"
         ],
     ),
     ("sources: [{kind: folder, name: b}]", ["1:11: `path` is missing"]),
