@@ -171,6 +171,9 @@ services:
       USE_DOH: true
       TZ: Europe/Rome
       HTTP_PROXY: http://me:s3same-0pen@proxy:3128
+      CLOUDFLARE_PROXY_URL: http://me:s3same-0pen@cf:8000
+      CWA_DB_PATH: /auth/app.db
+  solver: {image: example, environment: ["LOG_LEVEL=${LOG_LEVEL:-info}"]}
 """
 
 
@@ -184,11 +187,12 @@ def test_a_compose_file_becomes_a_configuration(shell: Shell, tmp_path: Path) ->
         "folders": {"ingest": "/data/ingest"},
         "sources": [{"kind": "gutenberg", "dns": ["quad9"]}],
         "languages": ["en", "de"],
-        "server": {"listen": "127.0.0.1:8085"},
+        "server": {"sign_in": "calibre-web", "app_db": "/auth/app.db", "listen": "0.0.0.0:8085"},
     }
     assert re.search(r"^  ingest: /data/ingest +# INGEST_DIR$", printed.output, re.MULTILINE)
     assert "#   TZ: the C library heeds it" in printed.output
     assert "#   HTTP_PROXY: it holds for every connection" in printed.output
+    assert "#   CLOUDFLARE_PROXY_URL: bookhopper has no such variable" in printed.output
     written = shell(*given, "--output", str(made), config=False)
     assert written.stdout == ""
     assert f"Next: bookhopper check --config {made}" in written.stderr
@@ -199,6 +203,17 @@ def test_a_compose_file_becomes_a_configuration(shell: Shell, tmp_path: Path) ->
     made.write_text("old")
     shell(*given, "--output", str(made), "--force", config=False)
     assert made.read_text(encoding="utf-8") == printed.output
+
+
+def test_what_its_image_says_holds_where_a_compose_file_is_silent(shell: Shell, tmp_path: Path) -> None:
+    """As most of them are: the folder is a volume's target, and the port is published."""
+    (tmp_path / "compose.yml").write_text("services: {a: {environment: {FLASK_PORT: 8084, TZ: UTC}}}")
+    made = tmp_path / "made.yaml"
+    shell("config", "migrate", str(tmp_path / "compose.yml"), "--output", str(made), config=False)
+    found = config.load(made)
+    assert found.folders.ingest == Path("/cwa-book-ingest")
+    assert (found.server.listen, found.server.open) == ("0.0.0.0:8084", True)
+    assert "# Mind: FLASK_HOST=0.0.0.0 opens the server to the network without a sign-in" in made.read_text()
 
 
 def test_the_environment_itself_becomes_one(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from bookhopper.ancestors import env_file, unit
 from bookhopper.ancestors.found import in_file
 from bookhopper.errors import BookhopperError
 
+IMAGE = {"INGEST_DIR": "/cwa-book-ingest", "FLASK_HOST": "0.0.0.0"}
 AROUND = {"A": "a", "EMPTY": "", "PORT": "9000"}
 
 
@@ -84,7 +85,7 @@ no line of ours
 
 def compose(
     folder: Path, text: str, around: Mapping[str, str] = AROUND, service: str | None = None
-) -> object:
+) -> Mapping[str, str]:
     path = folder / "compose.yml"
     path.write_text(text, encoding="utf-8")
     return in_file(path, around, service).variables
@@ -106,6 +107,7 @@ services:
   other: {image: example, environment: {TZ: UTC}}
 """
     assert compose(tmp_path, text) == {
+        **IMAGE,
         "TZ": "Europe/Rome",
         "BOOK_LANGUAGE": "no",
         "FLASK_PORT": "9000",
@@ -125,6 +127,7 @@ services:
     environment: [FLASK_PORT=$PORT, MAX_RETRY=4, LOG_LEVEL, A, "CWA_DB_PATH=/a=b"]
 """
     assert compose(tmp_path, text) == {
+        **IMAGE,
         "INGEST_DIR": "/from/env",
         "MAX_RETRY": "4",
         "FLASK_PORT": "9000",
@@ -135,11 +138,18 @@ services:
 
 def test_of_several_services_one_is_chosen(tmp_path: Path) -> None:
     text = "services: {a: {environment: [MAX_RETRY=1]}, b: {environment: [MAX_RETRY=2]}, c: }"
-    assert compose(tmp_path, text, service="b") == {"MAX_RETRY": "2"}
-    assert compose(tmp_path, text, service="c") == {}
+    assert compose(tmp_path, text, service="b") == {**IMAGE, "MAX_RETRY": "2"}
+    assert compose(tmp_path, text, service="c") == IMAGE
     for service, words in ((None, "a, b could be meant: choose one with --service"), ("x", "no service x")):
         with pytest.raises(BookhopperError, match=words):
             compose(tmp_path, text, service=service)
+
+
+def test_a_log_s_level_alone_does_not_make_a_service_the_one(tmp_path: Path) -> None:
+    text = "services: {solver: {environment: [LOG_LEVEL=info]}, b: {environment: [LOG_LEVEL=debug, UID=1%s]}}"
+    assert compose(tmp_path, text % ", MAX_RETRY=2")["LOG_LEVEL"] == "debug"
+    with pytest.raises(BookhopperError, match="solver, b could be meant"):
+        compose(tmp_path, text % "")
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,30 @@ from bookhopper.ancestors.overlay import SETTING
 from bookhopper.errors import BookhopperError
 
 _YAML = (".yaml", ".yml")
+_OF_ITS_IMAGE = {"INGEST_DIR": "/cwa-book-ingest", "FLASK_HOST": "0.0.0.0"}  # noqa: S104 - nothing listens here
+"""What the ancestor's container goes by where its compose file says nothing, as most do."""
+
+_OF_MANY = frozenset(("LOG_LEVEL",))
+"""What the services beside it have as well, such as a solver; alone it does not tell which one is meant."""
+
+_NOTES = (
+    "Its paths are those inside the container, which bookhopper needs as well if it runs outside.",
+    "INGEST_DIR and FLASK_HOST are those of the ancestor's image where the file does not set them.",
+    "In bookhopper's own image the variable BOOKHOPPER_SERVER_OPEN goes before server.open.",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Variables, and what they were found in; `note` is what whoever goes on with them should know."""
+    """Variables, and what they were found in; `notes` are what whoever goes on with them should know.
+
+    Those of a file are an ancestor's, all of them; those of a process are for anybody.
+    """
 
     where: str
     variables: Mapping[str, str]
-    note: str = ""
+    notes: tuple[str, ...] = ()
+    in_file: bool = True
 
 
 def in_file(path: Path, variables: Mapping[str, str], service: str | None = None) -> Found:
@@ -49,10 +64,14 @@ def _of_compose(
         raise BookhopperError(f"{path}: there is no service {chosen}: there are {', '.join(services)}")
     names = [chosen] if chosen is not None else list(services)
     environments = {name: compose.environment(services[name], path, variables) for name in names}
-    fitting = [name for name, found in environments.items() if chosen or not SETTING.isdisjoint(found)]
+    told = {name: SETTING.intersection(environment) for name, environment in environments.items()}
+    fitting = [name for name in names if chosen or told[name] - _OF_MANY]
+    fitting = fitting or [name for name in names if told[name]]
     if len(fitting) > 1:
         raise BookhopperError(f"{path}: {', '.join(fitting)} could be meant: choose one with --service")
     if not fitting:
-        raise BookhopperError(f"{path}: no service sets a variable of the ancestors")
-    note = "Its paths are those inside the container, which bookhopper needs as well if it runs outside."
-    return Found(f"{path}, service {fitting[0]}", environments[fitting[0]], note)
+        raise BookhopperError(
+            f"{path}: no service sets a variable of the ancestors: choose it with --service"
+        )
+    (name,) = fitting
+    return Found(f"{path}, service {name}", {**_OF_ITS_IMAGE, **environments[name]}, _NOTES)

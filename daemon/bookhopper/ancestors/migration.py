@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from bookhopper.ancestors.found import Found
-from bookhopper.ancestors.overlay import SETTING, fill
+from bookhopper.ancestors.overlay import ELSEWHERE, SETTING, fill
 from bookhopper.draft import Draft, Key
 from bookhopper.errors import BookhopperError, printable
 from bookhopper.setting_types import is_plain_path
@@ -32,7 +32,7 @@ def configuration(found: Found, validate: Callable[[Draft], object]) -> str:
     draft = draft_of(found.variables)
     draft.path = Path(found.where)
     validate(draft)
-    left = _left_behind(draft, found.variables)
+    left = _left_behind(draft, found)
     return "\n".join(printable(line) for line in _lines(draft, found, left)) + "\n"
 
 
@@ -43,7 +43,7 @@ def draft_of(variables: Mapping[str, str]) -> Draft:
     return draft
 
 
-def _left_behind(draft: Draft, variables: Mapping[str, str]) -> Mapping[str, str]:
+def _left_behind(draft: Draft, found: Found) -> Mapping[str, str]:
     """Tell of what cannot stand in a file, and take it out of the draft."""
     left = dict(draft.idle)
     unfit = {name for key, given in draft.given.items() if not _fits(draft.get(key)) for name in given.names}
@@ -51,17 +51,18 @@ def _left_behind(draft: Draft, variables: Mapping[str, str]) -> Mapping[str, str
         if not unfit.isdisjoint(given.names):
             left |= dict.fromkeys(given.names, "what it says cannot be written in a file: keep the variable")
             draft.drop(key)
-    left |= {
-        name: "it holds as it is, and goes before this file" for name in variables if name.startswith(_OWN)
-    }
+    own = {name for name in found.variables if name.startswith(_OWN)}
+    left |= dict.fromkeys(own, "it holds as it is, and goes before this file")
+    if found.in_file:
+        unknown = found.variables.keys() - SETTING - ELSEWHERE.keys() - own
+        left |= dict.fromkeys(unknown, "bookhopper has no such variable")
     return left
 
 
 def _lines(draft: Draft, found: Found, left: Mapping[str, str]) -> Iterator[str]:
     yield f"# bookhopper's configuration, made of {found.where} by `bookhopper config migrate`."
     yield "# What does not stand here keeps its default; `bookhopper config show` tells what holds."
-    if found.note:
-        yield f"# {found.note}"
+    yield from (f"# {note}" for note in found.notes)
     for warning in draft.warnings:
         yield f"# Mind: {warning}."
     for name in Settings.model_fields:

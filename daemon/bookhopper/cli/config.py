@@ -102,7 +102,8 @@ def migrate(file: Path | None, service: str | None, output: Path | None, *, forc
     FILE is a file of variables, a compose file or a unit of systemd; without one it is the environment of
     this command.
     """
-    found = Found("the environment", os.environ) if file is None else in_file(file, os.environ, service)
+    here = Found("the environment", os.environ, in_file=False)
+    found = here if file is None else in_file(file, os.environ, service)
     text = migration.configuration(found, config.validated)
     if output is None:
         click.echo(text, nl=False)
