@@ -25,6 +25,7 @@ from bookhopper.observe.sdnotify import notify, notify_reloading, watchdog_secon
 from bookhopper.reload import Configuration
 from bookhopper.settings import Settings
 from bookhopper.store.damage import damaged
+from bookhopper.units import counted
 from bookhopper.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _run(settings: Settings, configuration: Configuration) -> None:
         notify("READY=1", _status(configuration))
         log.info("ready: watching %s, listening on %s", settings.folders.requests, core.url)
         if core.recovered:
-            log.info("%d jobs that were cut short are taken up again", core.recovered)
+            log.info("%s of the last run taken up again, cut short before", counted(core.recovered, "job"))
         parts = _load_parts().Parts(core, configuration, inbox.reload)
         try:
             parts.start()

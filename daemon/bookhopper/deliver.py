@@ -27,6 +27,7 @@ from bookhopper.place import Book, Placer
 from bookhopper.store.base import Move, NameTakenError, StaleError, Store
 from bookhopper.strays import Strays
 from bookhopper.ticket import Ticket
+from bookhopper.units import counted
 
 log = logging.getLogger("bookhopper.deliver")
 
@@ -200,7 +201,7 @@ class Deliverer:
         except HeldError as error:
             if str(error) != self._said:
                 self._said = str(error)
-                log.warning("%d placed books wait: %s", len(waiting), error)
+                log.warning("%s still without a name: %s", counted(len(waiting), "placed book"), error)
             return 0
         self._said = ""
         return sum(self._take_up(delivery, folder) for delivery in waiting)

@@ -17,6 +17,7 @@ from bookhopper.prepare import Hooks
 from bookhopper.scratch import Scratch
 from bookhopper.scripting import script_of
 from bookhopper.settings import DownloadSettings, Settings
+from bookhopper.units import counted
 
 log = logging.getLogger("bookhopper")
 
@@ -78,9 +79,9 @@ class Delivering:
         """Go on with what the last run left between placing and its end; raises BookhopperError, OSError."""
         self.scratch.clear()
         if cleared := self.deliverer.clear_strays():
-            log.info("%d half-placed books of the last run removed; they are fetched again", cleared)
+            log.info("%s of the last run removed, to be fetched again", counted(cleared, "half-placed book"))
         if finished := self.placing.finish():
-            log.info("%d placed books of the last run taken up", finished)
+            log.info("%s of the last run taken up", counted(finished, "placed book"))
         self.after.take_up()
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from bookhopper.errors import BookhopperError
 from bookhopper.log_context import working_on
 from bookhopper.store.base import Store
+from bookhopper.units import counted
 from bookhopper.worker import Pool
 
 log = logging.getLogger("bookhopper")
@@ -98,7 +99,7 @@ class Silence:
             self._probes[source] = _Pause(_LONGEST_PROBE_SECONDS)
         if woken:
             with working_on(source=source):
-                log.info("source %s may have %d wants: they are looked for again", source, woken)
+                log.info("source %s: %s that it may have, looked for again", source, counted(woken, "want"))
 
     def _probe(self, source: str) -> None:
         """See whether a source answers again, by looking for the want that has waited longest for it."""

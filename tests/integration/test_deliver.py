@@ -1033,7 +1033,7 @@ def test_placed_books_wait_for_their_folder_and_say_so_once(
     bench.place_only(bench.queue.downloading(want()))
     away = bench.ingest.rename(bench.base / "away")
     assert [bench.deliverer.finish_placed() for _ in range(3)] == [0, 0, 0]
-    assert caplog.text.count("1 placed books wait: the ingest folder") == 1
+    assert caplog.text.count("1 placed book still without a name: the ingest folder") == 1
     away.rename(bench.ingest)
     assert bench.deliverer.finish_placed() == 1
     assert bench.listed() == [NAME]

@@ -307,7 +307,7 @@ def test_what_the_last_run_left_is_taken_up(tmp_path: Path, caplog: pytest.LogCa
     assert list((tmp_path / "ingest").iterdir()) == []
     assert [path.name for path in parts.iterdir()] == ["staging.log"]
     assert (parts / "staging.log").read_bytes() == b""
-    assert "1 half-placed books of the last run removed" in caplog.text
+    assert "1 half-placed book of the last run removed" in caplog.text
     running.stop()
 
 

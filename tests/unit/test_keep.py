@@ -18,6 +18,7 @@ from bookhopper.keep.history import History
 from bookhopper.keep.parts import Parts, remove_stale
 from bookhopper.keep.reports import Reports
 from bookhopper.keep_settings import DAY
+from bookhopper.log_context import Work, current
 from bookhopper.model import State
 from bookhopper.search.normalise import identity
 from bookhopper.store.base import Move, NewRequest, Wish
@@ -144,6 +145,19 @@ def part_of(folder: Path, job: int, *, age: float = 0.0, size: int = 10) -> Path
     part = folder / f"{job}.part"
     part.write_bytes(b"x" * size)
     return aged(part, age)
+
+
+def test_who_loses_its_part_file_is_named_in_the_log(
+    queue: Queue, parts_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = queue.queued(want("Emma"), candidate())
+    part_of(parts_folder, job, age=40 * DAY)
+    worked_on: list[Work] = []
+    caplog.set_level("INFO")
+    caplog.handler.addFilter(lambda _: worked_on.append(current()) or True)  # type: ignore[func-returns-value]
+    Parts(parts_folder, queue.store, lambda: False).clear(NOW, age=DAY, size=0)
+    assert caplog.messages == [f"job {job}: its part file is cleared away: the download begins anew"]
+    assert [(each.request, each.job) for each in worked_on] == [(queue.store.request_name_of(job), job)]
 
 
 def test_part_files_go_by_age_unless_they_run_or_are_paused(queue: Queue, parts_folder: Path) -> None:

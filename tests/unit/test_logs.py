@@ -52,6 +52,18 @@ def change(
             "INFO",
             "job 6 downloading: Emma — Jane Austen: shelf:1 is no good",
         ),
+        (
+            change(
+                6,
+                State.DOWNLOADING,
+                State.DOWNLOADING,
+                "shelf:1 is no good",
+                error="shelf:1 is no good",
+                candidates=(Candidate("shelf", "1", "Emma", fault="torn"),),
+            ),
+            "DEBUG",
+            "job 6 downloading: Emma — Jane Austen: shelf:1 is no good",
+        ),
         (change(7, want=Want(isbn="9780141439587")), "INFO", "job 7 done: 9780141439587"),
         (change(8, want=Want(raw="pick: a:1")), "INFO", "job 8 done: pick: a:1"),
         (

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bookhopper.keep.calendar import FIRST_MOMENT
+from bookhopper.log_context import working_on
 from bookhopper.model import RUNNING_OF
 from bookhopper.store.base import Store
 
@@ -86,7 +87,9 @@ class Parts:
             aside.unlink()
             return False
         aside.unlink()
-        log.info("the part file of job %s has lain too long: it begins anew", part.stem)
+        job = int(part.stem)
+        with working_on(request=self._store.request_name_of(job), job=job):
+            log.info("job %d: its part file is cleared away: the download begins anew", job)
         return True
 
     def _may_go(self, part: Path) -> bool:

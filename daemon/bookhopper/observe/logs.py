@@ -172,6 +172,8 @@ def _told(change: Change) -> tuple[int, str, str]:
         level = logging.INFO if reason and change.after is not State.DONE else logging.DEBUG
         if reason != job.error:  # what somebody did to it; a fault of its own stays with the job
             told, reason = reason or told, ""
+        elif job.candidates and all(each.fault for each in job.candidates):
+            level = logging.DEBUG  # the last that it had: that the job failed says the same
     return level, told, reason
 
 
