@@ -74,7 +74,8 @@ def _run(settings: Settings, configuration: Configuration) -> None:
     core.store.on_damage = on_damage
     try:
         notify("READY=1", _status(configuration))
-        log.info("ready: watching %s, listening on %s", settings.folders.requests, core.url)
+        told = "ready: watching %s, listening on %s (server.listen: %s)"
+        log.info(told, settings.folders.requests, core.url, settings.server.listen)
         if core.recovered:
             log.info("%s of the last run taken up again, cut short before", counted(core.recovered, "job"))
         parts = _load_parts().Parts(core, configuration, inbox.reload)

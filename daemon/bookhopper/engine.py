@@ -83,7 +83,7 @@ class Watched:
     def _called(self, call: SourceCall) -> None:
         self._told(call)
         log.debug(
-            "source %s: %s: %s in %.2f s, %d books",
+            "source %s: %s: %s in %.2f s, books: %d",
             call.source, call.operation, call.outcome, call.seconds, call.results,
         )  # fmt: skip
         answers = self.answers

@@ -103,6 +103,12 @@ def line_of(root: yaml.Node | None, location: Location) -> int | None:
     return None if shown is None else shown.start_mark.line + 1
 
 
+def in_a_line(value: object) -> str:
+    """Write a value as YAML on one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6)
+    return text.removesuffix("\n...\n").rstrip("\n")
+
+
 def faults(
     error: ValidationError, model: type[BaseModel], data: object, where_is: Callable[[Location], str]
 ) -> list[str]:

@@ -64,6 +64,7 @@ def test_an_ancestor_s_environment_is_enough(daemon: Daemon) -> None:
     until(lambda: daemon.delivered() == ["The Picture of Dorian Gray.epub"], daemon.log)
     assert number_in(daemon.ingest / "The Picture of Dorian Gray.epub") == 174
     port = daemon.environment["FLASK_PORT"]
+    assert f"(server.listen: 127.0.0.1:{port})" in daemon.log
     with build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{port}/api/status") as answer:
         assert "available" in json.load(answer)
     assert daemon.get("/api/workers")["workers"] == 2

@@ -43,6 +43,7 @@ def test_what_needs_a_person_comes_first_and_is_urgent() -> None:
     assert message.title == "bookhopper: 1 waits for your choice, 1 delivered"
     assert message.body.startswith("To choose from (https://books.example.org/):\n- Persuasion\n\nDelivered:")
     assert message.urgent
+    assert made.message("").body.startswith("To choose from (see the list's report):\n- Persuasion")
 
 
 def test_two_bundles_become_one_with_the_first_lines() -> None:

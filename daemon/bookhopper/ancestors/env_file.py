@@ -6,7 +6,7 @@ Facts: the compose specification, "Interpolation" and "env_file".
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from bookhopper.errors import BookhopperError
 
@@ -92,13 +92,15 @@ class _Interpolation:
     def _chosen(self, name: str, operator: str, word: str) -> str:
         value = self._variables.get(name)
         is_there = bool(value) if operator.startswith(":") else value is not None
-        choices: Mapping[str, Callable[[], str]] = {
-            "": lambda: value or "",
-            "-": lambda: (value or "") if is_there else word,
-            "+": lambda: word if is_there else "",
-            "?": lambda: (value or "") if is_there else _demanded(name, word),
-        }
-        return choices[operator.removeprefix(":")]()
+        match operator.removeprefix(":"):
+            case "+":
+                return word if is_there else ""
+            case "-" if not is_there:
+                return word
+            case "?" if not is_there:
+                because = f" ({word})" if word else ""
+                raise BookhopperError(f"{name} has to be set in the environment{because}: set it")
+        return value or ""
 
     def _taken(self, text: str) -> bool:
         """Whether this comes next; it is read then."""
@@ -106,7 +108,3 @@ class _Interpolation:
             return False
         self._at += len(text)
         return True
-
-
-def _demanded(name: str, word: str) -> str:
-    raise BookhopperError(f"{name} has to be set in the environment{f' ({word})' if word else ''}: set it")

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from bookhopper import located
 from bookhopper.ancestors.found import Found
 from bookhopper.ancestors.overlay import ELSEWHERE, SETTING, fill
 from bookhopper.draft import Draft, Key
@@ -98,9 +97,7 @@ def _written(value: Any) -> str:
     """Write a value as YAML on one line; what is a float is a duration."""
     if isinstance(value, float):
         return written_duration(value)
-    plain = str(value) if isinstance(value, Path) else value
-    text = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10**6)
-    return text.removesuffix("\n...\n").rstrip("\n")
+    return located.in_a_line(str(value) if isinstance(value, Path) else value)
 
 
 def _fits(value: Any) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
-import yaml
 
 from bookhopper import config
 from bookhopper.ancestors import migration
@@ -17,6 +16,7 @@ from bookhopper.cli import Group, config_option, json_option
 from bookhopper.durable import write_file
 from bookhopper.effective import Row, rows
 from bookhopper.errors import BookhopperError, printable
+from bookhopper.located import in_a_line
 
 _WIDTH = 60
 """From which column on origins stand, where the values leave room."""
@@ -70,7 +70,7 @@ def show(config_path: Path | None, as_json: bool) -> None:
         return
     click.echo(f"# {draft.path}" if draft.path.exists() else f"# {draft.path} is not there")
     for row in rows(loaded):
-        said_of = f"{row.key} = {_flow(row.value)}"
+        said_of = f"{row.key} = {in_a_line(row.value)}"
         click.echo(printable(f"{said_of:<{_WIDTH}}  # {row.origin}"))
     _comment("Variables that change no setting:", draft.idle)
     for warning in loaded.settings.warnings:
@@ -124,9 +124,3 @@ def _comment(heading: str, reasons: Mapping[str, str]) -> None:
         click.echo(f"\n# {heading}")
     for name, why in sorted(reasons.items()):
         click.echo(printable(f"#   {name}: {why}"))
-
-
-def _flow(value: object) -> str:
-    """Write a value as YAML on one line."""
-    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6)
-    return text.removesuffix("\n...\n").rstrip("\n")

@@ -13,7 +13,7 @@ from pathlib import Path
 import humanize
 
 from bookhopper.model import UNSETTLED, State
-from bookhopper.notify.messages import SHOWN, Message, line_of, rest_of
+from bookhopper.notify.messages import IN_THE_REPORT, SHOWN, Message, line_of, rest_of
 from bookhopper.store.base import Store
 from bookhopper.store.queries import JobFilter
 from bookhopper.units import counted
@@ -73,7 +73,7 @@ def digest(sight: Sight, told: float, now: float) -> Message | None:
     if not news:
         return None
     title = f"bookhopper: {delivered.number:,} delivered, {failed.number:,} failed"
-    choices = f" ({sight.page})" if sight.page and counts[State.AMBIGUOUS] else ""
+    choices = f" ({sight.page or IN_THE_REPORT})" if counts[State.AMBIGUOUS] else ""
     standing = (
         f"Now: {queued:,} in the queue, {counts[State.AMBIGUOUS]:,} to choose from{choices}, "
         f"{counts[State.MISSING]:,} found nowhere yet."

@@ -21,6 +21,9 @@ from bookhopper.units import counted
 SHOWN = 5
 """How many lines of each kind a message has at most; of the others the number."""
 
+IN_THE_REPORT = "see the list's report"
+"""Where choices are made if nobody has said how the live page is reached."""
+
 _LINE_CHARACTERS = 140
 _REASON_CHARACTERS = 100
 _MOST = 10**9
@@ -95,7 +98,7 @@ class Bundle:
         for event, (heading, one, several) in _SECTIONS.items():
             if number := self.counts[event]:
                 said.append(f"{number:,} {one if number == 1 else several}")
-                place = f" ({page})" if page and event is Event.AMBIGUOUS else ""
+                place = f" ({page or IN_THE_REPORT})" if event is Event.AMBIGUOUS else ""
                 rest = number - len(self.shown[event])
                 lines = [f"- {line}" for line in self.shown[event]]
                 parts.append("\n".join([f"{heading}{place}:", *lines, *(rest_of(rest) if rest else ())]))
