@@ -205,6 +205,15 @@ Environment=FLASK_PORT=2
     }
 
 
+def test_a_quadlet_tells_of_its_container(tmp_path: Path) -> None:
+    path = tmp_path / "downloader.container"
+    lines = "Image=example\nEnvironment=FLASK_PORT=8085 'BOOK_LANGUAGE=en, de'\nVolume=/x:/cwa-book-ingest\n"
+    path.write_text(f"[Container]\n{lines}[Service]\nEnvironment=MAX_RETRY=1\n")
+    found = in_file(path, AROUND)
+    assert found.variables == {**IMAGE, "FLASK_PORT": "8085", "BOOK_LANGUAGE": "en, de"}
+    assert found.notes
+
+
 def test_a_line_without_anything_begins_anew() -> None:
     lines = "Environment=MAX_RETRY=1\nEnvironment=\nEnvironment=FLASK_PORT=2\n"
     assert unit.environment(f"[Service]\n{lines}", {}) == {"FLASK_PORT": "2"}

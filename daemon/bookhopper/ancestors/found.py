@@ -1,4 +1,4 @@
-"""Where an ancestor's environment is found: in a file of variables, a compose file or a unit of systemd."""
+"""Where an ancestor's environment is found: in a file of variables, a compose file or a unit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bookhopper.errors import BookhopperError
 
 _YAML = (".yaml", ".yml")
 _OF_ITS_IMAGE = {"INGEST_DIR": "/cwa-book-ingest", "FLASK_HOST": "0.0.0.0"}  # noqa: S104 - nothing listens here
-"""What the ancestor's container goes by where its compose file says nothing, as most do."""
+"""What the ancestor's container goes by where nothing is said of it, as in most compose files."""
 
 _OF_MANY = frozenset(("LOG_LEVEL",))
 """What the services beside it have as well, such as a solver; alone it does not tell which one is meant."""
@@ -46,7 +46,8 @@ def in_file(path: Path, variables: Mapping[str, str], service: str | None = None
     content = located.read(path, compose.MAX_BYTES, "compose file, unit or file of variables")
     text = content.decode("utf-8-sig", "replace")
     if path.suffix == ".service" or unit.is_unit(text):
-        return Found(str(path), unit.environment(text, variables))
+        told = unit.environment(text, variables)
+        return _of_container(str(path), told) if unit.is_quadlet(text) else Found(str(path), told)
     if path.suffix in _YAML:
         services = compose.services(content, path)
         if services is None:
@@ -74,4 +75,8 @@ def _of_compose(
             f"{path}: no service sets a variable of the ancestors: choose it with --service"
         )
     (name,) = fitting
-    return Found(f"{path}, service {name}", {**_OF_ITS_IMAGE, **environments[name]}, _NOTES)
+    return _of_container(f"{path}, service {name}", environments[name])
+
+
+def _of_container(where: str, environment: Mapping[str, str]) -> Found:
+    return Found(where, {**_OF_ITS_IMAGE, **environment}, _NOTES)

@@ -1,6 +1,6 @@
-"""The environment that a unit of systemd gives its service.
+"""The environment that a unit of systemd gives its service, or a quadlet of podman's its container.
 
-Facts: systemd.exec(5), "Environment"; systemd.syntax(7), "Quoting".
+Facts: systemd.exec(5), "Environment"; systemd.syntax(7), "Quoting"; podman-systemd.unit(5).
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ _FILE_LINE = re.compile(r"^\s*([A-Za-z_]\w*)=(.*)$")
 
 def is_unit(text: str) -> bool:
     """Whether a text is a unit with a service in it."""
-    return re.search(r"^\[Service\]\s*$", text, re.MULTILINE) is not None
+    return re.search(r"^\[(Service|Container)\]\s*$", text, re.MULTILINE) is not None
+
+
+def is_quadlet(text: str) -> bool:
+    """Whether a unit's service is a container, which has an environment of its own."""
+    return re.search(r"^\[Container\]\s*$", text, re.MULTILINE) is not None
 
 
 def environment(text: str, variables: Mapping[str, str]) -> dict[str, str]:
@@ -36,7 +41,7 @@ def environment(text: str, variables: Mapping[str, str]) -> dict[str, str]:
     handed: dict[str, str] = {}
     files: list[str] = []
     dropped: list[str] = []
-    for key, value in _service(text):
+    for key, value in _lines(text, "[Container]" if is_quadlet(text) else "[Service]"):
         if key == "Environment":
             found = {**found, **dict(_assignments(value))} if value else {}
         elif key == "EnvironmentFile":
@@ -50,8 +55,8 @@ def environment(text: str, variables: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in {**handed, **found}.items() if name not in dropped}
 
 
-def _service(text: str) -> Iterator[tuple[str, str]]:
-    """Give the lines of the section [Service], those that go on joined."""
+def _lines(text: str, of: str) -> Iterator[tuple[str, str]]:
+    """Give the lines of a section, those that go on joined."""
     section = ""
     lines = (line for line in text.splitlines() if not line.lstrip().startswith(("#", ";")))
     for line in lines:
@@ -60,7 +65,7 @@ def _service(text: str) -> Iterator[tuple[str, str]]:
             whole = whole[:-1] + " " + next(lines, "")
         if whole.startswith("["):
             section = whole.strip()
-        elif section == "[Service]" and "=" in whole:
+        elif section == of and "=" in whole:
             key, _, value = whole.partition("=")
             yield key.strip(), value.strip()
 

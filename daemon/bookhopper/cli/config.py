@@ -99,8 +99,8 @@ Examples:
 def migrate(file: Path | None, service: str | None, output: Path | None, *, force: bool) -> None:
     """Make a configuration of an ancestor's environment, and say what could not be carried over.
 
-    FILE is a file of variables, a compose file or a unit of systemd; without one it is the environment of
-    this command.
+    FILE is a file of variables, a compose file, or a unit of systemd's or podman's; without one it is the
+    environment of this command.
     """
     here = Found("the environment", os.environ, in_file=False)
     found = here if file is None else in_file(file, os.environ, service)
