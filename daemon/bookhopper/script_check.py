@@ -23,6 +23,8 @@ def fault_of(path: Path, environment: Mapping[str, str]) -> str:
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except OSError as error:
+        if shutil.which(str(path).partition(" ")[0]):
+            return f"{path}: {error.strerror}: write a program and its arguments as a list: [PATH, ARGUMENT]"
         return f"{path}: {error.strerror}: put it there, or correct the path"
     if writable := next((each for each in (path, path.parent) if _is_anybodys(each)), None):
         return f"{writable} may be changed by anybody: chmod o-w"

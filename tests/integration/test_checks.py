@@ -246,6 +246,11 @@ def test_a_script_that_cannot_be_run_safely_is_named(
     assert finding.detail.startswith(fault.format(path=path, folder=path.parent))
 
 
+def test_a_shell_s_line_is_told_from_a_program(base: Path) -> None:
+    finding = found(base, script={"after_delivery": "/bin/sh -c true"})["script after_delivery"]
+    assert finding.detail.endswith(": write a program and its arguments as a list: [PATH, ARGUMENT]")
+
+
 @pytest.mark.parametrize("line", ["#!/bin/sh -e", "#!/usr/bin/env sh", "#!/usr/bin/env -S sh -e", "\x7fELF"])
 def test_a_script_that_can_be_run_is_well(base: Path, line: str) -> None:
     (base / "bin").mkdir()
