@@ -95,6 +95,7 @@ class Copies:
     def _make(self, job: int, path: Path) -> None:
         self._folder.mkdir(exist_ok=True)
         size = path.stat().st_size
+        self.path(job).unlink(missing_ok=True)  # of a queue before this one, maybe
         if self.most and size > self.most:
             return
         self._make_room_for(size)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from socket import socket
 
@@ -33,6 +33,7 @@ log = logging.getLogger("bookhopper")
 
 DATABASE = "queue.db"
 PARTS = "parts"
+LISTS = "lists"
 _WATCHER_SECONDS = 10.0
 
 
@@ -112,6 +113,9 @@ class Core:
             return
         if not database.exists():
             kept = keep_latest(database)
+            with suppress(OSError):  # the folder's rights are told of when the database is made
+                for path in of_the_queue(database.parent):
+                    path.unlink()
             told = f"; stop, and `bookhopper restore {kept}` gives the last backup its place" if kept else ""
             log.warning(
                 "%s is not there, though this folder was in use: beginning with an empty queue, and what was "
@@ -153,6 +157,14 @@ class Core:
     def close(self) -> None:
         """Let go of everything, in the opposite order."""
         self._closing.close()
+
+
+def of_the_queue(state: Path) -> list[Path]:
+    """List what tells of the queue's own database, and of no other that takes its place.
+
+    These are the part files, and what polled lists held: what another queue does not know is to be read anew.
+    """
+    return [*(state / PARTS).glob("*.part"), *(state / LISTS).glob("*.json")]
 
 
 def _limits(settings: IntakeSettings) -> Limits:

@@ -18,7 +18,7 @@ from bookhopper.api.view import View
 from bookhopper.chores import Parts as Scheduled
 from bookhopper.chores import chores
 from bookhopper.control import Control
-from bookhopper.core import Core
+from bookhopper.core import LISTS, Core
 from bookhopper.delivering import Delivering
 from bookhopper.engine import Engine, Engines, Making, Watched, watched_as
 from bookhopper.errors import BookhopperError
@@ -41,7 +41,6 @@ from bookhopper.worker import Pool
 
 log = logging.getLogger("bookhopper")
 
-_LISTS = "lists"
 _SEARCH_ATTEMPTS = 5
 _PATIENCE_SECONDS = 300.0  # in which a slow disk has answered
 _STEP_SECONDS = 1800.0  # more than any step of a job takes without a sign of life
@@ -152,7 +151,7 @@ class Parts:
             self._hosts,
             core.desk,
             core.store.knows,
-            folder=core.settings.folders.state / _LISTS,
+            folder=core.settings.folders.state / LISTS,
             limits=core.limits,
         )
 

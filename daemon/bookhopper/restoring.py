@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,20 +37,20 @@ def latest(state: Path) -> Path:
     return kept[0]
 
 
-def restore(database: Path, backup: Path, parts: Path) -> Restored:
-    """Put a backup in the place of the database; the part files in `parts` are of downloads that it forgets.
+def restore(database: Path, backup: Path, stale: Sequence[Path] = ()) -> Restored:
+    """Put a backup in the place of the database, and remove what is `stale` then.
 
     Raises BookhopperError, having changed nothing, where the daemon runs, the backup is no good or there is
     no room.
     """
     lock = StateLock(database.parent)
     try:
-        return _restore(database, backup, parts)
+        return _restore(database, backup, stale)
     finally:
         lock.release()
 
 
-def _restore(database: Path, backup: Path, parts: Path) -> Restored:
+def _restore(database: Path, backup: Path, stale: Sequence[Path]) -> Restored:
     prepared = database.with_name(f"{database.name}.restoring")
     _clear(prepared)  # a journal that a kill has left would be written into another backup
     try:
@@ -58,8 +59,8 @@ def _restore(database: Path, backup: Path, parts: Path) -> Restored:
         rescued = rescue(database, prepared)
         with prepared.open("rb") as file:
             os.fsync(file.fileno())
-        for part in parts.glob("*.part"):  # what is told of it was true at another time
-            part.unlink()
+        for path in stale:
+            path.unlink(missing_ok=True)
         replaced = _set_aside(database)
         prepared.replace(database)
         sync_folder(database.parent)

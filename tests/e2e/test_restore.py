@@ -113,7 +113,11 @@ def test_what_the_old_database_does_not_tell_comes_again(daemon: Daemon) -> None
 def test_a_lost_database_comes_back_from_the_backup_that_is_named(daemon: Daemon) -> None:
     assert daemon.stop() == 0
     (daemon.state / "queue.db").unlink()
+    seen = daemon.state / "lists" / "shelf.json"
+    seen.parent.mkdir(exist_ok=True)
+    seen.touch()
     daemon.start()
+    assert not seen.exists(), "another queue knows nothing of what was in it"
     lost = daemon.state / "queue.db.lost"
     assert f"may come again; stop, and `bookhopper restore {lost}` gives the last" in daemon.log
     assert daemon.counts() == {}

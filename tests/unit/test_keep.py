@@ -255,6 +255,10 @@ def test_copies_go_by_their_size_in_all(tmp_path: Path) -> None:
     copies.most = 50
     copies.keep(5, book)
     assert copies.jobs() == {4}, "what is too large alone makes no room"
+    copies.keep(4, book)
+    assert copies.jobs() == set(), "another book is not taken for the one that is not kept"
+    copies.most = 150
+    copies.keep(4, book)
     copies.most = 0
     assert copies.clear(NOW - 10 * YEAR) == 0
     assert copies.clear(LATER) == 1

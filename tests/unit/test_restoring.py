@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bookhopper.core import of_the_queue
 from bookhopper.errors import BookhopperError
 from bookhopper.keep.backups import Backups
 from bookhopper.model import State
@@ -36,7 +37,7 @@ def backup_of(queue: Queue) -> Path:
 def restored(queue: Queue, backup: Path) -> int:
     """Stop, restore a backup and start again; how many delivered books were taken over."""
     queue.store.close()
-    done = restore(queue.folder / FILE, backup, queue.folder / "parts")
+    done = restore(queue.folder / FILE, backup, of_the_queue(queue.folder))
     queue.reopen()
     return done.rescued
 
@@ -165,11 +166,15 @@ def test_a_journal_without_its_database_is_not_written_into_the_backup(queue: Qu
     assert (queue.folder / f"{FILE}.replaced-wal").read_bytes() == kept, "it is of no other database"
 
 
-def test_unfinished_downloads_begin_anew(queue: Queue) -> None:
-    parts = queue.folder / "parts"
-    parts.mkdir()
-    (parts / "1.part").write_bytes(b"of another candidate than the backup knows of")
+def test_what_tells_of_the_old_queue_goes(queue: Queue) -> None:
+    """A part file may be of another candidate, and a polled list would not be asked for what is in it."""
+    told = {queue.folder / "parts" / "1.part", queue.folder / "lists" / "shelf.json"}
+    others = {queue.folder / "lists" / "mine.txt", queue.folder / "parts" / "mine"}
+    for path in told | others:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
     queue.add(want("Emma"))
     backup = backup_of(queue)
     restored(queue, backup)
-    assert list(parts.iterdir()) == []
+    assert not any(path.exists() for path in told)
+    assert all(path.exists() for path in others)

@@ -9,7 +9,7 @@ import click
 
 from bookhopper import config
 from bookhopper.cli import config_option
-from bookhopper.core import DATABASE, PARTS
+from bookhopper.core import DATABASE, of_the_queue
 from bookhopper.restoring import latest, restore
 from bookhopper.units import counted
 
@@ -17,8 +17,9 @@ from bookhopper.units import counted
 @click.command(
     epilog="""\
 The daemon has to be stopped.  What was wished for since the backup is not in it: drop those lists again, from
-accepted/ in the requests folder; what is known adds nothing.  What was delivered since is taken from the old
-database, as far as it can be read, so that it does not come again.
+accepted/ in the requests folder; what is known adds nothing.  Lists at addresses are read anew by themselves.
+What was delivered since is taken from the old database, as far as it can be read, so that it does not come
+again.  The old database is kept beside it (queue.db.replaced): restore that to have it back.
 
 \b
 Examples:
@@ -36,7 +37,7 @@ def command(config_path: Path | None, yes: bool, backup: Path | None) -> None:
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(chosen.stat().st_mtime))
     if not yes:
         click.confirm(f"Put {chosen} of {made} in the place of {state / DATABASE}?", abort=True)
-    done = restore(state / DATABASE, chosen, state / PARTS)
+    done = restore(state / DATABASE, chosen, of_the_queue(state))
     click.echo(f"{chosen.name} is the queue now, as it stood at {made}.")
     if not done.replaced:
         return
