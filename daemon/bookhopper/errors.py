@@ -6,10 +6,14 @@ raises the one whose meaning fits and never sleeps or counts by itself.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Literal
 
 Scope = Literal["job", "host", "queue"]
+
+_SIGN_IN = re.compile(r"""[^\s`'"]*:[^\s`'"]*@""")
+"""A user's name and password before a host, with what else stands before them in a word."""
 
 
 def printable(text: str) -> str:
@@ -30,10 +34,13 @@ class BookhopperError(Exception):
 
 
 class ConfigError(BookhopperError):
-    """The configuration cannot be used; each fault names file, line and column."""
+    """The configuration cannot be used; each fault names file, line and column.
+
+    What is quoted of it may be an address with a sign-in, which is left out.
+    """
 
     def __init__(self, faults: list[str]) -> None:
-        self.faults = [printable(fault) for fault in faults]
+        self.faults = [_SIGN_IN.sub("…@", printable(fault)) for fault in faults]
         Exception.__init__(self, "\n".join(self.faults))
 
 

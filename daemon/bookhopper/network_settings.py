@@ -45,9 +45,8 @@ def parse_resolver(name: str) -> Server:
                 return str(address), port
     except ValueError:
         pass
-    shown = "this" if "@" in name else repr(name)  # a sign-in is nobody's business
     raise ValueError(
-        f"{shown} is no resolver: write system, {', '.join(PRESETS)}, the https:// address of one that "
+        f"{name!r} is no resolver: write system, {', '.join(PRESETS)}, the https:// address of one that "
         "speaks DNS over HTTPS, or the IP address of a DNS server"
     )
 

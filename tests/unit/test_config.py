@@ -610,10 +610,36 @@ def test_faults_of_file_and_environment_come_together(
     ]
 
 
-def test_a_resolver_is_not_shown_with_a_sign_in(home: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"sources\.0\.dns: this is no resolver: write system,") as refused:
-        settings_of(tmp_path, OPDS + ", dns: 'https://me:s3cret@dns.example.org/q'}")
-    assert "s3cret" not in str(refused.value)
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "sources: [{{kind: opds, url: http://x, name: a, dns: '{}'}}]",
+            "sources.0.dns: '…@nas/q' is no resolver: write",
+        ),
+        ("server: {{hosts: ['{}']}}", "server.hosts: '…@nas/q' is no host name: write"),
+        (
+            "sources: [{{kind: html, name: a, definition: '{}'}}]",
+            "sources.0.definition: …@nas/q is not there",
+        ),
+        (
+            "sources: [{{kind: html, name: a, definition: oapen, hosts: ['{}']}}]",
+            "hosts: `…@nas/q` is no host",
+        ),
+        ("formats: ['{}']", "formats: no format is called `…@nas/q`: known are"),
+    ],
+)
+@pytest.mark.parametrize(
+    "address", ["https://me:s3cret@nas/q", "https://me:s3/cr@et@nas/q", "me:s3cret@nas/q"]
+)
+def test_an_address_in_a_wrong_place_is_shown_without_its_sign_in(
+    home: Path, tmp_path: Path, text: str, shown: str, address: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        settings_of(tmp_path, text.format(address))
+    (fault,) = refused.value.faults
+    assert shown in fault
+    assert "s3" not in fault
 
 
 @pytest.mark.parametrize("text", ["server: 3", "server: [a]", "queue: x"])

@@ -30,8 +30,7 @@ class Filling:
         try:
             return reader(text)
         except ValueError as error:
-            shown = name if "@" in text else f"{name}={text!r}"  # a sign-in is nobody's business
-            self.draft.faults.append(f"{shown} in the environment: {error}")
+            self.draft.faults.append(f"{name}={text!r} in the environment: {error}")
             return None
 
     def fill(self, key: Key, name: str, reader: Callable[[str], Any]) -> None:
