@@ -72,13 +72,20 @@ class Ended:
 
     def say(self, job: int) -> None:
         """Log what came of it, in a line."""
-        level = logging.INFO
-        if self.outcome in {"later", "not_started"} or (self.outcome == "passed" and not self.output):
-            level = logging.DEBUG  # whoever waits for it says so
-        elif self.outcome != "passed" and self.stage == "after_delivery":
-            level = logging.WARNING
         told = f": {self.output}" if self.output else ""
-        log.log(level, "job %d: script.%s %s in %.1f s%s", job, self.stage, self.outcome, self.seconds, told)
+        words = "job %d: script.%s %s in %.1f s%s"
+        log.log(self._level, words, job, self.stage, self.outcome, self.seconds, told)
+
+    @property
+    def _level(self) -> int:
+        """How loudly it is told: what somebody else says as well is for who develops."""
+        if self.outcome == "passed":
+            return logging.INFO if self.output else logging.DEBUG
+        if self.outcome in {"later", "not_started"}:
+            return logging.DEBUG  # whoever waits for it says so
+        if self.stage == "after_delivery":
+            return logging.WARNING
+        return logging.INFO if self.output != self.said else logging.DEBUG  # its job fails for what it said
 
 
 @dataclass(frozen=True, slots=True)

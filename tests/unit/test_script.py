@@ -54,6 +54,28 @@ def runs(process: int) -> bool:
     return False
 
 
+@pytest.mark.parametrize(
+    ("ended", "level"),
+    [
+        (Ended("after_verify", "passed", 1.0), "DEBUG"),
+        (Ended("after_verify", "passed", 1.0, 0, "well", "well"), "INFO"),
+        (Ended("after_verify", "refused", 1.0, 3, "no", "no"), "DEBUG"),
+        (Ended("after_verify", "refused", 1.0, 3, "no", "found / no"), "INFO"),
+        (Ended("after_verify", "not_started", 1.0, 0, "no such file"), "DEBUG"),
+        (Ended("after_delivery", "later", 1.0, 75), "DEBUG"),
+        (Ended("after_delivery", "refused", 1.0, 3, "no", "no"), "WARNING"),
+    ],
+)
+def test_what_its_job_says_anyway_is_not_told_twice(
+    ended: Ended, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    ended.say(7)
+    (record,) = caplog.records
+    assert record.levelname == level
+    assert record.getMessage().startswith(f"job 7: script.{ended.stage} {ended.outcome} in 1.0 s")
+
+
 def test_it_gets_the_file_and_the_facts_and_a_folder_of_its_own(tmp_path: Path) -> None:
     facts = {"stage": "after_verify", "want": {"title": "Ünïcode\n\ud800"}}
     ended = run(tmp_path, told_of(tmp_path), "one", "two words", facts=facts)
