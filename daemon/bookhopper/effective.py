@@ -26,8 +26,10 @@ class Origin:
     where: str = ""
 
     def __str__(self) -> str:
-        shown = self.where if self.kind == "file" else f"{self.kind} {self.where}"
-        return shown.strip()
+        if self.kind == "file":
+            return self.where
+        several = "s" if ", " in self.where else ""
+        return f"{self.kind}{several} {self.where}".strip()
 
 
 @dataclass(frozen=True, slots=True)

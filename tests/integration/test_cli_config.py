@@ -65,6 +65,7 @@ def test_each_value_has_its_origin(shell: Shell, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("BOOKHOPPER_LISTS", "[{url: 'http://127.0.0.1/rss?key=abc', name: mine}]")
     monkeypatch.setenv("BOOKHOPPER_NEAR_PASSWORD", SECRET)
     monkeypatch.setenv("FLASK_PORT", "8085")
+    monkeypatch.setenv("FLASK_HOST", "127.0.0.2")
     monkeypatch.setenv("DEFAULT_SLEEP", "2.5")
     monkeypatch.setenv("TMP_DIR", "/tmp/x")
     monkeypatch.setenv("HTTPS_PROXY", f"http://me:{SECRET}@proxy:3128")
@@ -100,7 +101,7 @@ def test_each_value_has_its_origin(shell: Shell, monkeypatch: pytest.MonkeyPatch
         "download.timeout": ("90s", f"{file}:11"),
         "download.max_size": ("500MB", "default"),
         "naming.tags.kids.folder": ("Kids", f"{file}:14"),
-        "server.listen": ("127.0.0.1:8085", "variable FLASK_PORT"),
+        "server.listen": ("127.0.0.2:8085", "variables FLASK_HOST, FLASK_PORT"),
     }
     assert {key: shown[key] for key in expected} == expected
     assert "#   TMP_DIR: unfinished downloads lie under folders.state" in output
