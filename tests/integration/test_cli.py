@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -30,6 +29,7 @@ from tests.commands import calls, every_command, understood
 from tests.fakes.faulty import faulty, whole
 from tests.fakes.faulty import status as answer_status
 from tests.integration.test_parts import Running
+from tests.ordinary import ordinary
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,10 +66,6 @@ class Shell:
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
     return Shell(tmp_path)
-
-
-ORDINARY = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
-"""What to put before a command so that no file's permissions are overridden, as root's rights do."""
 
 
 def called(
@@ -282,14 +278,13 @@ def test_verify_for_scripts(shell: Shell, tmp_path: Path) -> None:
     assert (third["ok"], third["format"], third["reason"]) == (False, None, "not a regular file")
 
 
-@pytest.mark.skipif(bool(ORDINARY) and shutil.which("setpriv") is None, reason="root reads every file")
 def test_verify_goes_on_after_what_cannot_be_read(tmp_path: Path) -> None:
     good, locked, pipe = tmp_path / "good.epub", tmp_path / "locked.epub", tmp_path / "pipe.epub"
     for path in (good, locked):
         path.write_bytes(books.epub())
     locked.chmod(0)
     os.mkfifo(pipe)
-    ended = called("verify", *map(str, (pipe, locked, good)), before=ORDINARY)
+    ended = called("verify", *map(str, (pipe, locked, good)), before=ordinary())
     assert (ended.returncode, ended.stderr) == (1, "")
     assert ended.stdout.splitlines() == [
         f"{pipe}: refused: not a regular file",

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from bookhopper.scratch import Scratch
+from tests.ordinary import ordinary
 from tests.waiting import DEADLINE
-
-ORDINARY = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
 
 _LOCKING = """
 import pathlib, sys
 from bookhopper.scratch import Scratch
+from tests.ordinary import ordinary
 from tests.waiting import DEADLINE
 with Scratch(pathlib.Path(sys.argv[1])).folder(1) as folder:
     deep = folder / "a" / "b"
@@ -30,11 +27,10 @@ with Scratch(pathlib.Path(sys.argv[1])).folder(1) as folder:
 """
 
 
-@pytest.mark.skipif(bool(ORDINARY) and shutil.which("setpriv") is None, reason="nothing is locked for root")
 def test_what_a_program_has_locked_goes_as_well(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir(mode=0o750)
-    command = [*ORDINARY, sys.executable, "-c", _LOCKING, str(tmp_path / "scratch"), str(elsewhere)]
+    command = [*ordinary(), sys.executable, "-c", _LOCKING, str(tmp_path / "scratch"), str(elsewhere)]
     subprocess.run(command, check=True, timeout=60)
     assert list((tmp_path / "scratch").iterdir()) == []
     assert elsewhere.stat().st_mode & 0o777 == 0o750
