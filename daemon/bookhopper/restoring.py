@@ -57,6 +57,7 @@ def _restore(database: Path, backup: Path, stale: Sequence[Path]) -> Restored:
         _copy(backup, prepared)
         _make_usable(prepared, backup)
         rescued = rescue(database, prepared)
+        _give_to_its_owner(prepared, database)
         with prepared.open("rb") as file:
             os.fsync(file.fileno())
         for path in stale:
@@ -84,6 +85,13 @@ def _copy(backup: Path, prepared: Path) -> None:
 def _clear(prepared: Path) -> None:
     for left in prepared.parent.glob(f"{prepared.name}*"):
         left.unlink()
+
+
+def _give_to_its_owner(prepared: Path, database: Path) -> None:
+    """Give a database that root makes to the daemon's user, who could not write to it else."""
+    if os.geteuid() == 0:
+        like = (database if database.exists() else database.parent).stat()
+        os.chown(prepared, like.st_uid, like.st_gid)
 
 
 def _make_usable(prepared: Path, backup: Path) -> None:
