@@ -16,8 +16,8 @@ from lxml import etree
 
 from bookhopper.errors import printable
 from bookhopper.hostile_xml import local_name
-from bookhopper.verify.archive import Archive, open_archive
-from bookhopper.verify.base import PIECE, RefusedError, open_book, parse_member, quoted, size_of
+from bookhopper.verify.archive import Archive, open_archive, parse_member
+from bookhopper.verify.base import PIECE, RefusedError, open_book, quoted, size_of
 from bookhopper.verify.epub import PACKAGE_MAX, package_member
 
 _DC = "http://purl.org/dc/elements/1.1/"

@@ -20,7 +20,6 @@ from typing import Literal
 import humanize
 
 from bookhopper.copies import copy_file
-from bookhopper.epub_metadata import Known, UnfitError, fill
 from bookhopper.errors import HeldError, PermanentError, TransientError
 from bookhopper.model import Job
 from bookhopper.naming import Names
@@ -101,13 +100,17 @@ class Preparation:
 
         Raises HeldError while there is no room for it.
         """
+        # Here, so that only those who ask for it pay for lxml.
+        from bookhopper.epub_metadata import Known, UnfitError, fill  # noqa: PLC0415
+
         candidate, want = book.candidate, job.want
         known = Known.of(candidate.title or want.title, candidate.authors or want.authors)
         target = folder / "filled.epub"
         try:
             if not fill(book.path, target, known, ticket.check):
                 return book
-            filled = _verified(_changed(book, target))
+            filled = _changed(book, target)
+            why = _fault_of(filled)
         except UnfitError as error:
             why = str(error)
         except OSError as error:
@@ -116,8 +119,9 @@ class Preparation:
             log.exception("job %d met a fault of bookhopper's own; please report it", job.id)
             why = "a fault of bookhopper's own"
         else:
-            self._hooks.filled("filled")
-            return filled
+            if not why:
+                self._hooks.filled("filled")
+                return filled
         self._hooks.filled("failed")
         note = f"its title or author could not be written into it: {why}"
         log.info("job %d: %s", job.id, note)
@@ -195,12 +199,11 @@ def _opened(file: Path) -> BufferedReader:
     return os.fdopen(handle, "rb")
 
 
-def _verified(book: Book) -> Book:
-    """Give a book that is still a good one of its format; raises UnfitError."""
+def _fault_of(book: Book) -> str:
+    """Say what is wrong with a book that has to be a good one of its format; empty where nothing is."""
     verdict = verify(book.path, book.format)
-    if not verdict.ok or verdict.format != book.format:
-        raise UnfitError(f"it is no good then: {verdict.reason or verdict.format}")
-    return book
+    good = verdict.ok and verdict.format == book.format
+    return "" if good else f"it is no good then: {verdict.reason or verdict.format}"
 
 
 def _changed(book: Book, target: Path) -> Book:

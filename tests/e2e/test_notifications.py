@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -167,8 +165,3 @@ def test_a_digest_that_was_missed_comes_once_after_the_start(home: Home) -> None
     )
     assert json.loads(kept.read_text(encoding="utf-8"))["digest"] > time.time() - 86400
     assert len(home.box.messages) == 1
-
-
-def test_where_nobody_is_told_apprise_is_not_loaded(home: Home) -> None:
-    loaded = "import bookhopper.parts, sys; sys.exit('apprise' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", loaded], timeout=60, check=False).returncode == 0

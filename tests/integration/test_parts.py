@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -412,3 +414,21 @@ def test_the_memory_limit(
     monkeypatch.setattr(collector, "_CGROUPS", tmp_path / "groups")
     monkeypatch.setattr(collector, "_OWN_CGROUP", tmp_path / "own")
     assert collector._memory_limit() == expected
+
+
+def test_an_idle_daemon_loads_nothing_for_what_nobody_asked_of_it() -> None:
+    heavy = (
+        "apprise",
+        "bs4",
+        "dns",
+        "langcodes",
+        "lxml",
+        "pypdf",
+        "rapidfuzz",
+        "regex",
+        "rich",
+        "stdnum",
+        "werkzeug",
+    )
+    program = f"import sys, bookhopper.cli.run, bookhopper.parts; print(*set({heavy}) & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "\n"

@@ -274,5 +274,5 @@ def test_many_threads_get_their_own_verdicts(tmp_path: Path) -> None:
 
 
 def test_only_a_pdf_pays_for_the_pdf_reader() -> None:
-    program = "import sys, bookhopper.verify; sys.exit('pypdf' in sys.modules)"
+    program = "import sys, bookhopper.verify.dispatch; sys.exit('pypdf' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": os.pathsep.join(sys.path)})

@@ -14,6 +14,9 @@ Entry = Want | BadLine
 TO_READ = "to-read"
 """The shelf of the books that somebody wants, as most book sites call it."""
 
+A_FEED = "this is a feed of its own; name its address under `lists:` in the configuration"
+"""Why an outline that names a feed is no want."""
+
 _SHOWN = 200
 """How much of an overlong or broken entry is kept to show it by, in characters."""
 

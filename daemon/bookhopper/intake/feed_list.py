@@ -11,15 +11,12 @@ from dataclasses import replace
 from lxml import etree
 
 from bookhopper.hostile_xml import MAX_BYTES, XmlError, local_name, parse_xml
-from bookhopper.intake.base import Entry, Limits, UnreadableRequestError, WantError, plain, shown
+from bookhopper.intake.base import A_FEED, Entry, Limits, UnreadableRequestError, WantError, plain, shown
 from bookhopper.intake.csv_exports import own_shelves
 from bookhopper.intake.readings import title_and_authors
 from bookhopper.intake.records import first_isbn, split_series, want_of
 from bookhopper.intake.text import read_line
 from bookhopper.model import BadLine, LeftOut, Reading, Want
-
-A_FEED = "this is a feed of its own; name its address under `lists:` in the configuration"
-"""Why an outline that names a feed is no want."""
 
 _ITEMS = {"rss": "item", "RDF": "item", "feed": "entry"}
 """What a book is called below each root element; namespaces are not looked at, for many are wrong."""

@@ -15,11 +15,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bookhopper.errors import BookhopperError
-from bookhopper.intake.base import EmptyRequestError, Entry, Limits, UnreadableRequestError
+from bookhopper.intake.base import A_FEED, EmptyRequestError, Entry, Limits, UnreadableRequestError
 from bookhopper.intake.desk import Desk
-from bookhopper.intake.feed_list import A_FEED, feeds_named
 from bookhopper.intake.fetched_list import FetchedList, fetch_list
-from bookhopper.intake.parse import parse
+from bookhopper.intake.parse import feeds_named, parse
 from bookhopper.log_context import working_on
 from bookhopper.model import DEFAULT_PRIORITY, BadLine, Want
 from bookhopper.net.addresses import ports_named, safe_url

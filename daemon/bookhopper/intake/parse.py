@@ -46,6 +46,13 @@ _READERS: Mapping[str, Read] = {
 """What is taken, by suffix; another format is one more file and one more line here."""
 
 
+def feeds_named(data: bytes, limits: Limits) -> tuple[str, ...]:
+    """Give the addresses of the feeds that an outline names; raises UnreadableRequestError."""
+    from bookhopper.intake import feed_list  # noqa: PLC0415 - as `_feed`
+
+    return feed_list.feeds_named(data, limits)
+
+
 def suffixes() -> str:
     """Name the suffixes that are taken, for a message."""
     return " ".join(sorted(_READERS))

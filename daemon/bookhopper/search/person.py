@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from rapidfuzz.distance import OSA
-
+from bookhopper.search.slips import slips
 from bookhopper.search.words import (
     EPITHETS,
     NO_AUTHOR,
@@ -157,10 +156,10 @@ def likeness(one: str, other: str, spread: float = 0.3) -> float:
     longer = max(len(one), len(other))
     if min(len(one), len(other)) < 4:
         return 0.0
-    slips = OSA.distance(one, other, score_cutoff=longer // 2)
-    if slips <= (0 if longer < 5 else 1 if longer < 8 else 2):
+    apart = slips(one, other, longer // 2)
+    if apart <= (0 if longer < 5 else 1 if longer < 8 else 2):
         return 0.92
-    if slips <= spread * longer and sound(one) == sound(other) and len(sound(one)) > 2:
+    if apart <= spread * longer and sound(one) == sound(other) and len(sound(one)) > 2:
         return 0.88
     return 0.0
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from rapidfuzz.distance import OSA
-
 from bookhopper.search.person import sound
+from bookhopper.search.slips import slips
 from bookhopper.search.words import title_words
 
 Words = tuple[str, ...]
@@ -66,12 +65,12 @@ def _alike(one: str, other: str) -> float:
         return 0.0
     if one.isdigit() or other.isdigit() or (one in _COMMON_WORDS and other in _COMMON_WORDS):
         return 0.0
-    slips = OSA.distance(one, other, score_cutoff=2)
-    if slips == 1:
+    apart = slips(one, other, 2)
+    if apart == 1:
         return 0.88 if longer < 6 else 0.92
-    if slips == 2 and longer >= 6 and len(sound(one)) > 2 and sound(one) == sound(other):
+    if apart == 2 and longer >= 6 and len(sound(one)) > 2 and sound(one) == sound(other):
         return 0.88
-    return 0.85 if slips == 2 and longer >= 8 else 0.0
+    return 0.85 if apart == 2 and longer >= 8 else 0.0
 
 
 @lru_cache(maxsize=16384)

@@ -1,4 +1,4 @@
-"""ZIP archives from strangers: opened within bounds, every member's checksum compared."""
+"""ZIP archives from strangers: opened within bounds, every member's checksum compared, their XML parsed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from lxml import etree
+
+from bookhopper.hostile_xml import XmlError, parse_xml
 from bookhopper.verify.base import PIECE, RefusedError, hostile_offsets, quoted
 
 MEMBERS_MAX = 20_000
@@ -114,6 +117,17 @@ def holds_archive(file: BinaryIO) -> bool:
             return True
     except (*_DAMAGE, RefusedError):
         return False
+
+
+def parse_member(document: bytes, name: str, max_bytes: int) -> etree._Element:
+    """Parse a small document from inside a book, as forgivingly as readers do.
+
+    Raises RefusedError: it is too large, has too much markup, or no root element.
+    """
+    try:
+        return parse_xml(document, max_bytes=max_bytes)
+    except XmlError as error:
+        raise RefusedError("structure", f"{name} is unreadable: {error}") from error
 
 
 def _admit(info: zipfile.ZipInfo, same_name: zipfile.ZipInfo | None) -> None:

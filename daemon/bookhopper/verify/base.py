@@ -1,4 +1,4 @@
-"""What every check shares: the verdict, how a check refuses, and how hostile bytes and XML are read."""
+"""What every check shares: the verdict, how a check refuses, and how hostile bytes are read."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
-
-from lxml import etree
-
-from bookhopper.hostile_xml import XmlError, parse_xml
 
 Check = Literal["", "size", "type", "container", "checksum", "structure", "protection"]
 """Which check a file failed, for metrics: how long it is, what it is, whether it is whole, whether its
@@ -120,17 +116,6 @@ def hostile_offsets(reason: str) -> Iterator[None]:
         if error.errno != errno.EINVAL:
             raise
         raise RefusedError("container", reason) from error
-
-
-def parse_member(document: bytes, name: str, max_bytes: int) -> etree._Element:
-    """Parse a small document from inside a book, as forgivingly as readers do.
-
-    Raises RefusedError: it is too large, has too much markup, or no root element.
-    """
-    try:
-        return parse_xml(document, max_bytes=max_bytes)
-    except XmlError as error:
-        raise RefusedError("structure", f"{name} is unreadable: {error}") from error
 
 
 def quoted(text: str, limit: int = 60) -> str:

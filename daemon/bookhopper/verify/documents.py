@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-from bookhopper.verify.archive import Archive
-from bookhopper.verify.base import RefusedError, parse_member, slice_of
+from bookhopper.verify.archive import Archive, parse_member
+from bookhopper.verify.base import RefusedError, slice_of
 
 DJVU = b"AT&TFORM"
 ODT_TYPE = b"application/vnd.oasis.opendocument.text"

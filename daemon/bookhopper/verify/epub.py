@@ -20,8 +20,8 @@ from zipfile import ZipInfo
 from lxml import etree
 
 from bookhopper.hostile_xml import local_name
-from bookhopper.verify.archive import Archive
-from bookhopper.verify.base import RefusedError, parse_member, quoted
+from bookhopper.verify.archive import Archive, parse_member
+from bookhopper.verify.base import RefusedError, quoted
 
 CONTAINER = "META-INF/container.xml"
 

@@ -19,10 +19,8 @@ from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
 
-from rapidfuzz import process
-from rapidfuzz.distance import OSA
-
 from bookhopper.errors import HeldError, NotReadyError, TransientError
+from bookhopper.search.slips import nearest, tolerated
 from bookhopper.search.sources.gutenberg_catalogue import Record
 from bookhopper.search.words import name_words, title_words
 
@@ -259,17 +257,17 @@ def _spellings(connection: sqlite3.Connection, word: str) -> list[tuple[str, int
     """Find the words that differ by a slip: one letter, two in a long word; the first letter is right."""
     if len(word) < 4 or not word.isalpha():
         return []
-    slips = 1 if len(word) < 8 else 2
+    most = tolerated(word)
     near = dict(
         connection.execute(
             "SELECT word, books FROM word WHERE initial = ? AND length BETWEEN ? AND ?",
-            (word[0], len(word) - slips, len(word) + slips),
+            (word[0], len(word) - most, len(word) + most),
         )
     )
     near.pop(word, None)
-    best = process.extract(word, near.keys(), scorer=OSA.distance, score_cutoff=slips, limit=4 * _SPELLINGS)
+    best = nearest(word, list(near), 4 * _SPELLINGS)
     ranked = sorted(best, key=lambda hit: (hit[1], -near[hit[0]]))
-    return [(other, near[other]) for other, _, _ in ranked[:_SPELLINGS]]
+    return [(other, near[other]) for other, _ in ranked[:_SPELLINGS]]
 
 
 def _fill(connection: sqlite3.Connection, records: Iterable[Record | None], stamp: str) -> Origin:

@@ -7,10 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from rapidfuzz import process
-from rapidfuzz.distance import OSA
-
 from bookhopper.search.normalise import isbn13
+from bookhopper.search.slips import nearest
 from bookhopper.search.sources.base import Query
 from bookhopper.search.words import name_words, title_words
 
@@ -76,8 +74,5 @@ class WordIndex(Generic[Item]):
             return {word: 1.0}
         if len(word) < _TYPO_LENGTH or word.isdecimal():
             return {}
-        slips = 1 if len(word) < 8 else 2
-        near = process.extract(
-            word, self._vocabulary, scorer=OSA.distance, score_cutoff=slips, limit=_NEAR_WORDS
-        )
-        return {known: 1.0 - distance / len(word) for known, distance, _ in near}
+        near = nearest(word, self._vocabulary, _NEAR_WORDS)
+        return {known: 1.0 - apart / len(word) for known, apart in near}
