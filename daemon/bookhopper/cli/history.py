@@ -11,9 +11,8 @@ import click
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from bookhopper import config
 from bookhopper.cli import config_option, json_option, limit_option, offset_option, show, table_width
-from bookhopper.client import Client
+from bookhopper.client import daemon_of
 
 
 @click.command(
@@ -31,7 +30,7 @@ Examples:
 @offset_option
 def command(config_path: Path | None, as_json: bool, limit: int, offset: int) -> None:
     """Show what became of the books that are settled, the latest first."""
-    client = Client(config.load(config_path).folders.state)
+    client = daemon_of(config_path)
     page = client.get(f"/api/history?limit={limit}&offset={offset}")
     if as_json:
         click.echo(json.dumps(page))

@@ -13,9 +13,8 @@ import humanize
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from bookhopper import config
 from bookhopper.cli import config_option, json_option, limit_option, offset_option, show, table_width
-from bookhopper.client import Client
+from bookhopper.client import daemon_of
 from bookhopper.model import State
 from bookhopper.units import counted
 
@@ -53,7 +52,7 @@ def command(
     config_path: Path | None, as_json: bool, limit: int, offset: int, states: tuple[str, ...]
 ) -> None:
     """Show what runs, the queue in its order, and how many lie aside."""
-    client = Client(config.load(config_path).folders.state)
+    client = daemon_of(config_path)
     if states:
         asked = urlencode({"status": ",".join(states), "limit": limit, "offset": offset})
         page = client.get(f"/api/downloads?{asked}")

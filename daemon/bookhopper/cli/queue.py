@@ -9,10 +9,9 @@ from urllib.parse import quote
 
 import click
 
-from bookhopper import config
 from bookhopper.cli import Group, config_option, json_option, listing, values
 from bookhopper.cli.batch import all_in, change, end, first_besides
-from bookhopper.client import Client, RefusedError
+from bookhopper.client import RefusedError, daemon_of
 from bookhopper.model import State
 from bookhopper.units import counted
 
@@ -61,9 +60,9 @@ Examples:
 def pause(config_path: Path | None, as_json: bool, jobs: tuple[str, ...]) -> None:
     """Pause jobs, or the whole queue."""
     if jobs:
-        change(_client(config_path), "pause", jobs, "paused", as_json=as_json)
+        change(daemon_of(config_path), "pause", jobs, "paused", as_json=as_json)
     else:
-        status = _client(config_path).post("/api/downloads/pause")
+        status = daemon_of(config_path).post("/api/downloads/pause")
         _tell(status, "the queue is paused: `bookhopper queue resume` lets it go on", as_json=as_json)
 
 
@@ -83,9 +82,9 @@ Examples:
 def resume(config_path: Path | None, as_json: bool, jobs: tuple[str, ...]) -> None:
     """Let paused jobs go on, or the whole queue."""
     if jobs:
-        change(_client(config_path), "resume", jobs, "resumed", as_json=as_json)
+        change(daemon_of(config_path), "resume", jobs, "resumed", as_json=as_json)
     else:
-        _tell(_client(config_path).post("/api/downloads/resume"), "the queue goes on", as_json=as_json)
+        _tell(daemon_of(config_path).post("/api/downloads/resume"), "the queue goes on", as_json=as_json)
 
 
 @command.command(
@@ -101,7 +100,7 @@ Examples:
 @jobs_argument
 def cancel(config_path: Path | None, as_json: bool, jobs: tuple[str, ...]) -> None:
     """Cancel jobs, whether they wait, run or lie aside."""
-    change(_client(config_path), "cancel", jobs, "cancelled", as_json=as_json)
+    change(daemon_of(config_path), "cancel", jobs, "cancelled", as_json=as_json)
 
 
 @command.command(
@@ -126,7 +125,7 @@ def retry(
     states = [state for state, chosen in ((State.FAILED, failed), (State.MISSING, missing)) if chosen]
     if not jobs and not states:
         raise click.UsageError("name jobs, or give --failed or --missing")
-    client = _client(config_path)
+    client = daemon_of(config_path)
     chosen = [*jobs, *(all_in(client, states) if states else ())]
     change(client, "retry", chosen, "looked for anew", as_json=as_json)
 
@@ -152,7 +151,7 @@ def priority(config_path: Path | None, as_json: bool, number: int, jobs: tuple[s
     for job in jobs:
         if job.startswith("-"):
             raise click.NoSuchOption(job)
-    change(_client(config_path), "priority", jobs, f"priority {number}", as_json=as_json, priority=number)
+    change(daemon_of(config_path), "priority", jobs, f"priority {number}", as_json=as_json, priority=number)
 
 
 @command.command(
@@ -185,7 +184,7 @@ def reorder(
     """Move waiting jobs to another place in the queue."""
     if [before is not None, first, last].count(True) != 1:
         raise click.UsageError("say where to: one of --before JOB, --first and --last")
-    client = _client(config_path)
+    client = daemon_of(config_path)
     goal = first_besides(client, jobs) if first else before
     results = []
     for job in jobs:
@@ -211,7 +210,7 @@ Examples:
 @json_option
 def clear(config_path: Path | None, as_json: bool) -> None:
     """Take what is settled off the lists."""
-    answer = _client(config_path).delete("/api/queue/clear")
+    answer = daemon_of(config_path).delete("/api/queue/clear")
     _tell(answer, f"cleared: {counted(answer['removed_count'], 'job')}", as_json=as_json)
 
 
@@ -230,14 +229,10 @@ Examples:
 @click.argument("number", metavar="[N]", type=click.IntRange(min=1), required=False)
 def workers(config_path: Path | None, as_json: bool, number: int | None) -> None:
     """Show how many downloads run at a time, or let it be N."""
-    client = _client(config_path)
+    client = daemon_of(config_path)
     answer = client.get("/api/workers") if number is None else client.put("/api/workers", {"workers": number})
     said = f"{counted(answer['workers'], 'worker')}, {answer['busy']} busy, at most {answer['limit']}"
     _tell(answer, said, as_json=as_json)
-
-
-def _client(config_path: Path | None) -> Client:
-    return Client(config.load(config_path).folders.state)
 
 
 def _tell(answer: Any, said: str, *, as_json: bool) -> None:

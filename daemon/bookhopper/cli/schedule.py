@@ -19,6 +19,7 @@ from rich.text import Text
 from bookhopper.cli import EXIT_FAULT, config_option, json_option, show, table_width
 from bookhopper.client import Client, daemon_of
 from bookhopper.errors import BookhopperError
+from bookhopper.units import written_duration
 
 _LOOK_SECONDS = 0.2
 _PATIENCE_SECONDS = 600.0
@@ -107,7 +108,7 @@ def _table(chores: Sequence[show.Item]) -> Table:
         table.add_row(
             chore["name"],
             show.line(chore["does"]),
-            _lasting(chore["every"]),
+            written_duration(chore["every"]),
             "runs now" if chore["running"] else _moment(last["started"], now) if last else "not yet",
             _took(last["seconds"]) if last else "",
             _outcome(last) if last else "",
@@ -125,14 +126,6 @@ def _outcome(last: show.Item) -> Text:
 def _moment(moment: float, now: float) -> str:
     """Say how long ago, or from now, something is."""
     return humanize.naturaltime(timedelta(seconds=round(now - moment)))
-
-
-def _lasting(seconds: float) -> str:
-    """Say a duration as the configuration does."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"
 
 
 def _took(seconds: float) -> str:

@@ -12,10 +12,9 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from bookhopper import config
-from bookhopper.cli import config_option, json_option, table_width
+from bookhopper.cli import config_option, json_option, show, table_width
 from bookhopper.errors import BookhopperError
 from bookhopper.intake.base import Limits
 from bookhopper.intake.parse import parse
@@ -170,7 +169,7 @@ def _show(console: Console, entry: Want | BadLine, resolution: Resolution) -> No
     console.print(f"[bold]{escape(entry.raw)}[/]  [{colour}]{resolution.decision}[/]{reason}")
     if not resolution.near:
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = show.table()
     for name in ("", "score", "title", "authors", "", "source:key", "parts"):
         whole = name not in {"title", "authors"}
         table.add_column(name, no_wrap=whole, overflow="ellipsis" if name == "parts" else "fold")

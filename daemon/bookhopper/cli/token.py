@@ -9,11 +9,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from bookhopper import config
 from bookhopper.api.sign_in.tokens import TokenFile
-from bookhopper.cli import Group, config_option, json_option, table_width, values
+from bookhopper.cli import Group, config_option, json_option, show, table_width, values
 
 
 @click.group(
@@ -81,9 +80,7 @@ def list_(config_path: Path | None, as_json: bool) -> None:
         rows = [{"name": token.name, "created": token.created} for token in tokens]
         click.echo(json.dumps({"tokens": rows}, ensure_ascii=False))
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("name", "made"):
-        table.add_column(title, no_wrap=True)
+    table = show.table(show.words("name"), show.words("made"))
     for token in tokens:
         made = datetime.fromtimestamp(token.created, UTC).astimezone()
         table.add_row(escape(token.name), made.strftime("%Y-%m-%d %H:%M"))
