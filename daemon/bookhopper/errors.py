@@ -26,6 +26,11 @@ def printable(text: str) -> str:
     )
 
 
+def shortened(text: str, most: int) -> str:
+    """Give a text of at most `most` characters, the last being an ellipsis where it had more."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 class BookhopperError(Exception):
     """Anything that a person should read as one line instead of a traceback, whatever it quotes."""
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 from rich.text import Text
 
+from bookhopper.errors import shortened
 from bookhopper.model import UNSETTLED, State
 
 _STYLES = {
@@ -134,5 +135,4 @@ def _book(download: Mapping[str, Any]) -> str:
 
 
 def _fitted(text: str) -> str:
-    short = text if len(text) <= _NAME_WIDTH else text[: _NAME_WIDTH - 1] + "…"
-    return short.ljust(_NAME_WIDTH)
+    return shortened(text, _NAME_WIDTH).ljust(_NAME_WIDTH)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
+from bookhopper.errors import shortened
 from bookhopper.intake.base import plain
 from bookhopper.model import UNSETTLED, Candidate, Job, Request, State
 from bookhopper.store.queries import Line, LineNote
@@ -163,8 +164,7 @@ def _state(job: Job) -> str:
 
 
 def _cut(text: str) -> str:
-    raw = plain(text)
-    return raw if len(raw) <= _MOST_RAW else raw[:_MOST_RAW] + "…"
+    return shortened(plain(text), _MOST_RAW)
 
 
 def _fate(job: Job, names: Mapping[int, str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from bookhopper.errors import PermanentError, printable
+from bookhopper.errors import PermanentError, printable, shortened
 from bookhopper.private_hosts import in_ascii, is_private
 
 LOOK_SECONDS = 2.0
@@ -78,8 +78,7 @@ def safe_url(url: str) -> str:
         shown = urlunsplit((parts.scheme, place, path, "…" if parts.query else "", ""))
     except ValueError:
         shown = "(a malformed address)"
-    shown = printable(shown)
-    return shown if len(shown) <= _SHOWN_CHARACTERS else shown[: _SHOWN_CHARACTERS - 1] + "…"
+    return shortened(printable(shown), _SHOWN_CHARACTERS)
 
 
 def is_token(segment: str) -> bool:

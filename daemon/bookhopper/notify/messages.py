@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bookhopper.errors import printable
+from bookhopper.errors import printable, shortened
 from bookhopper.model import Job
 from bookhopper.notify_settings import Event
 from bookhopper.observe.logs import describe
@@ -59,7 +59,7 @@ class Message:
 def neutral(text: str, most: int = _LINE_CHARACTERS) -> str:
     """Make a text from outside one line in which nothing is markup, a mention or a link."""
     line = _MARKS.sub("＿", printable(text).translate(_LOOK_ALIKE)).replace("://", ":∕∕")
-    return line if len(line) <= most else line[: most - 1] + "…"
+    return shortened(line, most)
 
 
 def line_of(job: Job, reason: str = "") -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from bookhopper.errors import shortened
+
 Check = Literal["", "size", "type", "container", "checksum", "structure", "protection"]
 """Which check a file failed, for metrics: how long it is, what it is, whether it is whole, whether its
 checksums agree, whether the book inside makes sense, whether it is locked."""
@@ -121,4 +123,4 @@ def hostile_offsets(reason: str) -> Iterator[None]:
 def quoted(text: str, limit: int = 60) -> str:
     """Make hostile text fit to stand in a one-line message: printable, short, in double quotes."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
-    return f'"{line[: limit - 1]}…"' if len(line) > limit else f'"{line}"'
+    return f'"{shortened(line, limit)}"'
