@@ -10,13 +10,14 @@ from pathlib import Path
 
 from bookhopper.control import Control
 from bookhopper.deliver import Deliverer
-from bookhopper.durable import PowerCut, write_file
+from bookhopper.durable import write_file
 from bookhopper.errors import BookhopperError
 from bookhopper.ingest import IngestFolder
 from bookhopper.intake.lists import Lists
 from bookhopper.intake.watch import Watcher
 from bookhopper.log_context import working_on
 from bookhopper.nudge import Nudges
+from bookhopper.power_cut import PowerCut
 from bookhopper.schedule import Chore, ToldError
 from bookhopper.search.sources.base import Source
 from bookhopper.silence import LOOK_SECONDS, Silence

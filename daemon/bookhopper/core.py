@@ -14,7 +14,7 @@ from pathlib import Path
 from socket import socket
 
 from bookhopper.api import address, listener
-from bookhopper.durable import PowerCut, make_folder
+from bookhopper.durable import make_folder
 from bookhopper.errors import BookhopperError, DamagedError
 from bookhopper.intake.base import Limits
 from bookhopper.intake.desk import Desk
@@ -25,6 +25,7 @@ from bookhopper.intake.tally import Tally
 from bookhopper.intake.watch import Watcher
 from bookhopper.lock import StateLock
 from bookhopper.observe.events import Events
+from bookhopper.power_cut import PowerCut
 from bookhopper.settings import IntakeSettings, Settings, split_listen
 from bookhopper.store.backups import keep_latest
 from bookhopper.store.sqlite import SqliteStore

@@ -21,15 +21,15 @@ from typing import Any
 
 import pytest
 
-from bookhopper import deliver, durable, ingest, place
+from bookhopper import deliver, ingest, place, power_cut
 from bookhopper.chores import Placing
 from bookhopper.deliver import CONSUMERS_KEEP_SECONDS, Deliverer
-from bookhopper.durable import PowerCut
 from bookhopper.errors import HeldError, PermanentError
 from bookhopper.ingest import IngestFolder
 from bookhopper.model import Candidate, Delivery, Job, State
 from bookhopper.naming_settings import NamingSettings
 from bookhopper.place import Book
+from bookhopper.power_cut import PowerCut
 from bookhopper.staging import StagingLog
 from bookhopper.store.base import DuplicateError, Move, StaleError
 from bookhopper.ticket import Reason, Ticket
@@ -531,7 +531,7 @@ def test_a_store_that_is_away_after_a_power_cut_takes_no_doubt_away(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     boot = bench.base / "boot"
-    monkeypatch.setattr(durable, "_BOOT", boot)
+    monkeypatch.setattr(power_cut, "_BOOT", boot)
     boot.write_text("first")
     PowerCut(bench.queue.store).begun()
     job = bench.queue.downloading(want())

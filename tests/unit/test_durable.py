@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bookhopper import durable
-from bookhopper.durable import PowerCut, make_folder, write_file
+from bookhopper import power_cut
+from bookhopper.durable import make_folder, write_file
+from bookhopper.power_cut import PowerCut
 from tests.queues import Queue
 
 
@@ -22,7 +23,7 @@ def boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file in which the kernel names its start."""
     path = tmp_path / "boot_id"
     path.write_text("first\n")
-    monkeypatch.setattr(durable, "_BOOT", path)
+    monkeypatch.setattr(power_cut, "_BOOT", path)
     return path
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from bookhopper.durable import write_file
 from bookhopper.errors import BookhopperError
 from bookhopper.intake.base import A_FEED, EmptyRequestError, Entry, Limits, UnreadableRequestError
 from bookhopper.intake.desk import Desk
@@ -219,11 +220,7 @@ class Lists:
         path = self._file(name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            new = path.with_suffix(".new")
-            new.write_text(
-                json.dumps({key: asdict(visit) for key, visit in visits.items()}), encoding="utf-8"
-            )
-            new.replace(path)
+            write_file(path, json.dumps({key: asdict(visit) for key, visit in visits.items()}))
         except OSError as error:
             log.warning("list %s: %s cannot be written: %s: make room there", name, path, error.strerror)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import requests
 
+from bookhopper.durable import write_file
 from bookhopper.errors import BookhopperError, HeldError, PermanentError
 from bookhopper.model import Candidate, Collection
 from bookhopper.net.addresses import safe_url
@@ -225,7 +226,7 @@ class GutenbergSource:
             ask: response.headers[tell] for tell, ask in asked_by.items() if tell in response.headers
         }
         validators[_CAME_FROM] = self._address
-        self._validators_path.write_text(json.dumps(validators), encoding="utf-8")
+        write_file(self._validators_path, json.dumps(validators))
 
     def _candidate(self, record: Record) -> Candidate:
         files = [form.format(record.id) for form in _FILE_FORMS]
