@@ -1,18 +1,17 @@
-"""Claim, step, record: the one pool of threads behind searching and fetching, and the only retry policy.
+"""Claim, step, record: the one pool of threads behind searching and fetching.
 
 A step says how a job ended by the `Move` that it returns or the error that it raises; everything that follows
-from an error (another attempt, a pause, giving up, looking again in some days) is decided here.
+from an error (another attempt, a pause, giving up, looking again in some days) is decided here, by `retry`.
 """
 
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
+from bookhopper import retry
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, StoreError
 from bookhopper.gate import Gate
 from bookhopper.log_context import working_on
@@ -26,22 +25,8 @@ Step = Callable[[Job, Ticket], Move | None]
 """What a worker does with a claimed job; None: the step has recorded the job's fate itself."""
 
 _IDLE_SECONDS = 5.0
-_LOOKED_FOR_AGAIN = frozenset((State.MISSING, State.AMBIGUOUS))
 _STORE_RETRY_SECONDS = 2.0
-_DAY = 86400.0
-_LONGEST_LOOK_DAYS = 30
-_LONGEST_PAUSE = 3600.0
 _SHORT_OF_MEMORY = "memory is short: give bookhopper more of it, or set fewer download.workers"
-
-
-def pause_after(attempt: int) -> float:
-    """Give the seconds before the next attempt after number `attempt`: 1, 2, 4 … and up to a quarter more."""
-    return min(2.0 ** (attempt - 1), _LONGEST_PAUSE) * random.uniform(1.0, 1.25)  # noqa: S311 # nosec B311 # jitter
-
-
-def look_again_after(looks: int) -> float:
-    """Give the seconds until what `looks` looks have not found is looked for again: 1 d, 2 d, 4 d … 30 d."""
-    return _DAY * min(2.0 ** min(looks - 1, 10), _LONGEST_LOOK_DAYS)
 
 
 class Pool:
@@ -260,12 +245,10 @@ class Pool:
             if not isinstance(error, BookhopperError):
                 with working_on(source=ticket.source):
                     log.exception("job %d met a fault of bookhopper's own; please report it", job.id)
-            return self._failed(job, ticket, error)
+            return retry.failed(job, ticket, error, waiting=self._waiting, most=self.attempts)
         if over := self._gate.passed():
             log.info("going on: it is over that %s", over)
-        if move is not None and move.after in _LOOKED_FOR_AGAIN and move.not_before is None:
-            return _looked_for_again(job, move)
-        return move
+        return None if move is None else retry.settled(job, move)
 
     def _begin(self, job: Job, ticket: Ticket) -> None:
         """Hear, now that the ticket is open, what was asked of the job since it was claimed.
@@ -296,24 +279,6 @@ class Pool:
             job.id, job.state, self._waiting, str(error), not_before=until, resume=ticket.resume_point
         )
 
-    def _failed(self, job: Job, ticket: Ticket, error: Exception) -> Move:
-        """Count an attempt: a pause and another one, or the end until it is looked for again."""
-        attempts = job.attempts + 1
-        reason = str(error) or type(error).__name__
-        if attempts < self.attempts:
-            until = time.time() + pause_after(attempts)
-            return Move(
-                job.id,
-                job.state,
-                self._waiting,
-                reason,
-                attempts=attempts,
-                not_before=until,
-                resume=ticket.resume_point,
-            )
-        tried = f"{reason} (tried {attempts} times)" if attempts > 1 else reason
-        return _looked_for_again(job, Move(job.id, job.state, State.FAILED, tried, attempts=0))
-
     def _hold_all(self, error: HeldError) -> None:
         if self._gate.hold(error):
             log.log(logging.INFO if error.said else logging.WARNING, "%sing waits: %s", self.stage, error)
@@ -342,11 +307,6 @@ def _as_held(error: HeldError | StoreError) -> HeldError:
 def _is_shortage(error: Exception) -> bool:
     """Whether memory is short, of which a new thread needs some as well; Python tells that by words only."""
     return isinstance(error, MemoryError) or "can't start new thread" in str(error)
-
-
-def _looked_for_again(job: Job, move: Move) -> Move:
-    looks = job.looks + 1
-    return replace(move, looks=looks, not_before=time.time() + look_again_after(looks))
 
 
 def _unheard() -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from bookhopper import worker
+from bookhopper import retry, worker
 from bookhopper.errors import HeldError, PermanentError, StoreError, TransientError
 from bookhopper.model import Job, Resume, State
+from bookhopper.retry import look_again_after, pause_after
 from bookhopper.store.base import Move, StaleError
 from bookhopper.ticket import Reason, Ticket
-from bookhopper.worker import Pool, Step, look_again_after, pause_after
+from bookhopper.worker import Pool, Step
 from tests.queues import Queue, candidate, want
 from tests.waiting import until
 
@@ -138,7 +139,7 @@ def test_a_passing_fault_costs_an_attempt_and_a_pause(bench: Bench) -> None:
 
 
 def test_the_last_attempt_fails_until_tomorrow(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "pause_after", lambda _: 0.0)
+    monkeypatch.setattr(retry, "pause_after", lambda _: 0.0)
     seen: list[int] = []
 
     def step(job: Job, ticket: Ticket) -> None:
