@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.queues import Queue
+
 Figures = Callable[[str, Mapping[str, object]], None]
 """Keeps what a test has measured, under a heading, for the end of the run."""
 
@@ -46,6 +48,14 @@ def pytest_runtest_makereport(
             f"{item.nodeid} was skipped where nothing may be (BOOKHOPPER_REQUIRE_PEERS=1): {reason}"
         )
     return report
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Queue]:
+    """A store with an empty queue, and what fills it."""
+    queue = Queue(tmp_path)
+    yield queue
+    queue.close()
 
 
 @pytest.fixture

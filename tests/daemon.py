@@ -133,6 +133,17 @@ class Daemon:
         assert self._process is not None
         return self._process.pid
 
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Call a command with this configuration; another exit code than 0 is the caller's to judge."""
+        return subprocess.run(
+            [sys.executable, "-m", "bookhopper", *arguments, "--config", str(self.config)],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "daemon")},
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+
     def signal(self, number: Signals) -> None:
         """Send it a signal."""
         assert self._process is not None

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests import books
-from tests.daemon import ROOT, Daemon
+from tests.daemon import Daemon
 from tests.e2e.conftest import LARGE, MakeDaemon, digest, number_in, path_of
 from tests.fakes.mirror import Mirror
 from tests.waiting import until
@@ -42,18 +42,8 @@ def hang_up(daemon: Daemon) -> None:
     until(lambda: daemon.notices.count("READY=1") > ready, "READY=1 after it")
 
 
-def run(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bookhopper", *arguments, "--config", str(daemon.config)],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "daemon")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def reload(daemon: Daemon) -> subprocess.CompletedProcess[str]:
-    return run(daemon, "reload")
+    return daemon.command("reload")
 
 
 def test_a_download_goes_on_while_sources_and_workers_change(
@@ -168,7 +158,7 @@ def test_a_broken_file_leaves_everything_as_it_was_and_says_so(make_daemon: Make
     said = reload(daemon)
     assert said.returncode == 2
     assert [line.removeprefix("bookhopper: ") for line in said.stderr.splitlines()] == configuration["faults"]
-    shown = run(daemon, "status", "--once")
+    shown = daemon.command("status", "--once")
     assert shown.returncode == 0, shown.stderr
     assert "the configuration cannot be used, and the old one stays" in shown.stdout
     daemon.drop("list.txt", "Dracula — Bram Stoker")

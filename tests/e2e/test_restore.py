@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -13,21 +10,11 @@ import pytest
 
 from bookhopper.cli import EXIT_DAMAGED
 from tests import books
-from tests.daemon import ROOT, Daemon
+from tests.daemon import Daemon
 from tests.e2e.conftest import MakeDaemon
 from tests.waiting import until
 
 TITLES = ("Emma", "Persuasion", "Sanditon")
-
-
-def run(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bookhopper", *arguments, "--config", str(daemon.config)],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "daemon")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -44,7 +31,7 @@ def daemon(make_daemon: MakeDaemon, tmp_path: Path) -> Daemon:
     daemon.ask("POST", "/api/downloads/pause")
     daemon.drop("second.txt", "Persuasion — Jane Austen")
     until(lambda: daemon.counts() == {"done": 1, "queued": 1})
-    assert run(daemon, "schedule", "run", "backup").returncode == 0
+    assert daemon.command("schedule", "run", "backup").returncode == 0
     daemon.ask("POST", "/api/downloads/resume")
     daemon.drop("third.txt", "Sanditon — Jane Austen")
     daemon.await_counts(done=3)
@@ -70,7 +57,7 @@ def spoil(database: Path, table: str) -> None:
 
 
 def test_a_backup_takes_the_place_of_a_damaged_database(daemon: Daemon) -> None:
-    assert "stop it first" in run(daemon, "restore", "--yes").stderr, "a daemon works with it"
+    assert "stop it first" in daemon.command("restore", "--yes").stderr, "a daemon works with it"
     empty_ingest(daemon)
     daemon.kill()
     database = daemon.state / "queue.db"
@@ -80,7 +67,7 @@ def test_a_backup_takes_the_place_of_a_damaged_database(daemon: Daemon) -> None:
     assert "(`bookhopper restore` does so with queue-0001-" in daemon.log.splitlines()[-1]
 
     spoilt = database.read_bytes()
-    restored = run(daemon, "restore", "--yes")
+    restored = daemon.command("restore", "--yes")
     assert (restored.returncode, restored.stderr) == (0, "")
     assert "2 books delivered since then are known from it" in restored.stdout
     assert (daemon.state / "queue.db.replaced").read_bytes() == spoilt
@@ -100,7 +87,7 @@ def test_what_the_old_database_does_not_tell_comes_again(daemon: Daemon) -> None
     empty_ingest(daemon)
     assert daemon.stop() == 0
     spoil(daemon.state / "queue.db", "ledger")
-    restored = run(daemon, "restore", "--yes")
+    restored = daemon.command("restore", "--yes")
     assert "0 books delivered since then are known from it; any other may come again" in restored.stdout
     daemon.start()
     until((daemon.state / "server.json").exists)
@@ -137,11 +124,11 @@ def test_what_is_no_backup_changes_nothing(daemon: Daemon, tmp_path: Path) -> No
     (backup,) = (daemon.state / "backups").iterdir()
     for content in (b"no database at all" * 1000, backup.read_bytes()[:20_000]):
         other.write_bytes(content)
-        refused = run(daemon, "restore", str(other), "--yes")
+        refused = daemon.command("restore", str(other), "--yes")
         assert refused.returncode == 1
         assert "other.db is damaged, too, or no backup: name an older one" in refused.stderr
-    assert run(daemon, "restore").returncode == 1, "nobody says yes"
+    assert daemon.command("restore").returncode == 1, "nobody says yes"
     assert database.read_bytes() == before
     assert sorted(daemon.state.iterdir()) == names
     backup.unlink()
-    assert "holds no backup" in run(daemon, "restore", "--yes").stderr
+    assert "holds no backup" in daemon.command("restore", "--yes").stderr

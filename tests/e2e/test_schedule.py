@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from typing import Any
 
 from tests import books
-from tests.daemon import ROOT, Daemon
+from tests.daemon import Daemon
 from tests.e2e.conftest import MakeDaemon
 from tests.waiting import until
 
 
 def schedule(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bookhopper", "schedule", *arguments, "--config", str(daemon.config)],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "daemon")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return daemon.command("schedule", *arguments)
 
 
 def test_the_schedule_is_shown_and_run(make_daemon: MakeDaemon) -> None:
@@ -97,10 +89,7 @@ def test_the_database_is_backed_up_and_looked_through(make_daemon: MakeDaemon) -
     ]
     settings = {"keep": {"backups": 1, "backup_every": "2h"}}
     daemon.configure(settings)
-    run = [sys.executable, "-m", "bookhopper", "reload", "--config", str(daemon.config)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "daemon")}
-    reloaded = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)
-    assert "keep.backups, keep.backup_every" in reloaded.stdout
+    assert "keep.backups, keep.backup_every" in daemon.command("reload").stdout
     assert schedule(daemon, "run", "backup").returncode == 0
     assert [path.name[:10] for path in (daemon.state / "backups").iterdir()] == ["queue-0005"]
     (backup,) = [each for each in _chores(daemon) if each["name"] == "backup"]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -21,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 
 from bookhopper.api.openapi import openapi_json
 from tests.books import epub
-from tests.daemon import ROOT, Daemon
+from tests.daemon import Daemon
 from tests.fakes.inbox import inbox
 from tests.fakes.journald import Journald
 from tests.fakes.library_site import LOGIN, PASSWORD, LibrarySite, library_site
@@ -146,11 +143,7 @@ class Home:
 
     def command(self, *arguments: str) -> str:
         """Call a command, and keep what it says."""
-        done = subprocess.run(
-            [sys.executable, "-m", "bookhopper", *arguments, "--config", str(self.daemon.config)],
-            env={**os.environ, "PYTHONPATH": str(ROOT / "daemon")},
-            capture_output=True, text=True, timeout=DEADLINE, check=False,
-        )  # fmt: skip
+        done = self.daemon.command(*arguments)
         assert "Traceback" not in done.stderr
         self.told[f"bookhopper {' '.join(arguments)}"] = done.stdout + done.stderr
         return done.stdout

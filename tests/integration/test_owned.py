@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,13 +38,6 @@ MANY = 1_300
 @pytest.fixture
 def library(tmp_path: Path) -> FakeLibrary:
     return FakeLibrary(tmp_path / "library")
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    queue = Queue(tmp_path)
-    yield queue
-    queue.close()
 
 
 def opened(folder: Path, *languages: str) -> CalibreLibrary:

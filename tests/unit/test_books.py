@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -15,13 +13,6 @@ from bookhopper.api.view import View
 from bookhopper.intake.text import read_line
 from bookhopper.model import Candidate, Job, Pick, State, Want
 from tests.queues import Queue, want
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    queue = Queue(tmp_path)
-    yield queue
-    queue.close()
 
 
 @pytest.fixture

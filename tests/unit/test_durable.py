@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,13 +8,6 @@ from bookhopper import power_cut
 from bookhopper.durable import make_folder, write_file
 from bookhopper.power_cut import PowerCut
 from tests.queues import Queue
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    queue = Queue(tmp_path)
-    yield queue
-    queue.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,13 +30,6 @@ YEAR = 365 * DAY
 NOW = time.time()
 LATER = NOW + 2 * YEAR
 """A trusted time by which all that the tests make is old."""
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    queue = Queue(tmp_path)
-    yield queue
-    queue.close()
 
 
 def aged(path: Path, seconds: float) -> Path:

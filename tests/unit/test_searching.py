@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -36,13 +35,6 @@ class Decided:
     def resolve(self, want: Want, _: Ticket) -> Resolution:
         self.asked.append(want)
         return self.resolution
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    queue = Queue(tmp_path)
-    yield queue
-    queue.close()
 
 
 def step(queue: Queue, resolution: Resolution, wish: Want | None = None) -> tuple[Job, Move]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -21,13 +20,6 @@ from tests.queues import FILE, Queue, want
 
 _PAGE = 4096
 _CANCEL = "UPDATE jobs SET state = 'cancelled' WHERE id <> ?"
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    queue = Queue(tmp_path)
-    yield queue
-    queue.close()
 
 
 @pytest.fixture

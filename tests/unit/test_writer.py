@@ -237,13 +237,6 @@ def test_what_may_pass_and_what_not(code: int | None, kind: type[Exception]) -> 
 # the store on top of it
 
 
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    queue = Queue(tmp_path)
-    yield queue
-    queue.close()
-
-
 def damage(queue: Queue) -> None:
     """Overwrite where the jobs and their indexes begin with nonsense, as a dying disk does."""
     queue.store.writer.call("test", lambda _: None)
