@@ -8,12 +8,11 @@ be asked step by step (`handle`, `poll`, `refresh_library`) or be left alone wit
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -177,9 +176,10 @@ def _is_taken(path: Path) -> bool:
 
 
 def _prune(folder: Path, root: Path) -> None:
-    while folder != root and not os.listdir(folder):  # noqa: PTH208 - whether there is anything
-        folder.rmdir()
-        folder = folder.parent
+    with suppress(OSError):  # it holds something, or who put the book there has removed it meanwhile
+        while folder != root:
+            folder.rmdir()
+            folder = folder.parent
 
 
 @contextmanager
