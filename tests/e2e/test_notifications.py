@@ -82,6 +82,7 @@ def test_a_reload_tells_others_from_then_on(home: Home) -> None:
     daemon.start()
     daemon.drop("first.txt", WANTS)
     daemon.await_counts(done=1, missing=1)
+    until(lambda: daemon.metric("request_completion_seconds_count") == 1, "the end of the first")
     home.configure(home.target(events=["list"]))
     daemon.signal(SIGHUP)
     until(lambda: "the configuration is read again: notify" in daemon.log, lambda: daemon.log)

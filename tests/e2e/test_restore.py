@@ -109,7 +109,7 @@ def test_a_lost_database_comes_back_from_the_backup_that_is_named(daemon: Daemon
     assert f"may come again; stop, and `bookhopper restore {lost}` gives the last" in daemon.log
     assert daemon.counts() == {}
     assert daemon.stop() == 0
-    restored = run(daemon, "restore", str(lost), "--yes")
+    restored = daemon.command("restore", str(lost), "--yes")
     assert (restored.returncode, restored.stderr) == (0, "")
     daemon.start()
     until(lambda: daemon.counts() == {"done": 1, "queued": 1})

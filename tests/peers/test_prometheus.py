@@ -94,7 +94,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         {"kind": "folder", "name": "shelf", "path": str(shelf)},
         {"kind": "opds", "name": "away", "url": "http://127.0.0.1:9/opds"},
     ]
-    daemon = Daemon(folder / "daemon", {"sources": sources, "script": {"after_verify": "/bin/true"}})
+    told = [{"name": "phone", "url": "json://127.0.0.1:9/", "events": ["delivered"]}]
+    settings = {"sources": sources, "script": {"after_verify": "/bin/true"}, "notify": told}
+    daemon = Daemon(folder / "daemon", settings)
     try:
         daemon.start()
         until((daemon.state / "server.json").exists)
