@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from bookhopper import epub_metadata, prepare
 from bookhopper.acquire import Acquire
 from bookhopper.errors import HeldError, PermanentError, TransientError
 from bookhopper.model import Job, State
@@ -95,8 +96,8 @@ def test_a_full_disk_holds_the_queue_and_is_said_once(
 
     bench.prepare(**asked)
     with monkeypatch.context() as patched:
-        for function in ("copy_file", "fill"):
-            patched.setattr(f"bookhopper.prepare.{function}", full)
+        patched.setattr(prepare, "copy_file", full)
+        patched.setattr(epub_metadata, "fill", full)
         job = bench.job(*bench.offer(whole(BARE)))
         said = set()
         for _ in range(2):
