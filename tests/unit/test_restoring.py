@@ -129,6 +129,19 @@ def test_a_book_that_had_still_to_get_its_name_has_it(queue: Queue) -> None:
     assert line.done_at is not None
 
 
+def test_a_book_that_has_come_since_is_known_by_the_job_that_brought_it(queue: Queue) -> None:
+    early = queue.downloading(want("Emma"), candidate("1"))
+    backup = backup_of(queue)
+    late = queue.downloading(want("Persuasion"), candidate("2"))
+    for job, key in ((early, "1"), (late, "2")):
+        queue.place(job, candidate(key))
+        queue.store.complete(job.id)
+    for _ in range(2):
+        assert restored(queue, backup) == 2
+        lines = {key: queue.store.delivered("shelf", key, "epub") for key in ("1", "2")}
+        assert lines == {"1": -early.id, "2": late.id}, "the first may bring another one yet"
+
+
 def test_no_number_of_the_old_queue_is_given_again(queue: Queue) -> None:
     """A report of it may still be there, with a line to pick by that names the job."""
     queue.add(want("Emma"))

@@ -28,16 +28,20 @@ def rescue(lost: Path, restored: Path) -> int:
     """
     with closing(sqlite3.connect(restored)) as connection, connection:
         connection.row_factory = sqlite3.Row
-        entered = sum(_enter(connection, line) for line in _delivered(lost))
+        (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()
+        entered = sum(_enter(connection, line, last) for line in _delivered(lost))
         _keep_numbers(connection, lost)
     return entered
 
 
-def _enter(connection: sqlite3.Connection, line: dict[str, Any]) -> int:
-    """Enter a delivered book, or close its line, which had still to get its name; tells whether."""
+def _enter(connection: sqlite3.Connection, line: dict[str, Any], last: int) -> int:
+    """Enter a delivered book, or close its line, which had still to get its name; tells whether.
+
+    A job up to the `last` may bring a book of its own yet, so that the number is made a negative one.
+    """
     known = connection.execute(f"SELECT done_at FROM ledger WHERE {_SAME}", line).fetchone()
-    if known is None:  # under a number that no job of the restored one has
-        line = {**line, "job": -abs(line["job"])}
+    if known is None:
+        line = {**line, "job": line["job"] if line["job"] > last else -abs(line["job"])}
         marks = ", ".join(f":{column}" for column in _COLUMNS)
         return connection.execute(f"INSERT OR IGNORE INTO ledger ({_LEDGER}) VALUES ({marks})", line).rowcount
     if known["done_at"] is not None:
