@@ -26,7 +26,7 @@ from bookhopper.api.server import Server, application
 from bookhopper.api.sign_in.gate import Gate
 from bookhopper.api.view import View
 from bookhopper.control import Control
-from bookhopper.copies import Copies
+from bookhopper.delivery.copies import Copies
 from bookhopper.intake.desk import Desk
 from bookhopper.intake.folder import RequestFolder
 from bookhopper.model import Job, State

@@ -15,14 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from bookhopper.deliver import Deliverer
+from bookhopper.delivery.deliver import Deliverer
+from bookhopper.delivery.place import Book
 from bookhopper.download import Downloaded, Downloader
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
 from bookhopper.log_context import working_on
 from bookhopper.model import UNSETTLED, Candidate, Change, Job, Resume, State
 from bookhopper.net.addresses import safe_url
 from bookhopper.owned import CalibreLibrary
-from bookhopper.place import Book
 from bookhopper.prepare import LaterError, Preparation
 from bookhopper.search.sources.base import Locator
 from bookhopper.store.base import DuplicateError, Move, StaleError, Store

@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from bookhopper.copies import Copies, copy_file
+from bookhopper.delivery.copies import Copies, copy_file
 from bookhopper.durable import make_folder, sync_folder
 from bookhopper.errors import BookhopperError
 from bookhopper.log_context import working_on
 from bookhopper.model import UNSETTLED, Candidate, Change, Delivery, Job, State
-from bookhopper.scratch import Scratch, cannot_write
-from bookhopper.script import Ended, Script
-from bookhopper.script_facts import book_facts, facts
+from bookhopper.scripts.facts import book_facts, facts
+from bookhopper.scripts.scratch import Scratch, cannot_write
+from bookhopper.scripts.script import Ended, Script
 from bookhopper.store.base import Move, Store
 from bookhopper.ticket import Interrupted, Reason, Ticket
 

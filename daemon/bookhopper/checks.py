@@ -13,20 +13,20 @@ from pathlib import Path
 
 import humanize
 
+from bookhopper.delivery.ingest import rename_without_replacing
+from bookhopper.delivery.naming import STAGED_SUFFIX, Names
 from bookhopper.errors import BookhopperError
-from bookhopper.ingest import rename_without_replacing
 from bookhopper.intake.base import Limits
 from bookhopper.intake.lists import preview, web_of
 from bookhopper.mounts import mount_of
-from bookhopper.naming import STAGED_SUFFIX, Names
 from bookhopper.naming_settings import NamingSettings
 from bookhopper.net.addresses import safe_url
 from bookhopper.net.hosts import Hosts
 from bookhopper.net.web import Web
 from bookhopper.notify.sender import Sender
 from bookhopper.owned import CalibreLibrary
-from bookhopper.script import STAGES
-from bookhopper.script_check import fault_of
+from bookhopper.scripts.check import fault_of
+from bookhopper.scripts.script import STAGES
 from bookhopper.search.sources import registry
 from bookhopper.settings import Settings
 from bookhopper.source_settings import GutenbergSettings

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bookhopper.control import Control
-from bookhopper.deliver import Deliverer
+from bookhopper.delivery.deliver import Deliverer
+from bookhopper.delivery.ingest import IngestFolder
+from bookhopper.delivery.nudge import Nudges
 from bookhopper.durable import write_file
 from bookhopper.errors import BookhopperError
-from bookhopper.ingest import IngestFolder
 from bookhopper.intake.lists import Lists
 from bookhopper.intake.watch import Watcher
 from bookhopper.log_context import working_on
-from bookhopper.nudge import Nudges
 from bookhopper.power_cut import PowerCut
 from bookhopper.schedule import Chore, ToldError
 from bookhopper.search.sources.base import Source

@@ -6,16 +6,16 @@ import logging
 
 from bookhopper.after_delivery import AfterDelivery
 from bookhopper.chores import Placing, read_identity
-from bookhopper.copies import Copies
 from bookhopper.core import Core
-from bookhopper.deliver import Deliverer
+from bookhopper.delivery.copies import Copies
+from bookhopper.delivery.deliver import Deliverer
+from bookhopper.delivery.ingest import IngestFolder
+from bookhopper.delivery.nudge import Nudges
 from bookhopper.errors import HeldError
-from bookhopper.ingest import IngestFolder
-from bookhopper.nudge import Nudges
 from bookhopper.observe.metrics import Metrics
 from bookhopper.prepare import Hooks
-from bookhopper.scratch import Scratch
-from bookhopper.scripting import script_of
+from bookhopper.scripts.build import script_of
+from bookhopper.scripts.scratch import Scratch
 from bookhopper.settings import DownloadSettings, Settings
 from bookhopper.units import counted
 

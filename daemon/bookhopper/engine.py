@@ -16,14 +16,14 @@ from pathlib import Path
 
 from bookhopper.acquire import Acquire, Verifications
 from bookhopper.chores import Refreshing
-from bookhopper.deliver import Deliverer
+from bookhopper.delivery.deliver import Deliverer
 from bookhopper.download import Downloader
 from bookhopper.model import Candidate, Job, Pick, Want
 from bookhopper.observe.collector import Sources
 from bookhopper.owned import CalibreLibrary
 from bookhopper.part import Limits
 from bookhopper.prepare import Hooks, Preparation
-from bookhopper.scripting import script_of
+from bookhopper.scripts.build import script_of
 from bookhopper.search.collections import Collector
 from bookhopper.search.resolve import Resolver
 from bookhopper.search.sources import registry

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from humanize import naturalsize
 
 from bookhopper.acquire import Acquire
-from bookhopper.copies import Copies
 from bookhopper.core import DATABASE, Core
+from bookhopper.delivery.copies import Copies
 from bookhopper.keep.backups import Backups
 from bookhopper.keep.calendar import Calendar
 from bookhopper.keep.history import History

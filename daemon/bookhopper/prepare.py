@@ -19,15 +19,15 @@ from typing import Literal
 
 import humanize
 
-from bookhopper.copies import copy_file
+from bookhopper.delivery.copies import copy_file
+from bookhopper.delivery.naming import Names
+from bookhopper.delivery.place import Book
 from bookhopper.errors import HeldError, PermanentError, TransientError
 from bookhopper.model import Job
-from bookhopper.naming import Names
 from bookhopper.naming_settings import NamingSettings
-from bookhopper.place import Book
-from bookhopper.scratch import Scratch
-from bookhopper.script import Ended, Script
-from bookhopper.script_facts import book_facts, facts
+from bookhopper.scripts.facts import book_facts, facts
+from bookhopper.scripts.scratch import Scratch
+from bookhopper.scripts.script import Ended, Script
 from bookhopper.ticket import Ticket
 from bookhopper.verify import verify
 

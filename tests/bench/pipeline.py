@@ -19,9 +19,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from bookhopper.acquire import Acquire
-from bookhopper.deliver import Deliverer
+from bookhopper.delivery.deliver import Deliverer
+from bookhopper.delivery.ingest import IngestFolder
 from bookhopper.download import Downloader
-from bookhopper.ingest import IngestFolder
 from bookhopper.model import Candidate, Change, State, Want
 from bookhopper.net.hosts import Hosts
 from bookhopper.net.route import Route

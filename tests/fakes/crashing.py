@@ -14,12 +14,12 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
-from bookhopper import deliver
-from bookhopper.deliver import Deliverer
-from bookhopper.ingest import IngestFolder
+from bookhopper.delivery import deliver
+from bookhopper.delivery.deliver import Deliverer
+from bookhopper.delivery.ingest import IngestFolder
+from bookhopper.delivery.place import Book
 from bookhopper.model import State
 from bookhopper.naming_settings import NamingSettings
-from bookhopper.place import Book
 from bookhopper.store.sqlite import SqliteStore
 from bookhopper.ticket import Ticket
 from tests import books

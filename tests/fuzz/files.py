@@ -9,9 +9,9 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from bookhopper.delivery.naming import MAX_BYTES, MAX_CHARACTERS, STAGED_SUFFIX, Names, variants
 from bookhopper.epub_metadata import Known, UnfitError, fill
 from bookhopper.model import Candidate, Job, State, Want
-from bookhopper.naming import MAX_BYTES, MAX_CHARACTERS, STAGED_SUFFIX, Names, variants
 from bookhopper.naming_settings import NamingSettings
 from bookhopper.search.sources.file_names import read_file_name
 from bookhopper.verify import Verdict, verify

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from bookhopper.acquire import Acquire
-from bookhopper.deliver import Deliverer
+from bookhopper.delivery.deliver import Deliverer
+from bookhopper.delivery.ingest import IngestFolder
 from bookhopper.download import Downloader
 from bookhopper.errors import BookhopperError, HeldError, PermanentError, TransientError
-from bookhopper.ingest import IngestFolder
 from bookhopper.model import Candidate, Job, Resume, State, Want
 from bookhopper.net.host import UNPACED
 from bookhopper.net.hosts import Hosts

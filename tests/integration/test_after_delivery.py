@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from bookhopper.after_delivery import AfterDelivery
-from bookhopper.copies import Copies
-from bookhopper.deliver import Deliverer
-from bookhopper.ingest import IngestFolder
+from bookhopper.delivery.copies import Copies
+from bookhopper.delivery.deliver import Deliverer
+from bookhopper.delivery.ingest import IngestFolder
+from bookhopper.delivery.place import Book
 from bookhopper.model import Change, Job, State
-from bookhopper.place import Book
-from bookhopper.scratch import Scratch
-from bookhopper.script import Ended, Script
+from bookhopper.scripts.scratch import Scratch
+from bookhopper.scripts.script import Ended, Script
 from bookhopper.store.base import Move
 from bookhopper.ticket import Ticket
 from tests import books

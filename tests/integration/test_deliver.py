@@ -21,16 +21,17 @@ from typing import Any
 
 import pytest
 
-from bookhopper import deliver, ingest, place, power_cut
+from bookhopper import power_cut
 from bookhopper.chores import Placing
-from bookhopper.deliver import CONSUMERS_KEEP_SECONDS, Deliverer
+from bookhopper.delivery import deliver, ingest, place
+from bookhopper.delivery.deliver import CONSUMERS_KEEP_SECONDS, Deliverer
+from bookhopper.delivery.ingest import IngestFolder
+from bookhopper.delivery.place import Book
+from bookhopper.delivery.staging import StagingLog
 from bookhopper.errors import HeldError, PermanentError
-from bookhopper.ingest import IngestFolder
 from bookhopper.model import Candidate, Delivery, Job, State
 from bookhopper.naming_settings import NamingSettings
-from bookhopper.place import Book
 from bookhopper.power_cut import PowerCut
-from bookhopper.staging import StagingLog
 from bookhopper.store.base import DuplicateError, Move, StaleError
 from bookhopper.ticket import Reason, Ticket
 from tests import books

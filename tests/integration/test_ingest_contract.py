@@ -48,14 +48,14 @@ from typing import Any
 
 import pytest
 
-from bookhopper import deliver, ingest, nudge
-from bookhopper.copies import Copies
-from bookhopper.deliver import Deliverer
-from bookhopper.ingest import IngestFolder
+from bookhopper.delivery import deliver, ingest, nudge
+from bookhopper.delivery.copies import Copies
+from bookhopper.delivery.deliver import Deliverer
+from bookhopper.delivery.ingest import IngestFolder
+from bookhopper.delivery.nudge import Nudges
+from bookhopper.delivery.place import Book
 from bookhopper.model import FORMATS, UNNOTICED_FORMATS, Delivery
 from bookhopper.naming_settings import NamingSettings
-from bookhopper.nudge import Nudges
-from bookhopper.place import Book
 from bookhopper.store.base import DuplicateError
 from bookhopper.ticket import Ticket
 from bookhopper.verify import verify

@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bookhopper import __version__, app
 from bookhopper.core import Core
-from bookhopper.deliver import Deliverer
+from bookhopper.delivery.deliver import Deliverer
 from bookhopper.errors import BookhopperError, HeldError, StoreError
 from bookhopper.model import State
 from bookhopper.observe import collector

@@ -20,8 +20,8 @@ from bookhopper.acquire import Acquire
 from bookhopper.errors import HeldError, PermanentError, TransientError
 from bookhopper.model import Job, State
 from bookhopper.prepare import Hooks, LaterError, Preparation
-from bookhopper.scratch import Scratch
-from bookhopper.script import Ended, Script
+from bookhopper.scripts.scratch import Scratch
+from bookhopper.scripts.script import Ended, Script
 from bookhopper.ticket import Interrupted, Reason, Ticket
 from tests import books
 from tests.fakes.faulty import faulty, whole

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from bookhopper import deliver
-from bookhopper.deliver import CONSUMERS_KEEP_SECONDS, Deliverer
+from bookhopper.delivery import deliver
+from bookhopper.delivery.deliver import CONSUMERS_KEEP_SECONDS, Deliverer
+from bookhopper.delivery.ingest import IngestFolder
+from bookhopper.delivery.place import Book
 from bookhopper.errors import HeldError
-from bookhopper.ingest import IngestFolder
 from bookhopper.model import Candidate, Delivery, Job, State
 from bookhopper.naming_settings import NamingSettings
-from bookhopper.place import Book
 from bookhopper.store.base import DuplicateError
 from bookhopper.ticket import Ticket
 from tests import books

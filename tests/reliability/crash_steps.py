@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bookhopper import cli
+from bookhopper.delivery.naming import STAGED_SUFFIX
 from bookhopper.model import State
-from bookhopper.naming import STAGED_SUFFIX
 from tests.reliability.faults_impatient import hurry
 
 Counts = Callable[[tuple[Any, ...], dict[str, Any], Any], bool]
@@ -55,9 +55,9 @@ def _moves(to: State) -> Counts:
 
 _FOLDER = "bookhopper.intake.folder:RequestFolder"
 _STORE = "bookhopper.store.sqlite:SqliteStore"
-_INGEST = "bookhopper.ingest:IngestFolder"
+_INGEST = "bookhopper.delivery.ingest:IngestFolder"
 
-_SCRIPT = "bookhopper.script:Script"
+_SCRIPT = "bookhopper.scripts.script:Script"
 _AFTER = "bookhopper.after_delivery:AfterDelivery"
 
 INTAKE = (
@@ -87,7 +87,7 @@ DELIVERY = (
     Step(
         "renamed, the folder not synced",
         "after",
-        "bookhopper.ingest:rename_without_replacing",
+        "bookhopper.delivery.ingest:rename_without_replacing",
         lambda args, _, __: args[0].name.endswith(STAGED_SUFFIX),
     ),
     Step("renamed, not DONE", "after", f"{_INGEST}.reveal"),

@@ -7,8 +7,9 @@ Nothing else is changed, so that a test of a fault and of its end takes seconds.
 
 from __future__ import annotations
 
-from bookhopper import app, chores, deliver, gate, transfer
+from bookhopper import app, chores, gate, transfer
 from bookhopper.cli import main
+from bookhopper.delivery import deliver
 from bookhopper.intake import reporter, taking
 from bookhopper.net import host
 from bookhopper.store import connection

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from bookhopper.copies import Copies
-from bookhopper.deliver import Deliverer
+from bookhopper.delivery.copies import Copies
+from bookhopper.delivery.deliver import Deliverer
+from bookhopper.delivery.ingest import IngestFolder
+from bookhopper.delivery.place import Book
 from bookhopper.errors import HeldError
-from bookhopper.ingest import IngestFolder
 from bookhopper.model import State
-from bookhopper.place import Book
 from bookhopper.store.base import DuplicateError
 from bookhopper.ticket import Ticket
 from tests import books

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bookhopper.copies import Copies
+from bookhopper.delivery.copies import Copies
 from bookhopper.errors import HeldError
 from bookhopper.intake import names
 from bookhopper.intake.folder import RequestFolder

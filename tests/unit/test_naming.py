@@ -15,9 +15,7 @@ from hypothesis import strategies as st
 from pathvalidate import validate_filename
 from pydantic import ValidationError
 
-from bookhopper.model import Candidate, Job, State, Want
-from bookhopper.name_template import FIELDS
-from bookhopper.naming import (
+from bookhopper.delivery.naming import (
     MAX_BYTES,
     MAX_CHARACTERS,
     MAX_PATH_CHARACTERS,
@@ -26,6 +24,8 @@ from bookhopper.naming import (
     clean,
     variants,
 )
+from bookhopper.model import Candidate, Job, State, Want
+from bookhopper.name_template import FIELDS
 from bookhopper.naming_settings import NamingSettings
 
 WANT = Want(

@@ -8,13 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bookhopper.scratch import Scratch
+from bookhopper.scripts.scratch import Scratch
 from tests.ordinary import ordinary
 from tests.waiting import DEADLINE
 
 _LOCKING = """
 import pathlib, sys
-from bookhopper.scratch import Scratch
+from bookhopper.scripts.scratch import Scratch
 from tests.ordinary import ordinary
 from tests.waiting import DEADLINE
 with Scratch(pathlib.Path(sys.argv[1])).folder(1) as folder:

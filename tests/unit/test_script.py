@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bookhopper.lock import StateLock
-from bookhopper.script import Ended, Script, environment
+from bookhopper.scripts.script import Ended, Script, environment
 from bookhopper.ticket import Interrupted, Reason, Ticket
 from tests.queues import Queue
 from tests.scripts import shell, told_of

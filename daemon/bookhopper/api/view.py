@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from bookhopper.api.books import best_of, book_id
 from bookhopper.control import Control
-from bookhopper.copies import Copies
+from bookhopper.delivery.copies import Copies
 from bookhopper.intake.desk import Desk
 from bookhopper.model import UNSETTLED, Candidate, Delivery, Job, Pick, Resume, State, Want
 from bookhopper.reload import Configuration, Outcome

@@ -17,11 +17,11 @@ from prometheus_client.registry import Collector
 from bookhopper import __version__
 from bookhopper.acquire import Acquire
 from bookhopper.beneath import files
+from bookhopper.delivery.naming import STAGED_SUFFIX
+from bookhopper.delivery.nudge import Nudges
 from bookhopper.errors import BookhopperError
 from bookhopper.intake.tally import Tally
 from bookhopper.intake.watch import Watcher
-from bookhopper.naming import STAGED_SUFFIX
-from bookhopper.nudge import Nudges
 from bookhopper.store.base import OPERATIONS, Store
 from bookhopper.ticket import Ticket
 from bookhopper.transfer import Traffic

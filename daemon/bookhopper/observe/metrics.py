@@ -22,9 +22,9 @@ from prometheus_client import (
 from bookhopper.model import RUNNING_OF, WAITING_OF, Change, State
 from bookhopper.prepare import Filled
 from bookhopper.schedule import Run, Standing
-from bookhopper.script import OUTCOMES as SCRIPT_OUTCOMES
-from bookhopper.script import STAGES as SCRIPT_STAGES
-from bookhopper.script import Ended
+from bookhopper.scripts.script import OUTCOMES as SCRIPT_OUTCOMES
+from bookhopper.scripts.script import STAGES as SCRIPT_STAGES
+from bookhopper.scripts.script import Ended
 from bookhopper.search.sources.observed import OPERATIONS, OUTCOMES, SourceCall
 from bookhopper.store.base import OPERATIONS as STORE_OPERATIONS
 

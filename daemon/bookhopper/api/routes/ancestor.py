@@ -21,8 +21,8 @@ from bookhopper.api.routes import ancestor_queue
 from bookhopper.api.routes.ancestor_queue import NOT_FOUND, id_of
 from bookhopper.api.statuses import statuses
 from bookhopper.api.view import View
+from bookhopper.delivery.naming import clean
 from bookhopper.errors import BookhopperError
-from bookhopper.naming import clean
 from bookhopper.store.base import UnknownJobError
 
 log = logging.getLogger("bookhopper.api")

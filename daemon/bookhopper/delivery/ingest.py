@@ -18,10 +18,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bookhopper.beneath import NO_FOLDER, above, files, inside
+from bookhopper.delivery.naming import STAGED_SUFFIX, numbered
 from bookhopper.durable import UNSUPPORTED, sync_folder
 from bookhopper.errors import HeldError
 from bookhopper.mounts import Mount, birth_mark, mount_of
-from bookhopper.naming import STAGED_SUFFIX, numbered
 
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1

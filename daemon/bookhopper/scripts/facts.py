@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bookhopper.model import Candidate, Job, Want
-from bookhopper.script import Stage
+from bookhopper.scripts.script import Stage
 
 
 def facts(

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Literal, get_args
 
 from bookhopper.errors import printable
-from bookhopper.script_ending import SILENT_LOOK_SECONDS, ended, has_ended
+from bookhopper.scripts.ending import SILENT_LOOK_SECONDS, ended, has_ended
 from bookhopper.ticket import Ticket
 
 log = logging.getLogger("bookhopper.script")

@@ -10,9 +10,9 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
+from bookhopper.delivery.ingest import IngestFolder
+from bookhopper.delivery.staging import StagingLog
 from bookhopper.errors import HeldError
-from bookhopper.ingest import IngestFolder
-from bookhopper.staging import StagingLog
 from bookhopper.store.base import Store
 
 _LOG = "staging.log"

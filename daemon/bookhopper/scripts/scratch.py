@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bookhopper.errors import HeldError
-from bookhopper.script_ending import end_leftovers
+from bookhopper.scripts.ending import end_leftovers
 
 
 class Scratch:

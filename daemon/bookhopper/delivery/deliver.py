@@ -16,16 +16,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bookhopper.copies import Copies
+from bookhopper.delivery.copies import Copies
+from bookhopper.delivery.ingest import IngestFolder
+from bookhopper.delivery.naming import Names, variants
+from bookhopper.delivery.place import Book, Placer
+from bookhopper.delivery.strays import Strays
 from bookhopper.errors import BookhopperError, HeldError
-from bookhopper.ingest import IngestFolder
 from bookhopper.log_context import working_on
 from bookhopper.model import Delivery, Job, State
-from bookhopper.naming import Names, variants
 from bookhopper.naming_settings import NamingSettings
-from bookhopper.place import Book, Placer
 from bookhopper.store.base import Move, NameTakenError, StaleError, Store
-from bookhopper.strays import Strays
 from bookhopper.ticket import Ticket
 from bookhopper.units import counted
 

@@ -13,9 +13,9 @@ import os
 import time
 from contextlib import suppress
 
+from bookhopper.delivery.ingest import IngestFolder
 from bookhopper.durable import UNSUPPORTED
 from bookhopper.errors import HeldError
-from bookhopper.ingest import IngestFolder
 from bookhopper.store.base import Store
 
 log = logging.getLogger("bookhopper.deliver")

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bookhopper.beneath import above
+from bookhopper.delivery.ingest import IngestFolder
+from bookhopper.delivery.naming import STAGED_SUFFIX, Names, plain_name, variants
+from bookhopper.delivery.strays import Strays
 from bookhopper.errors import HeldError, PermanentError
-from bookhopper.ingest import IngestFolder
 from bookhopper.model import Candidate, Delivery, Job
-from bookhopper.naming import STAGED_SUFFIX, Names, plain_name, variants
 from bookhopper.store.base import NameTakenError, Store
-from bookhopper.strays import Strays
 
 log = logging.getLogger("bookhopper.deliver")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bookhopper.script import Script, Stage
+from bookhopper.scripts.script import Script, Stage
 from bookhopper.settings import Settings
 
 _PATIENCE_SECONDS = 2.0

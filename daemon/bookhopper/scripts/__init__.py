@@ -1,0 +1,1 @@
+"""Programs of somebody's own that are run on a book, and what they are told."""
