@@ -19,7 +19,8 @@ _ESCAPED = {"\\": r"\e", "-": r"\-", "'": r"\(aq", "`": r"\(ga", "^": r"\(ha", "
 
 _FILES = {
     "$XDG_CONFIG_HOME/bookhopper/bookhopper.yaml": "The configuration, where --config names no other "
-    "(~/.config where XDG_CONFIG_HOME is not set).  `bookhopper files show bookhopper.example.yaml` prints "
+    "(~/.config where XDG_CONFIG_HOME is not set); else /etc/bookhopper/bookhopper.yaml, the service's, for "
+    "whoever may read it.  `bookhopper files show bookhopper.example.yaml` prints "
     "one with every key and its default.",
     "$XDG_CONFIG_HOME/bookhopper/sources.d/": "Definitions of catalogues of your own.",
     "$XDG_DATA_HOME/bookhopper/requests/": "Where want-lists are dropped (folders.requests); below it lie "

@@ -17,6 +17,9 @@ from bookhopper.notify_settings import NotifySettings
 from bookhopper.settings import DEFAULT_SOURCES, Folders, Settings
 from bookhopper.source_settings import HtmlSettings, OpdsSettings, Origin, SourceSettings
 
+SYSTEM_PATH = Path("/etc/bookhopper/bookhopper.yaml")
+"""The configuration of the machine's service, for whoever may read it and has none of their own."""
+
 _MAX_BYTES = 1024 * 1024
 _NO_HOME = "no home folder is known: set HOME, or name all three folders in a file given by --config"
 
@@ -24,7 +27,7 @@ _NO_HOME = "no home folder is known: set HOME, or name all three folders in a fi
 def default_path() -> Path:
     """Tell where the configuration lies when no option names one: as $BOOKHOPPER_CONFIG says, or by XDG.
 
-    Raises ConfigError.
+    Who has none of their own means the service's, if there is one.  Raises ConfigError.
     """
     if named := os.environ.get(environment.CONFIG, ""):
         return Path(named)
@@ -32,8 +35,11 @@ def default_path() -> Path:
     try:
         folder = Path(base) if base.startswith("/") else Path.home() / ".config"
     except RuntimeError as error:
+        if os.access(SYSTEM_PATH, os.R_OK):
+            return SYSTEM_PATH
         raise ConfigError([_NO_HOME]) from error
-    return folder / "bookhopper" / "bookhopper.yaml"
+    own = folder / "bookhopper" / "bookhopper.yaml"
+    return SYSTEM_PATH if os.access(SYSTEM_PATH, os.R_OK) and not os.path.lexists(own) else own
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import SecretStr
@@ -26,8 +27,9 @@ class Origin:
     where: str = ""
 
     def __str__(self) -> str:
+        """Say it in few words, beside a heading that names the whole path."""
         if self.kind == "file":
-            return self.where
+            return Path(self.where).name
         several = "s" if ", " in self.where else ""
         return f"{self.kind}{several} {self.where}".strip()
 

@@ -84,23 +84,23 @@ def test_each_value_has_its_origin(shell: Shell, monkeypatch: pytest.MonkeyPatch
     shown = lines(output)
     file = str(shell.config)
     expected = {
-        "folders.ingest": (f"{tmp_path}/ingest", f"{file}:2"),
+        "folders.ingest": (f"{tmp_path}/ingest", "bookhopper.yaml:2"),
         "folders.state": (shown["folders.state"][0], "default"),
-        "sources.near.url": ("http://nas/opds", f"{file}:6"),
+        "sources.near.url": ("http://nas/opds", "bookhopper.yaml:6"),
         "sources.near.password": ("••••", "variable BOOKHOPPER_NEAR_PASSWORD"),
         "sources.near.pace": ("null", "default"),
         "sources.far.password": ("''", "default"),
         "sources.far.password_file": (f"{credentials}/far.password", "credential far.password"),
-        "sources.far.url": ("https://books.example.org/opds?…", f"{file}:9"),
+        "sources.far.url": ("https://books.example.org/opds?…", "bookhopper.yaml:9"),
         "sources.far.pace.delay": ("2.5s", "variable DEFAULT_SLEEP"),
         "sources.far.pace.connections": ("2", "default"),
-        "sources.own.proxy": ("••••", f"{file}:10"),
+        "sources.own.proxy": ("••••", "bookhopper.yaml:10"),
         "lists.mine.url": ("http://127.0.0.1/rss?…", "variable BOOKHOPPER_LISTS"),
         "lists.mine.every": ("6h", "default"),
         "download.workers": ("7", "variable BOOKHOPPER_DOWNLOAD_WORKERS"),
-        "download.timeout": ("90s", f"{file}:11"),
+        "download.timeout": ("90s", "bookhopper.yaml:11"),
         "download.max_size": ("500MB", "default"),
-        "naming.tags.kids.folder": ("Kids", f"{file}:14"),
+        "naming.tags.kids.folder": ("Kids", "bookhopper.yaml:14"),
         "server.listen": ("127.0.0.2:8085", "variables FLASK_HOST, FLASK_PORT"),
     }
     assert {key: shown[key] for key in expected} == expected

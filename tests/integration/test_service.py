@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -263,6 +264,22 @@ def test_twice_is_once_and_uninstalling_leaves_data_alone(root: Path) -> None:
     assert ended.exit_code == 0, ended.output
     assert set(contents(root)) == kept
     assert "nothing of bookhopper's" in bookhopper("uninstall", "--root", str(root)).output
+
+
+def test_who_came_by_sudo_is_told_what_to_type_and_that_their_own_file_is_not_read(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = pwd.struct_passwd(("anna", "x", 1000, 1000, "", str(tmp_path), "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwnam", lambda _: caller)
+    monkeypatch.setenv("SUDO_USER", "anna")
+    yours = tmp_path / ".config" / "bookhopper" / "bookhopper.yaml"
+    yours.parent.mkdir(parents=True)
+    yours.write_text("")
+    first = bookhopper("install", "--root", str(root)).stdout
+    assert f"Mind: {yours} is for you alone; the service reads /etc/bookhopper/bookhopper.yaml" in first
+    assert "Next: sudo systemd-sysusers && sudo systemd-tmpfiles --create && sudo systemctl daemon" in first
+    assert "Mind:" not in bookhopper("install", "--root", str(root)).stdout
+    assert "Next: sudo systemctl disable --now" in bookhopper("uninstall", "--root", str(root)).stdout
 
 
 @pytest.mark.parametrize("command", ["install", "uninstall"])

@@ -386,6 +386,27 @@ def test_the_default_file_is_found(home: Path) -> None:
     assert load(None).download.workers == 7
 
 
+def test_who_has_no_file_means_the_service_s(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = tmp_path / "etc.yaml"
+    served.write_text("log_level: debug")
+    monkeypatch.setattr(config, "SYSTEM_PATH", served)
+    assert config.load(None).log_level == "debug"
+    own = home / ".config" / "bookhopper" / "bookhopper.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("")
+    assert config.default_path() == own
+    own.unlink()
+    served.unlink()
+    served.symlink_to(tmp_path / "nowhere")  # what cannot be read is not ours to take
+    assert config.default_path() == own
+    served.unlink()
+    served.write_text("log_level: debug")
+    own.symlink_to(tmp_path / "unmounted")
+    assert config.default_path() == own  # but it was meant
+
+
 def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def homeless(_: type[Path]) -> Path:
         raise RuntimeError("Could not determine home directory.")

@@ -38,7 +38,9 @@ def find_address(state: Path) -> tuple[str, str]:
             f"bookhopper is not running (nothing at {path}): start it with `bookhopper run`"
         ) from error
     except OSError as error:
-        raise BookhopperError(f"{path}: {error.strerror}: run this as bookhopper's own user") from error
+        raise BookhopperError(
+            f"{path}: {error.strerror}: run this as bookhopper's own user, or with sudo"
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise BookhopperError(f"{path} is damaged: restart bookhopper, which writes it anew") from error
 

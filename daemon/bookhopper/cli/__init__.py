@@ -152,7 +152,7 @@ config_option = click.option(
     "--config",
     "config_path",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The configuration file (default: bookhopper.yaml under $XDG_CONFIG_HOME/bookhopper, if there).",
+    help="The configuration file (default: bookhopper.yaml in ~/.config/bookhopper, else /etc/bookhopper).",
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")

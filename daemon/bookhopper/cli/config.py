@@ -18,7 +18,7 @@ from bookhopper.effective import Row, rows
 from bookhopper.errors import BookhopperError, printable
 from bookhopper.located import in_a_line
 
-_WIDTH = 60
+_WIDTH = 54
 """From which column on origins stand, where the values leave room."""
 
 

@@ -14,6 +14,9 @@ from rich.text import Text
 from bookhopper.cli import config_option, json_option, limit_option, offset_option, show, table_width
 from bookhopper.client import daemon_of
 
+_WIDE = 100
+"""How many columns it takes to show sizes and speeds beside titles that can be read."""
+
 
 @click.command(
     epilog="""\
@@ -35,11 +38,12 @@ def command(config_path: Path | None, as_json: bool, limit: int, offset: int) ->
     if as_json:
         click.echo(json.dumps(page))
     else:
-        parts = [*_table(page["items"]), *show.rest(page, "nothing is settled yet")]
-        Console(highlight=False, width=table_width()).print(Group(*parts))
+        console = Console(highlight=False, width=table_width())
+        table = _table(page["items"], narrow=console.width < _WIDE)
+        console.print(Group(*table, *show.rest(page, "nothing is settled yet")))
 
 
-def _table(settled: Sequence[show.Item]) -> list[RenderableType]:
+def _table(settled: Sequence[show.Item], *, narrow: bool) -> list[RenderableType]:
     if not settled:
         return []
     table = show.table(
@@ -47,13 +51,13 @@ def _table(settled: Sequence[show.Item]) -> list[RenderableType]:
         show.prose("book"),
         show.words("outcome"),
         show.prose("file or reason"),
-        show.figures("size"),
-        show.figures("speed"),
+        *(() if narrow else (show.figures("size"), show.figures("speed"))),
     )
     now = datetime.now().astimezone()
     for download in settled:
         when = _when(download["changed"], now)
-        table.add_row(when, show.book(download), download["state"], *_outcome(download))
+        what, *figures = _outcome(download)
+        table.add_row(when, show.book(download), download["state"], what, *(() if narrow else figures))
     return [table]
 
 

@@ -23,6 +23,8 @@ from bookhopper.units import written_duration
 
 _LOOK_SECONDS = 0.2
 _PATIENCE_SECONDS = 600.0
+_WIDE = 110
+"""How many columns it takes to say what each chore does, too."""
 
 
 @click.group(
@@ -49,7 +51,8 @@ def command(ctx: click.Context, config_path: Path | None, as_json: bool) -> None
     if as_json:
         click.echo(json.dumps(schedule))
     else:
-        Console(highlight=False, width=table_width()).print(_table(schedule["chores"]))
+        console = Console(highlight=False, width=table_width())
+        console.print(_table(schedule["chores"], narrow=console.width < _WIDE))
 
 
 @command.command(
@@ -92,10 +95,10 @@ def _ended(client: Client, before: show.Item) -> show.Item:
     raise BookhopperError("it still runs: `bookhopper schedule` tells what comes of it")
 
 
-def _table(chores: Sequence[show.Item]) -> Table:
+def _table(chores: Sequence[show.Item], *, narrow: bool) -> Table:
     table = show.table(
         show.words("name"),
-        show.prose("what it does"),
+        *(() if narrow else (show.prose("what it does"),)),
         show.figures("every"),
         show.words("last run"),
         show.figures("took"),
@@ -107,7 +110,7 @@ def _table(chores: Sequence[show.Item]) -> Table:
         last = chore["last"]
         table.add_row(
             chore["name"],
-            show.line(chore["does"]),
+            *(() if narrow else (show.line(chore["does"]),)),
             written_duration(chore["every"]),
             "runs now" if chore["running"] else _moment(last["started"], now) if last else "not yet",
             _took(last["seconds"]) if last else "",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -15,7 +17,7 @@ from bookhopper.service import install as units
 from bookhopper.settings import Folders, Settings
 from bookhopper.units import parse_size
 
-_CONFIG = Path("/etc/bookhopper/bookhopper.yaml")
+_CONFIG = config.SYSTEM_PATH
 _FOLDERS = {"requests": "/srv/bookhopper/requests", "ingest": "/srv/bookhopper/ingest",
             "state": "/var/lib/bookhopper"}  # fmt: skip
 
@@ -96,11 +98,16 @@ def install(
         _write(place, text)
     if own:
         click.echo("Next: systemctl --user daemon-reload && systemctl --user enable --now bookhopper")
-        click.echo("It runs while you are signed in; always: loginctl enable-linger")
-    else:
-        made = "systemd-sysusers && " if account == units.ACCOUNT else ""
-        click.echo(f"Next: {made}systemd-tmpfiles --create && systemctl daemon-reload")
-        click.echo("Then: systemctl enable --now bookhopper")
+        click.echo('It runs while you are signed in; always: sudo loginctl enable-linger "$USER"')
+        return
+    if written and (yours := _of_caller()):
+        click.echo(
+            f"Mind: {yours} is for you alone; the service reads {path}, which has its own folders and is to "
+            "get your sources. With your file as it is, `bookhopper service install --user` makes it yours"
+        )
+    sysusers = ("systemd-sysusers",) if account == units.ACCOUNT else ()
+    _next(*sysusers, "systemd-tmpfiles --create", "systemctl daemon-reload")
+    _next("systemctl enable --now bookhopper", word="Then")
 
 
 @command.command(
@@ -136,8 +143,10 @@ def uninstall(*, own: bool, root: Path, dry_run: bool) -> None:
     if not ours:
         click.echo("There is nothing of bookhopper's to remove.")
         return
-    manager = "systemctl --user" if own else "systemctl"
-    click.echo(f"Next: {manager} disable --now bookhopper; {manager} daemon-reload")
+    if own:
+        click.echo("Next: systemctl --user disable --now bookhopper; systemctl --user daemon-reload")
+    else:
+        _next("systemctl disable --now bookhopper", "systemctl daemon-reload")
     click.echo("Your configuration, queue, lists and books are where they were.")
 
 
@@ -158,6 +167,21 @@ def _system(config_path: Path | None, root: Path) -> tuple[Settings, Path, Mappi
             "(or make it your own service: --user)"
         )
     return settings, _CONFIG if config_path is None else config_path.absolute(), {}
+
+
+def _next(*commands: str, word: str = "Next") -> None:
+    """Print what is to be typed, as whoever came here by sudo has to."""
+    sudo = "sudo " if "SUDO_USER" in os.environ else ""
+    click.echo(f"{word}: {' && '.join(sudo + each for each in commands)}")
+
+
+def _of_caller() -> Path | None:
+    """Find the configuration that whoever called sudo has at home; None where there is none."""
+    with suppress(KeyError, OSError):
+        home = Path(pwd.getpwnam(os.environ["SUDO_USER"]).pw_dir)
+        path = home / ".config" / "bookhopper" / "bookhopper.yaml"
+        return path if path.is_file() else None
+    return None
 
 
 def _base(root: Path, *, own: bool) -> Path:
