@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -144,9 +145,15 @@ def _address_faults(target: NotifySettings) -> Iterator[str]:
     try:
         target.address()
     except OSError as error:
-        yield f"it cannot be read: {error.strerror}"
+        yield f"it cannot be read: {_refused(error)}"
     except ValueError as error:
         yield str(error)
+
+
+def _refused(error: OSError) -> str:
+    if error.errno != errno.EACCES:
+        return str(error.strerror)
+    return f"{error.strerror}: a service gets it by `bookhopper service install`, done again once it is named"
 
 
 def _secret_faults(source: SourceSettings) -> Iterator[tuple[str, str]]:
@@ -158,6 +165,6 @@ def _secret_faults(source: SourceSettings) -> Iterator[tuple[str, str]]:
         try:
             read()
         except OSError as error:
-            yield key, f"{path} cannot be read: {error.strerror}"
+            yield key, f"{path} cannot be read: {_refused(error)}"
         except ValueError as error:
             yield key, f"{path}: {error}"

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bookhopper.errors import BookhopperError
+from bookhopper.ownership import give_to_owner_of
 
 
 class StateLock:
@@ -32,7 +33,8 @@ class StateLock:
         except OSError as error:
             os.close(self._handle)
             raise _unusable(path, error) from error
-        with suppress(OSError):  # a full disk: who holds it stays untold, but it is held
+        with suppress(OSError):  # a full disk, say: who holds it stays untold, but it is held
+            give_to_owner_of(folder, self._handle)
             os.ftruncate(self._handle, 0)
             os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
 

@@ -83,6 +83,18 @@ def test_a_backup_takes_the_place_of_a_damaged_database(daemon: Daemon) -> None:
     assert daemon.stop() == 0
 
 
+def test_what_root_restores_belongs_to_the_daemon(daemon: Daemon) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    assert daemon.stop() == 0
+    for path in (daemon.state, *daemon.state.rglob("*")):
+        os.chown(path, 1234, 1235)
+    (daemon.state / "lock").unlink()
+    assert run(daemon, "restore", "--yes").returncode == 0
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in daemon.state.iterdir()}
+    assert owners == {(1234, 1235)}
+
+
 def test_what_the_old_database_does_not_tell_comes_again(daemon: Daemon) -> None:
     empty_ingest(daemon)
     assert daemon.stop() == 0

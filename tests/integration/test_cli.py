@@ -226,7 +226,8 @@ def test_add_drops_a_list(shell: Shell) -> None:
     result = shell("add", "Jane Eyre — Charlotte Brontë", "! 9780141441146\nx")
     (path,) = (shell.base / "requests").iterdir()
     assert path.read_text(encoding="utf-8") == "Jane Eyre — Charlotte Brontë\n! 9780141441146 x\n"
-    assert result.output == f"{path}: 2 wishes\n"
+    assert result.stdout == f"{path}: 2 wishes\n"
+    assert result.stderr == "The daemon of this configuration does not run; it takes the list when it does.\n"
     assert path.suffix == ".txt"
 
 
@@ -237,7 +238,16 @@ def test_add_tells_scripts_which_file_it_is(shell: Shell) -> None:
 
 
 def test_one_wish_is_one_wish(shell: Shell) -> None:
-    assert shell("add", "Emma").output.endswith(": 1 wish\n")
+    assert shell("add", "Emma").stdout.endswith(": 1 wish\n")
+
+
+def test_a_list_reaches_a_daemon_whose_secrets_only_it_can_read(shell: Shell) -> None:
+    with shell.config.open("a", encoding="utf-8") as file:
+        file.write(f"notify: [{{name: phone, url_file: {shell.base}/not-for-you}}]\n")
+    shell("add", "Emma", status=2)
+    (shell.base / "state").mkdir()
+    (shell.base / "state" / "server.json").touch()
+    assert shell("add", "Emma").stderr == ""
 
 
 @pytest.mark.parametrize("wish", ["", "  ", "# a comment", "!!"])

@@ -143,7 +143,7 @@ def test_nothing_that_libraries_log_while_sending_comes_out(
 
 def test_apprise_may_be_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
-    with pytest.raises(PermanentError, match="pip install 'bookhopper\\[notify\\]'"):
+    with pytest.raises(PermanentError, match=r"-m pip install apprise$"):
         Sender("json://127.0.0.1")
 
 

@@ -142,7 +142,7 @@ def test_every_option_it_names_is_there() -> None:
     theirs = set(re.findall(r'"(--[a-z-]+)"', text))
     others = {"--dist", "--quiet", "--parallel", "--data-binary"}  # of pytest, pip and curl
     others |= {"--format", "--read-only", "--stop-timeout"}  # of podman
-    others |= {"--now", "--create"}  # of systemctl and systemd-tmpfiles
+    others |= {"--now", "--create", "--reference"}  # of systemctl, systemd-tmpfiles and chown
     named = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]*)", README))
     assert named <= ours | theirs | others | {"--help", "--version"}
 

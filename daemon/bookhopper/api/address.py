@@ -45,6 +45,17 @@ def find_address(state: Path) -> tuple[str, str]:
         raise BookhopperError(f"{path} is damaged: restart bookhopper, which writes it anew") from error
 
 
+def is_there(state: Path) -> bool:
+    """Whether a daemon works in a state folder, or was killed there; True where one has no right to look."""
+    try:
+        (state / _FILE).lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def forget_address(state: Path) -> None:
     """Remove what `leave_address` wrote."""
     (state / _FILE).unlink(missing_ok=True)

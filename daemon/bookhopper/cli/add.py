@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from bookhopper import config
+from bookhopper.api.address import is_there
 from bookhopper.cli import config_option, json_option
-from bookhopper.errors import BookhopperError
+from bookhopper.errors import BookhopperError, ConfigError
 from bookhopper.intake.drop import drop
+from bookhopper.settings import Folders
 
 
 @click.command(
@@ -32,7 +35,8 @@ Examples:
 @click.argument("wishes", metavar="WISH...", nargs=-1, required=True)
 def command(config_path: Path | None, as_json: bool, wishes: tuple[str, ...]) -> None:
     """Wish for a book: drops a list with these lines into the requests folder."""
-    folder = config.load(config_path).folders.requests
+    folders = _folders(config_path)
+    folder = folders.requests
     lines = [" ".join(wish.splitlines()) for wish in wishes]
     for line in lines:
         if line.lstrip().startswith("#") or not line.strip(" !\t"):
@@ -50,3 +54,17 @@ def command(config_path: Path | None, as_json: bool, wishes: tuple[str, ...]) ->
         click.echo(json.dumps({"file": str(folder / name), "wishes": len(wishes)}, ensure_ascii=False))
         return
     click.echo(f"{folder / name}: {len(wishes)} {'wish' if len(wishes) == 1 else 'wishes'}")
+    if not is_there(folders.state):
+        click.echo("The daemon of this configuration does not run; it takes the list when it does.", err=True)
+
+
+def _folders(config_path: Path | None) -> Folders:
+    """Name the folders; those of a daemon that runs, also where only that may read all that is configured."""
+    try:
+        return config.load(config_path).folders
+    except ConfigError:
+        with suppress(BookhopperError):
+            folders = config.folders(config_path)
+            if is_there(folders.state):
+                return folders
+        raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http
 import logging
 import re
+import sys
 import threading
 from importlib import import_module
 from queue import Empty, SimpleQueue
@@ -23,7 +24,7 @@ LIMIT_SECONDS = 60.0
 A server that answers byte by byte, or a message in many parts, takes longer than any of its timeouts.
 """
 
-NOT_INSTALLED = "apprise, which sends messages, is not installed: pip install 'bookhopper[notify]'"
+NOT_INSTALLED = f"apprise, which sends messages, is not installed: {sys.executable} -m pip install apprise"
 
 THREADS = "notify-"
 """What the names of all threads begin with that send."""

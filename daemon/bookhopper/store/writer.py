@@ -33,7 +33,7 @@ _PASSING = {
     sqlite3.SQLITE_BUSY: "another program holds the database",
     sqlite3.SQLITE_LOCKED: "another program holds the database",
     sqlite3.SQLITE_CANTOPEN: "the database cannot be opened",
-    sqlite3.SQLITE_READONLY: "the database is read-only",
+    sqlite3.SQLITE_READONLY: "the database is read-only: let bookhopper's user write to its file and folder",
     sqlite3.SQLITE_NOMEM: "memory is short",
 }
 

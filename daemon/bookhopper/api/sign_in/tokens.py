@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bookhopper.errors import BookhopperError
+from bookhopper.ownership import give_to_owner_of
 
 _FILE = "tokens.json"
 _RANDOM_BYTES = 32
@@ -120,9 +121,7 @@ class TokenFile:
         temporary.unlink(missing_ok=True)
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            if os.geteuid() == 0:  # root may do this for the daemon's user, who has to read it
-                owner = self._state.stat()
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            give_to_owner_of(self._state, file.fileno())
             json.dump({"tokens": [asdict(token) for token in tokens]}, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
