@@ -35,6 +35,7 @@ from bookhopper.power_cut import PowerCut
 from bookhopper.store.base import DuplicateError, Move, StaleError
 from bookhopper.ticket import Reason, Ticket
 from tests import books
+from tests.breaking import breaking
 from tests.fakes import crashing
 from tests.queues import Queue, candidate, want
 
@@ -106,16 +107,7 @@ class Bench:
 
     def breaking(self, name: str, error: BaseException, times: int = 10**9, owner: object = None) -> None:
         """Let a step of the folder, or of another part, fail the next few times."""
-        owner = owner or self.folder
-        real = getattr(owner, name)
-        left = iter(range(times))
-
-        def step(*args: Any, **named: Any) -> Any:
-            if next(left, None) is not None:
-                raise error
-            return real(*args, **named)
-
-        setattr(owner, name, step)
+        breaking(owner or self.folder, name, error, times)
 
     def listed(self) -> list[str]:
         """List what lies where books come to lie; nothing else is in ingest, and no folder without a book."""

@@ -325,9 +325,7 @@ def test_one_who_hangs_at_the_stop_does_not_hold_it_up(told: Told, release: thre
     with answering(silent(release)) as url:
         target = told.start(url.replace("http", "json") + "/?rto=60")
         target.add(Event.FAILED, "Emma")
-        begun = time.monotonic()
-        assert not stopped(target, 0.3)
-        assert time.monotonic() - begun < 30
+        assert not stopped(target, 0.3), "it ends before its server answers"
         assert told.waiting() == {"failed": 1}, "which the next start tries again"
         release.set()
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from bookhopper.naming_settings import NamingSettings
 from bookhopper.store.base import DuplicateError
 from bookhopper.ticket import Ticket
 from tests import books
+from tests.breaking import breaking
 from tests.queues import Queue, candidate, want
 
 EPUB = books.epub()
@@ -280,19 +281,6 @@ def test_a_consumer_that_prunes_all_the_time_gets_every_book(bench: Bench, at_on
 
 
 # a failure leaves no folder
-
-
-def breaking(owner: object, name: str, error: BaseException, times: int = 1) -> None:
-    """Let a step fail the next few times."""
-    real: Callable[..., Any] = getattr(owner, name)
-    left = iter(range(times))
-
-    def step(*args: Any, **named: Any) -> Any:
-        if next(left, None) is not None:
-            raise error
-        return real(*args, **named)
-
-    setattr(owner, name, step)
 
 
 @pytest.mark.parametrize("step", ["stage", "_put", "place"])
