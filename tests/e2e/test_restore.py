@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_what_root_restores_belongs_to_the_daemon(daemon: Daemon) -> None:
     for path in (daemon.state, *daemon.state.rglob("*")):
         os.chown(path, 1234, 1235)
     (daemon.state / "lock").unlink()
-    assert run(daemon, "restore", "--yes").returncode == 0
+    assert daemon.command("restore", "--yes").returncode == 0
     owners = {(path.stat().st_uid, path.stat().st_gid) for path in daemon.state.iterdir()}
     assert owners == {(1234, 1235)}
 
