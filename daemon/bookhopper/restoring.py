@@ -16,6 +16,7 @@ from pathlib import Path
 from bookhopper.durable import sync_folder
 from bookhopper.errors import BookhopperError, DamagedError, StoreError
 from bookhopper.lock import StateLock
+from bookhopper.ownership import give_to_owner_of
 from bookhopper.store.backups import REPLACED, aside, backups
 from bookhopper.store.connection import connect, open_migrated
 from bookhopper.store.rescue import rescue
@@ -57,8 +58,8 @@ def _restore(database: Path, backup: Path, stale: Sequence[Path]) -> Restored:
         _copy(backup, prepared)
         _make_usable(prepared, backup)
         rescued = rescue(database, prepared)
-        _give_to_its_owner(prepared, database)
         with prepared.open("rb") as file:
+            give_to_owner_of(database.parent, file.fileno())
             os.fsync(file.fileno())
         for path in stale:
             path.unlink(missing_ok=True)
@@ -85,13 +86,6 @@ def _copy(backup: Path, prepared: Path) -> None:
 def _clear(prepared: Path) -> None:
     for left in prepared.parent.glob(f"{prepared.name}*"):
         left.unlink()
-
-
-def _give_to_its_owner(prepared: Path, database: Path) -> None:
-    """Give a database that root makes to the daemon's user, who could not write to it else."""
-    if os.geteuid() == 0:
-        like = (database if database.exists() else database.parent).stat()
-        os.chown(prepared, like.st_uid, like.st_gid)
 
 
 def _make_usable(prepared: Path, backup: Path) -> None:

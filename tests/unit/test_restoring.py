@@ -191,21 +191,3 @@ def test_what_tells_of_the_old_queue_goes(queue: Queue) -> None:
     restored(queue, backup)
     assert not any(path.exists() for path in told)
     assert all(path.exists() for path in others)
-
-
-@pytest.mark.parametrize("lost", [True, False])
-def test_what_root_restores_is_given_to_the_daemon_s_user(
-    queue: Queue, monkeypatch: pytest.MonkeyPatch, *, lost: bool
-) -> None:
-    """Else the daemon could not write to its queue."""
-    backup = backup_of(queue)
-    queue.store.close()
-    database = queue.folder / FILE
-    like = (queue.folder if lost else database).stat()
-    if lost:
-        database.unlink()
-    given: list[tuple[str, int, int]] = []
-    monkeypatch.setattr("os.geteuid", lambda: 0)
-    monkeypatch.setattr("os.chown", lambda path, user, group: given.append((path.name, user, group)))
-    restored(queue, backup)
-    assert given == [(f"{FILE}.restoring", like.st_uid, like.st_gid)]
