@@ -35,7 +35,7 @@ _REFRESH_RETRY_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Scheduled:
     """The parts that have chores; `rescan` is in seconds, `clean_up` are chores of their own."""
 
     store: Store
@@ -53,7 +53,7 @@ class Parts:
     clean_up: Sequence[Chore]
 
 
-def chores(parts: Parts) -> list[Chore]:
+def chores(parts: Scheduled) -> list[Chore]:
     """List what is to be done by the clock."""
     lists, placing, nudges = parts.lists, parts.placing, parts.nudges
     return [

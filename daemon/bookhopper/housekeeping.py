@@ -12,7 +12,7 @@ from bookhopper.delivery.copies import Copies
 from bookhopper.keep.backups import Backups
 from bookhopper.keep.calendar import Calendar
 from bookhopper.keep.history import History
-from bookhopper.keep.parts import Parts, remove_stale
+from bookhopper.keep.parts import PartFiles, remove_stale
 from bookhopper.keep.reports import Reports
 from bookhopper.keep_settings import DAY
 from bookhopper.model import UNSETTLED
@@ -40,7 +40,7 @@ class Housekeeping:
         self._copies = copies
         self._ticket = Ticket(0)
         self._calendar = Calendar(core.store)
-        self._parts = Parts(core.parts_folder, core.store, all_paused)
+        self._parts = PartFiles(core.parts_folder, core.store, all_paused)
         self._reports = Reports(core.request_folder, core.store, self._ticket)
         self._history = History(core.store, self._ticket)
         self._upkeep = Upkeep(state / DATABASE, core.store.damaged)

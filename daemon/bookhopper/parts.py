@@ -15,8 +15,7 @@ from bookhopper.api.auth import gate_for
 from bookhopper.api.live import Live
 from bookhopper.api.server import Server, application
 from bookhopper.api.view import View
-from bookhopper.chores import Parts as Scheduled
-from bookhopper.chores import chores
+from bookhopper.chores import Scheduled, chores
 from bookhopper.control import Control
 from bookhopper.core import LISTS, Core
 from bookhopper.delivering import Delivering
@@ -25,8 +24,7 @@ from bookhopper.errors import BookhopperError
 from bookhopper.housekeeping import Housekeeping
 from bookhopper.intake.lists import Lists
 from bookhopper.model import State
-from bookhopper.observe.collector import DaemonCollector
-from bookhopper.observe.collector import Parts as Observed
+from bookhopper.observe.collector import DaemonCollector, Observed
 from bookhopper.observe.logs import ChangeLog
 from bookhopper.observe.metrics import Metrics
 from bookhopper.reload import Configuration, Outcome

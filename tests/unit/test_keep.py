@@ -14,7 +14,7 @@ from bookhopper.intake import names
 from bookhopper.intake.folder import RequestFolder
 from bookhopper.keep.calendar import Calendar
 from bookhopper.keep.history import History
-from bookhopper.keep.parts import Parts, remove_stale
+from bookhopper.keep.parts import PartFiles, remove_stale
 from bookhopper.keep.reports import Reports
 from bookhopper.keep_settings import DAY
 from bookhopper.log_context import Work, current
@@ -147,7 +147,7 @@ def test_who_loses_its_part_file_is_named_in_the_log(
     worked_on: list[Work] = []
     caplog.set_level("INFO")
     caplog.handler.addFilter(lambda _: worked_on.append(current()) or True)  # type: ignore[func-returns-value]
-    Parts(parts_folder, queue.store, lambda: False).clear(NOW, age=DAY, size=0)
+    PartFiles(parts_folder, queue.store, lambda: False).clear(NOW, age=DAY, size=0)
     assert caplog.messages == [f"job {job}: its part file is cleared away: the download begins anew"]
     assert [(each.request, each.job) for each in worked_on] == [(queue.store.request_name_of(job), job)]
 
@@ -161,7 +161,7 @@ def test_part_files_go_by_age_unless_they_run_or_are_paused(queue: Queue, parts_
     ancient = part_of(parts_folder, queue.queued(want("1970"), candidate()), age=NOW)
     (parts_folder / "3.part.old").write_bytes(b"left by a kill")
     all_paused = False
-    parts = Parts(parts_folder, queue.store, lambda: all_paused)
+    parts = PartFiles(parts_folder, queue.store, lambda: all_paused)
     assert parts.clear(NOW, age=0, size=0) == 0
     all_paused = True
     assert parts.clear(NOW, age=30 * DAY, size=1) == 0
@@ -183,7 +183,7 @@ def test_what_only_has_the_name_of_a_part_file_is_left_alone(queue: Queue, parts
         (parts_folder / f"{job}{suffix}").mkdir()
     (parts_folder / f"{jobs[1]}.part").symlink_to(mine)
     file = part_of(parts_folder, jobs[2])
-    assert Parts(parts_folder, queue.store, lambda: False).clear(LATER, age=DAY, size=0) == 1
+    assert PartFiles(parts_folder, queue.store, lambda: False).clear(LATER, age=DAY, size=0) == 1
     assert not file.exists()
     assert len(list(parts_folder.iterdir())) == 4
 
@@ -191,7 +191,7 @@ def test_what_only_has_the_name_of_a_part_file_is_left_alone(queue: Queue, parts
 def test_the_oldest_part_files_go_where_all_take_too_much(queue: Queue, parts_folder: Path) -> None:
     jobs = [queue.queued(want(f"{number}"), candidate()) for number in range(4)]
     files = [part_of(parts_folder, job, age=1000 - job, size=100) for job in jobs]
-    assert Parts(parts_folder, queue.store, lambda: False).clear(NOW, age=0, size=250) == 2
+    assert PartFiles(parts_folder, queue.store, lambda: False).clear(NOW, age=0, size=250) == 2
     assert [path.exists() for path in files] == [False, False, True, True]
 
 
@@ -206,7 +206,7 @@ def test_a_part_file_that_is_taken_up_meanwhile_stays(queue: Queue, parts_folder
             queue.store.claim(State.QUEUED)
         return False
 
-    assert Parts(parts_folder, queue.store, claims).clear(NOW, age=DAY, size=0) == 0
+    assert PartFiles(parts_folder, queue.store, claims).clear(NOW, age=DAY, size=0) == 0
     assert asked == [True, False]
     assert part.read_bytes() == b"x" * 10
     assert list(parts_folder.iterdir()) == [part]

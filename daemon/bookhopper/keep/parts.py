@@ -31,7 +31,7 @@ class _Part(NamedTuple):
     path: Path
 
 
-class Parts:
+class PartFiles:
     """The folder of part files, of which those of waiting jobs are cleared; their jobs then begin anew."""
 
     def __init__(self, folder: Path, store: Store, all_paused: Callable[[], bool]) -> None:

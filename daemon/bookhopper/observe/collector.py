@@ -47,7 +47,7 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Observed:
     """The parts that are read; `folders` names the folders whose free space is shown."""
 
     store: Store
@@ -64,7 +64,7 @@ class Parts:
 class DaemonCollector(Collector):
     """Reads the daemon's parts."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Observed) -> None:
         self._parts = parts
 
     def describe(self) -> Iterable[Metric]:
