@@ -85,11 +85,14 @@ def wheel_of(source: Path, goal: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project as it is, without what tools have left in it."""
+    """The project as it is, with nothing that tools have left in it but an earlier version's build."""
     folder = tmp_path_factory.mktemp("clone")
     for name in kept():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
+    left = folder / "build" / "lib" / "bookhopper" / "gone.py"
+    left.parent.mkdir(parents=True)
+    left.touch()
     return folder
 
 
