@@ -124,7 +124,7 @@ def test_the_wheel_holds_every_file(wheel: Path) -> None:
     for name in kept():
         if name.startswith(("config/", "systemd/")):
             wanted[f"bookhopper/shipped/{name}"] = name
-        elif name.startswith("daemon/") and not (ROOT / name).is_symlink():
+        elif name.startswith("daemon/bookhopper/") and not (ROOT / name).is_symlink():
             wanted[name.removeprefix("daemon/")] = name
     for name, source in SHARED.items():
         wanted[f"bookhopper-{__version__}.data/data/{name}"] = f"daemon/bookhopper/shipped/{source}"
