@@ -150,7 +150,8 @@ def test_the_wheel_of_the_sdist_is_that_of_the_clone(wheel: Path, sdist: Path, t
 def prefix(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder into which the wheel is installed as a system's packages are into /usr/local."""
     folder = tmp_path_factory.mktemp("prefix")
-    how = ("--quiet", "--no-deps", "--no-index", "--no-warn-script-location")
+    # what is installed where the tests run from stays there
+    how = ("--quiet", "--no-deps", "--no-index", "--no-warn-script-location", "--ignore-installed")
     done([*PIP, "install", *how, "--prefix", folder, wheel], folder)
     return folder
 
