@@ -104,7 +104,8 @@ def test_the_calls_are_those_of_the_reference() -> None:
     document = yaml.safe_load((ROOT / "daemon/bookhopper/api/openapi.yaml").read_text(encoding="utf-8"))
     known = {re.sub(r"{[^}]*}", "{id}", path) for path in document["paths"]}
     section = README.split("## HTTP")[1].split("### Sign-in")[0]
-    named = set(re.findall(r"`(?:[A-Z, `]+)?(/api/[a-z/{}.-]+)", section))
+    paths = re.findall(r"`(?:[A-Z, `]+)?(/api/[a-z/{}.-]+)", section)
+    named = {re.sub(r"{[^}]*}", "{id}", path) for path in paths}
     asked = {
         re.sub(r"/\d+", "/{id}", path) for path in re.findall(r"127\.0\.0\.1:8084(/api/[\w/-]+)", section)
     }
