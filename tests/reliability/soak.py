@@ -38,7 +38,6 @@ _IDLE_SECONDS = 12.0
 _LEAST_ROUNDS = 6
 _WARM_ROUNDS = 3
 _CROWD = 60
-_SCHEDULER_THREADS = 3  # beyond the one that has been needed by the first sample
 _POLLED = ("/api/downloads?limit=100", "/api/downloads/status", "/healthz", "/api/history?limit=20")
 
 
@@ -209,23 +208,28 @@ class Soak:
             self.daemon.get("/healthz")  # which is when it looks for threads that have been idle for long
             least = sample(self.daemon.pid, begun)
             idle = time.monotonic() - since > _IDLE_SECONDS
-            return idle if baseline is None else _as_few(least, baseline)
+            return idle if baseline is None else _as_few(least, baseline, self._chores_run())
 
         until(rested, lambda: f"{baseline}, and now {least}\n{self._open_files()}")
         return least
+
+    def _chores_run(self) -> int:
+        """Count the chores that have run, of which several may have been due at once."""
+        return sum(chore["runs"] > 0 for chore in self.daemon.get("/api/schedule")["chores"])
 
     def _open_files(self) -> str:
         folder = Path(f"/proc/{self.daemon.pid}/fd")
         return "\n".join(sorted(str(each.readlink()) for each in folder.iterdir()))
 
 
-def _as_few(now: Sample, baseline: Sample) -> bool:
-    """Whether there is no more than at first; the scheduler starts each of its four threads when it needs it.
+def _as_few(now: Sample, baseline: Sample, chores_run: int) -> bool:
+    """Whether there is no more than at first, but for threads of the scheduler.
 
-    Such a thread has a connection to the database, which is two files.
+    It starts one for each chore that is due while all that it has are busy, and keeps it; by the first sample
+    it has one at least.  Such a thread has a connection to the database, which is two files.
     """
     started = now.threads - baseline.threads
-    return started <= _SCHEDULER_THREADS and now.files <= baseline.files + 2 * max(0, started)
+    return started < chores_run and now.files <= baseline.files + 2 * max(0, started)
 
 
 def _answers(number: int, content: bytes) -> list[Answer]:
