@@ -281,7 +281,8 @@ class Parts:
     def clock_was_set(self, by: float) -> None:
         """Look at once after what waits for a moment, which may be far away now; `by` is in seconds."""
         way = "forward" if by > 0 else "back"
-        log.warning("the clock was set %s by %s; what waits is looked at now", way, precisedelta(abs(by)))
+        how_far = precisedelta(round(abs(by)))
+        log.warning("the clock was set %s by %s; what waits is looked at now", way, how_far)
         self._schedule.renew()
         self._go_on()
 

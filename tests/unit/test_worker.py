@@ -481,7 +481,7 @@ def test_a_refused_step_is_put_back_where_nothing_is_asked_any_more(bench: Bench
 
 
 def test_a_job_that_somebody_took_before_its_ticket_is_not_begun(bench: Bench) -> None:
-    job = bench.queued()
+    job, other = bench.queued(), bench.queued("Another")
     steps: list[int] = []
 
     def step(job: Job, ticket: Ticket) -> Move:
@@ -493,7 +493,6 @@ def test_a_job_that_somebody_took_before_its_ticket_is_not_begun(bench: Bench) -
     )
     pool = bench.pool(step)
     pool.start()
-    other = bench.queued("Another")
     until(lambda: bench.queue.job(other).state is State.DONE)
     assert steps == [other]
     assert bench.queue.job(job).error == "somebody was quicker"
