@@ -12,7 +12,8 @@ from bookhopper.ancestors.overlay import SETTING
 from bookhopper.errors import BookhopperError
 
 _YAML = (".yaml", ".yml")
-_OF_ITS_IMAGE = {"INGEST_DIR": "/cwa-book-ingest", "FLASK_HOST": "0.0.0.0"}  # noqa: S104 - nothing listens here
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 # nosec B104 - what the ancestor listens on; nothing does here
+_OF_ITS_IMAGE = {"INGEST_DIR": "/cwa-book-ingest", "FLASK_HOST": _EVERYWHERE}
 """What the ancestor's container goes by where nothing is said of it, as in most compose files."""
 
 _OF_MANY = frozenset(("LOG_LEVEL",))
