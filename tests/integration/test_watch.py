@@ -587,6 +587,34 @@ def test_a_crash_around_the_commit_neither_loses_nor_doubles(
     assert store.request(2) is None
 
 
+@pytest.mark.parametrize("sub", ["accepted", "reports", "rejected"])
+def test_a_folder_of_ours_that_moves_under_a_list_holds_it_up_for_a_moment_only(
+    sub: str, place: RequestFolder, store: FailingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody renames it away between the moment when it was made and the one when it is opened."""
+    make = os.mkdir
+
+    def make_and_lose(name: str, mode: int, *, dir_fd: int) -> None:
+        make(name, mode, dir_fd=dir_fd)
+        if name == sub:
+            monkeypatch.undo()
+            (place.path / name).rename(place.path / f".{name}")
+
+    (place.path / "list.txt").write_text("wants: {" if sub == "rejected" else "Emma\n")
+    if sub == "rejected":
+        (place.path / "list.txt").rename(place.path / "list.yaml")
+    (name,) = place.scan()
+    monkeypatch.setattr(os, "mkdir", make_and_lose)
+    taker = Taker(place, store)
+    again = taker.take(name)
+    assert isinstance(again, Again)
+    assert place.leftovers() == [again.name]
+    assert again.seconds == 5.0
+    taker.take(again.name)
+    assert place.leftovers() == []
+    assert (place.path / ("rejected" if sub == "rejected" else "accepted") / name).exists()
+
+
 def test_leftovers_are_taken_up_by_the_next_start(tmp_path: Path) -> None:
     (tmp_path / "requests").mkdir()
     (tmp_path / "requests" / names.private_name("left.txt")).write_text("Emma\n")

@@ -28,8 +28,8 @@ _log = logging.getLogger("bookhopper.intake")
 
 _AGAIN_SECONDS = 30.0
 _SOON_SECONDS = 5.0
-_PASSING = frozenset((errno.EBUSY, errno.ESTALE, errno.EAGAIN, errno.EINTR))
-"""What network file systems answer while another machine holds a file."""
+_PASSING = frozenset((errno.EBUSY, errno.ESTALE, errno.EAGAIN, errno.EINTR, errno.ENOENT))
+"""What network file systems answer while another machine holds a file, or while one of our folders moves."""
 
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -123,13 +123,13 @@ class Taker:
                 self._folder.rename(name, private)
                 at = private
             return self._take_private(at)
-        except FileNotFoundError:
-            return None  # somebody took it away, or the folder, which others look after
         except HeldError as fault:
             return self._later(at, str(fault), fault.seconds, said=str(fault))
         except BookhopperError as fault:
             return self._later(at, str(fault), _AGAIN_SECONDS, said=str(fault))
         except OSError as fault:
+            if isinstance(fault, FileNotFoundError) and not self._lies_there(at):
+                return None  # somebody took it away, or the folder, which others look after
             seconds = _SOON_SECONDS if fault.errno in _PASSING else _AGAIN_SECONDS
             return self._later(at, _reason(fault), seconds)
         except MemoryError:
@@ -137,6 +137,13 @@ class Taker:
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not end the intake of all others
             _log.exception("%s: a fault in bookhopper", _shown(at))
             return self._later(at, f"a fault in bookhopper: {fault}", _AGAIN_SECONDS)
+
+    def _lies_there(self, name: str) -> bool:
+        """Tell whether a file is there still: what was not found may be accepted/, just renamed away."""
+        try:
+            return self._folder.look(name) is not None
+        except OSError as fault:
+            return not isinstance(fault, FileNotFoundError)
 
     def _later(self, at: str, reason: str, seconds: float, *, said: str = "") -> Again:
         """Say why a file waits: once a file, or once (`said`) when the reason concerns them all."""
